@@ -1,1 +1,26 @@
-#![doc = "Tidegate."]
+//! Tidegate keeps an ECS-on-EC2 fleet exactly as large as its tasks need.
+//!
+//! ```text
+//!         wake-up (timer, change event, operator): carries facts, no decision
+//!               |
+//!  Need  <--- computed purely from config and memory: what this tick must see
+//!    |
+//!  Cloud --observe(need)--> Snapshot ---> decide::capacity ---> Plan { actions, holds, notes }
+//!  (aws | sim)                  |                                  |
+//!    ^   '--changes--> Snapshot::apply (pure)                      v
+//!    |                                              merge: one action per subject, by rank
+//!    |                                                             |
+//!    '-- act(intent) <-- Journal.intend <-- guard::admit (last word on every write)
+//!            '--> outcome --> Journal.append --> Memory::fold --> Status --> api, dashboard
+//! ```
+//!
+//! The rooms, lowest first; each uses only those above it in this list, and rooms of one line do
+//! not use each other: `model`; `config`; `decide`; `guard`; `journal`; `cloud`; `control`;
+//! `aws`, `sim`, `telemetry`; `api`, `dashboard`; `cli`.
+
+pub mod cloud;
+pub mod config;
+pub mod control;
+pub mod guard;
+pub mod journal;
+pub mod model;

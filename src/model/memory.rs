@@ -1,0 +1,424 @@
+//! What AWS cannot tell: the fold of the journal, and the only state that outlives a tick.
+//!
+//! Rule: [`Memory::fold`] is the only writer. The live path and recovery call it alike, so a
+//! restart knows exactly what the process before it knew.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::action::{Action, Subject};
+use super::drain::Drain;
+use super::id::{InstanceId, InstanceType, PoolId};
+use super::mode::Mode;
+use super::note::{Attribute, Fact, Note};
+use super::plan::Planned;
+use super::record::{Command, Entry, Epoch, Order, Outcome, Record, Seq};
+use super::resources::Resources;
+use super::snapshot::Units;
+
+/// How long removals and launches are remembered for hourly budgets.
+const BUDGET_WINDOW: TimeDelta = TimeDelta::hours(1);
+/// Failures of one kind in a row that open its breaker (design, section 3).
+const BREAKER_FAILURES: u32 = 3;
+/// First wait of an open breaker; doubled by each failure on, up to [`BREAKER_WAIT_MAX`].
+const BREAKER_WAIT: TimeDelta = TimeDelta::minutes(3);
+const BREAKER_WAIT_MAX: TimeDelta = TimeDelta::minutes(30);
+
+/// Everything that must survive a crash. Maps are bounded by what is observed: notes that end a
+/// fact remove it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Memory {
+    /// The last record folded.
+    pub seq: Seq,
+    pub epoch: Epoch,
+    /// The stored mode; raised only by a command.
+    pub mode: Mode,
+    pub pause: Option<Pause>,
+    pub pools: BTreeMap<PoolId, PoolMemory>,
+    /// Set when a drain begins, cleared by its verdict.
+    pub drains: BTreeMap<InstanceId, Drain>,
+    /// When a fact that still holds began.
+    #[serde(with = "pairs")]
+    pub since: BTreeMap<(Subject, Fact), DateTime<Utc>>,
+    /// Hosts ended within the last hour: one entry each.
+    pub removals: VecDeque<DateTime<Utc>>,
+    /// Units ordered within the last hour.
+    pub launches: VecDeque<(DateTime<Utc>, u32)>,
+    pub breakers: BTreeMap<String, Breaker>,
+    /// Intents without outcome, or whose outcome is in doubt.
+    pub in_doubt: BTreeMap<Seq, Doubt>,
+    /// Values from before Tidegate's first write.
+    #[serde(with = "pairs")]
+    pub originals: BTreeMap<(Subject, Attribute), serde_json::Value>,
+    pub shapes: BTreeMap<InstanceType, Resources>,
+    /// A record of a newer version was met: observe until a person sets the mode again.
+    #[serde(default)]
+    pub unknown_record: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Pause {
+    pub by: String,
+    pub reason: String,
+    pub at: DateTime<Utc>,
+}
+
+/// What is remembered of a pool.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoolMemory {
+    /// The capacity we last saw or set; a different one in AWS is somebody else's.
+    pub expected: Option<Units>,
+    /// When we last raised it; counted until its hosts register or are given up.
+    pub raised_at: Option<DateTime<Utc>>,
+    /// Foreign writes of the last hour; the latest is adopted for a stabilization window.
+    pub foreign_writes: VecDeque<DateTime<Utc>>,
+    pub demoted: Option<String>,
+    /// Hosts given up one after the other, without one that served.
+    pub failed_hosts: u32,
+    pub failed_at: Option<DateTime<Utc>>,
+    /// A person ordered the handover then.
+    pub handover: Option<Handover>,
+    /// AWS had no capacity then, and how often in a row.
+    pub no_capacity: Option<(DateTime<Utc>, u32)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Handover {
+    pub by: String,
+    pub at: DateTime<Utc>,
+}
+
+/// Counts failures of one kind of action in a row.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Breaker {
+    pub failures: u32,
+    pub last: String,
+    /// Set when it opened; one attempt is let through after it.
+    pub open_until: Option<DateTime<Utc>>,
+}
+
+/// A request that may or may not have taken effect.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Doubt {
+    pub planned: Planned,
+    pub since: DateTime<Utc>,
+}
+
+impl Memory {
+    /// Folds one entry in. Total: any entry gives a memory.
+    #[must_use]
+    pub fn fold(mut self, entry: &Entry) -> Self {
+        let Entry {
+            seq,
+            epoch,
+            at,
+            record,
+        } = entry;
+        match record {
+            Record::Intent { planned } => self.intend(*seq, planned, *at),
+            Record::Outcome { of, outcome } => self.conclude(*of, outcome, *at),
+            Record::Noted { note } => self.note(note, *at),
+            Record::Command { command } => self.obey(command, *at),
+            Record::Checkpoint { memory } => self = (**memory).clone(),
+            Record::Unknown => {
+                self.unknown_record = true;
+                self.mode = Mode::Observe;
+            }
+        }
+        self.seq = *seq;
+        self.epoch = *epoch;
+        self.forget(*at);
+        self
+    }
+
+    /// When this fact began, if it holds.
+    pub fn since(&self, subject: &Subject, fact: &Fact) -> Option<DateTime<Utc>> {
+        self.since.get(&(subject.clone(), fact.clone())).copied()
+    }
+
+    /// What is remembered of a pool, or nothing yet.
+    pub fn pool(&self, pool: &PoolId) -> PoolMemory {
+        self.pools.get(pool).cloned().unwrap_or_default()
+    }
+
+    /// Units ordered within the hour before `now`.
+    pub fn launched_units(&self, now: DateTime<Utc>) -> u32 {
+        let recent = self
+            .launches
+            .iter()
+            .filter(|(at, _)| now - *at < BUDGET_WINDOW);
+        recent.map(|(_, units)| units).sum()
+    }
+
+    /// Hosts whose end began within the hour before `now`.
+    pub fn removed_hosts(&self, now: DateTime<Utc>) -> usize {
+        self.removals
+            .iter()
+            .filter(|at| now - **at < BUDGET_WINDOW)
+            .count()
+    }
+
+    /// The doubt that rests on a subject, if any.
+    pub fn doubt(&self, subject: &Subject) -> Option<&Doubt> {
+        self.in_doubt
+            .values()
+            .find(|doubt| doubt.planned.action.subjects().contains(subject))
+    }
+
+    /// An intent is a doubt until its outcome is known: a crash leaves exactly this behind.
+    fn intend(&mut self, seq: Seq, planned: &Planned, at: DateTime<Utc>) {
+        self.in_doubt.insert(
+            seq,
+            Doubt {
+                planned: planned.clone(),
+                since: at,
+            },
+        );
+        if let Action::SetPoolCapacity { was, now, .. } = &planned.action
+            && now > was
+        {
+            self.launches.push_back((at, now.0 - was.0));
+        }
+        if let Action::TerminateHost { .. } = &planned.action {
+            self.removals.push_back(at);
+        }
+    }
+
+    fn conclude(&mut self, of: Seq, outcome: &Outcome, at: DateTime<Utc>) {
+        let Some(doubt) = self.in_doubt.get(&of).cloned() else {
+            return;
+        };
+        let name = doubt.planned.action.name();
+        match outcome {
+            Outcome::Done { failed } if failed.is_empty() => {
+                self.in_doubt.remove(&of);
+                self.breakers.remove(name);
+                self.effect(&doubt.planned, at);
+            }
+            Outcome::Done { failed } => {
+                self.in_doubt.remove(&of);
+                self.effect(&doubt.planned, at);
+                let first = failed
+                    .first()
+                    .map_or_else(String::new, |f| f.failure.to_string());
+                self.fail(name, first, at);
+            }
+            Outcome::Moved { .. } => {
+                self.in_doubt.remove(&of);
+                self.take_back(&doubt);
+            }
+            Outcome::Refused { failure } => {
+                self.in_doubt.remove(&of);
+                self.take_back(&doubt);
+                self.fail(name, failure.to_string(), at);
+            }
+            Outcome::InDoubt { message } => self.fail(name, message.clone(), at),
+        }
+    }
+
+    /// What a request that took effect changes in what we expect to see.
+    fn effect(&mut self, planned: &Planned, at: DateTime<Utc>) {
+        match &planned.action {
+            Action::SetPoolCapacity { pool, was, now } => {
+                let memory = self.pools.entry(pool.clone()).or_default();
+                memory.expected = Some(*now);
+                if now > was {
+                    memory.raised_at = Some(at);
+                }
+            }
+            Action::TerminateHost {
+                pool,
+                desired_was,
+                replace: false,
+                ..
+            } if !pool.is_fleet() => {
+                let memory = self.pools.entry(pool.clone()).or_default();
+                memory.expected = Some(Units(desired_was.0.saturating_sub(1)));
+            }
+            Action::TerminateHost { .. }
+            | Action::SetNewHostProtection { .. }
+            | Action::ProtectHosts { .. }
+            | Action::SetProcesses { .. }
+            | Action::MarkHosts { .. }
+            | Action::SetHostStatus { .. } => {}
+        }
+    }
+
+    /// A request that had no effect spends no budget.
+    fn take_back(&mut self, doubt: &Doubt) {
+        match &doubt.planned.action {
+            Action::SetPoolCapacity { .. } => self.launches.retain(|(at, _)| *at != doubt.since),
+            Action::TerminateHost { .. } => {
+                if let Some(last) = self.removals.iter().rposition(|at| *at == doubt.since) {
+                    self.removals.remove(last);
+                }
+            }
+            Action::SetNewHostProtection { .. }
+            | Action::ProtectHosts { .. }
+            | Action::SetProcesses { .. }
+            | Action::MarkHosts { .. }
+            | Action::SetHostStatus { .. } => {}
+        }
+    }
+
+    fn fail(&mut self, name: &str, last: String, at: DateTime<Utc>) {
+        let breaker = self.breakers.entry(name.to_owned()).or_default();
+        breaker.failures = breaker.failures.saturating_add(1);
+        breaker.last = last;
+        if breaker.failures >= BREAKER_FAILURES {
+            let doublings = (breaker.failures - BREAKER_FAILURES).min(4);
+            let wait = (BREAKER_WAIT * 2_i32.pow(doublings)).min(BREAKER_WAIT_MAX);
+            breaker.open_until = Some(at + wait);
+        }
+    }
+
+    fn note(&mut self, note: &Note, at: DateTime<Utc>) {
+        match note {
+            Note::Began { subject, what } => {
+                self.since
+                    .entry((subject.clone(), what.clone()))
+                    .or_insert(at);
+            }
+            Note::Ended { subject, what } => {
+                self.since.remove(&(subject.clone(), what.clone()));
+            }
+            Note::CapacitySeen { pool, units } => {
+                self.pools.entry(pool.clone()).or_default().expected = Some(*units);
+            }
+            Note::ForeignWrite { pool, found, .. } => {
+                let memory = self.pools.entry(pool.clone()).or_default();
+                memory.expected = Some(*found);
+                memory.foreign_writes.push_back(at);
+            }
+            Note::Demoted { pool, because } => {
+                self.pools.entry(pool.clone()).or_default().demoted = Some(because.clone());
+            }
+            Note::DrainBegan { host, pool, mark } => {
+                let drain = Drain {
+                    mark: *mark,
+                    pool: pool.clone(),
+                    began_at: at,
+                };
+                self.drains.entry(host.clone()).or_insert(drain);
+            }
+            Note::DrainEnded { host, .. } => {
+                self.drains.remove(host);
+            }
+            Note::ShapeLearnt {
+                instance_type,
+                registers,
+            } => {
+                self.shapes.insert(instance_type.clone(), *registers);
+            }
+            Note::HostFailed { pool, .. } => {
+                let memory = self.pools.entry(pool.clone()).or_default();
+                memory.failed_hosts = memory.failed_hosts.saturating_add(1);
+                memory.failed_at = Some(at);
+            }
+            Note::HostServes { pool } => {
+                let memory = self.pools.entry(pool.clone()).or_default();
+                memory.failed_hosts = 0;
+                memory.failed_at = None;
+            }
+            Note::Original {
+                subject,
+                attribute,
+                value,
+            } => {
+                let key = (subject.clone(), *attribute);
+                self.originals.entry(key).or_insert_with(|| value.clone());
+            }
+            Note::ClockJumped { .. } => {
+                let removal_timer = |fact: &Fact| *fact == Fact::Unneeded;
+                self.since.retain(|(_, fact), _| !removal_timer(fact));
+            }
+            Note::DoubtSettled { intent } => {
+                self.in_doubt.remove(intent);
+            }
+        }
+    }
+
+    fn obey(&mut self, command: &Command, at: DateTime<Utc>) {
+        let Command {
+            actor,
+            reason,
+            order,
+        } = command;
+        match order {
+            Order::SetMode { mode } => {
+                self.mode = *mode;
+                self.unknown_record = false;
+            }
+            Order::Pause => {
+                self.pause = Some(Pause {
+                    by: actor.clone(),
+                    reason: reason.clone(),
+                    at,
+                });
+            }
+            Order::Resume { pool: None } => {
+                self.pause = None;
+                self.breakers.clear();
+                for memory in self.pools.values_mut() {
+                    memory.resume();
+                }
+            }
+            Order::Resume { pool: Some(pool) } => {
+                self.pools.entry(pool.clone()).or_default().resume();
+            }
+            Order::Handover { pools } => {
+                for pool in pools {
+                    let handover = Handover {
+                        by: actor.clone(),
+                        at,
+                    };
+                    self.pools.entry(pool.clone()).or_default().handover = Some(handover);
+                }
+            }
+        }
+    }
+
+    fn forget(&mut self, now: DateTime<Utc>) {
+        self.removals.retain(|at| now - *at < BUDGET_WINDOW);
+        self.launches.retain(|(at, _)| now - *at < BUDGET_WINDOW);
+        for memory in self.pools.values_mut() {
+            memory.foreign_writes.retain(|at| now - *at < BUDGET_WINDOW);
+        }
+    }
+}
+
+impl PoolMemory {
+    fn resume(&mut self) {
+        self.demoted = None;
+        self.foreign_writes.clear();
+        self.failed_hosts = 0;
+        self.failed_at = None;
+    }
+}
+
+/// Maps whose keys are not strings, as lists of pairs: JSON objects know only string keys.
+mod pairs {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<K, V, S>(map: &BTreeMap<K, V>, to: S) -> Result<S::Ok, S::Error>
+    where
+        K: Serialize,
+        V: Serialize,
+        S: Serializer,
+    {
+        to.collect_seq(map)
+    }
+
+    pub(super) fn deserialize<'de, K, V, D>(from: D) -> Result<BTreeMap<K, V>, D::Error>
+    where
+        K: Deserialize<'de> + Ord,
+        V: Deserialize<'de>,
+        D: Deserializer<'de>,
+    {
+        Ok(Vec::<(K, V)>::deserialize(from)?.into_iter().collect())
+    }
+}

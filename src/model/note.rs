@@ -1,0 +1,109 @@
+//! Edges in what was observed, written once each: they are how timers survive a crash.
+
+use serde::{Deserialize, Serialize};
+
+use super::action::Subject;
+use super::drain::{DrainMark, DrainVerdict};
+use super::id::{InstanceId, InstanceType, PoolId};
+use super::plan::HoldKey;
+use super::resources::Resources;
+use super::snapshot::Units;
+
+/// Something that lasts and whose beginning matters.
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,
+)]
+#[serde(rename_all = "snake_case", tag = "fact")]
+pub enum Fact {
+    /// The cluster could do without this host, judged by sums.
+    Unneeded,
+    /// The host's agent is disconnected.
+    AgentLost,
+    /// The host was launched and is not a container instance yet.
+    Unregistered,
+    /// Tasks fit on no host.
+    Unplaced,
+    /// A hold stands.
+    Held { key: HoldKey },
+}
+
+/// One edge.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case", tag = "note")]
+pub enum Note {
+    Began {
+        subject: Subject,
+        what: Fact,
+    },
+    Ended {
+        subject: Subject,
+        what: Fact,
+    },
+    /// A pool's capacity was seen for the first time, or followed a change of ours.
+    CapacitySeen {
+        pool: PoolId,
+        units: Units,
+    },
+    /// A pool's capacity is not what we or AWS left it at.
+    ForeignWrite {
+        pool: PoolId,
+        expected: Units,
+        found: Units,
+    },
+    /// The pool may be sized but no longer written to, until a person resumes it.
+    Demoted {
+        pool: PoolId,
+        because: String,
+    },
+    DrainBegan {
+        host: InstanceId,
+        pool: PoolId,
+        mark: DrainMark,
+    },
+    DrainEnded {
+        host: InstanceId,
+        verdict: DrainVerdict,
+    },
+    /// What a host of this type registers.
+    ShapeLearnt {
+        instance_type: InstanceType,
+        registers: Resources,
+    },
+    /// A host that never registered or lost its agent was given up.
+    HostFailed {
+        pool: PoolId,
+        host: InstanceId,
+    },
+    /// A fresh host took up work: launches of this pool succeed again.
+    HostServes {
+        pool: PoolId,
+    },
+    /// The value of an attribute before Tidegate first wrote it, for `handback`.
+    Original {
+        subject: Subject,
+        attribute: Attribute,
+        value: serde_json::Value,
+    },
+    /// Two ticks were further apart on the wall clock than the interval explains.
+    ClockJumped {
+        by_seconds: i64,
+    },
+    /// An intent without outcome has been observed twice and is settled.
+    DoubtSettled {
+        intent: super::record::Seq,
+    },
+}
+
+/// What of a resource Tidegate may change and must be able to restore.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Attribute {
+    DesiredCapacity,
+    NewHostProtection,
+    HostProtection,
+    SuspendedProcesses,
+    HostStatus,
+    DrainMark,
+}

@@ -1,0 +1,107 @@
+//! A plan: what would be done, what is held back, and what was noticed; all three typed.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::action::{Action, ActionKind, Rank, Subject};
+use super::note::Note;
+use super::reason::Reason;
+use super::why::Why;
+
+/// What one tick decided. The same input gives the same plan, byte for byte.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    pub as_of: DateTime<Utc>,
+    /// In order of rank, then subject.
+    pub actions: Vec<Planned>,
+    pub holds: Vec<Hold>,
+    pub notes: Vec<Note>,
+}
+
+impl Plan {
+    /// Whether there is nothing to do, allowed or not.
+    pub fn is_idle(&self) -> bool {
+        self.actions.is_empty()
+    }
+
+    /// The actions in groups of equal rank, lowest first.
+    pub fn by_rank(&self) -> impl Iterator<Item = &[Planned]> {
+        self.actions.chunk_by(|a, b| a.rank() == b.rank())
+    }
+}
+
+/// An action with the permission it needs, its reason and who wants it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Planned {
+    #[serde(flatten)]
+    pub action: Action,
+    pub kind: ActionKind,
+    pub why: Why,
+    pub by: Origin,
+}
+
+impl Planned {
+    pub fn rank(&self) -> Rank {
+        self.action.rank(self.kind)
+    }
+
+    /// The subject holds and breakers speak of: the first one it writes to.
+    pub fn subject(&self) -> Subject {
+        self.action
+            .subjects()
+            .into_iter()
+            .next_back()
+            .unwrap_or(Subject::Cluster)
+    }
+}
+
+/// Which part of Tidegate, or who, wants an action.
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    Capacity,
+    /// A person, by name.
+    Operator(String),
+}
+
+/// Something not done: on what, which kind of action, and why not.
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,
+)]
+pub struct Hold {
+    pub subject: Subject,
+    pub wants: ActionKind,
+    pub reason: Reason,
+}
+
+impl Hold {
+    pub fn new(subject: Subject, wants: ActionKind, reason: Reason) -> Self {
+        Self {
+            subject,
+            wants,
+            reason,
+        }
+    }
+
+    /// The hold without its numbers, so that it has a `since` although they change.
+    pub fn key(&self) -> HoldKey {
+        HoldKey {
+            subject: self.subject.clone(),
+            wants: self.wants,
+            code: self.reason.code().to_owned(),
+        }
+    }
+}
+
+/// What makes two holds the same over time.
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,
+)]
+pub struct HoldKey {
+    pub subject: Subject,
+    pub wants: ActionKind,
+    /// The reason's stable code.
+    pub code: String,
+}

@@ -1,0 +1,131 @@
+//! What the journal holds: commands, notes, intents and their outcomes, and checkpoints of memory.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::action::Subject;
+use super::failure::Failure;
+use super::id::PoolId;
+use super::memory::Memory;
+use super::mode::Mode;
+use super::note::Note;
+use super::plan::Planned;
+
+/// Position in the journal, from 1, without holes.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
+)]
+#[serde(transparent)]
+pub struct Seq(pub u64);
+
+/// Counts the writers a cluster has had; every intent carries its writer's.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
+)]
+#[serde(transparent)]
+pub struct Epoch(pub u64);
+
+/// A record with its place and time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    pub seq: Seq,
+    pub epoch: Epoch,
+    pub at: DateTime<Utc>,
+    pub record: Record,
+}
+
+/// One fact worth surviving a crash.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "record")]
+pub enum Record {
+    Intent {
+        planned: Planned,
+    },
+    Outcome {
+        of: Seq,
+        outcome: Outcome,
+    },
+    Noted {
+        note: Note,
+    },
+    Command {
+        command: Command,
+    },
+    Checkpoint {
+        memory: Box<Memory>,
+    },
+    /// Written by a newer version; the cluster falls to observe until a person looks.
+    #[serde(other)]
+    Unknown,
+}
+
+/// What became of one AWS request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case", tag = "outcome")]
+pub enum Outcome {
+    /// Sent, accepted and read back; some subjects of a batch may have failed.
+    Done {
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        failed: Vec<SubjectFailure>,
+    },
+    /// An assumption no longer held; nothing was sent.
+    Moved { expected: String, found: String },
+    /// AWS answered no, or it never left; no effect.
+    Refused { failure: Failure },
+    /// Sent, no answer: observe before anything else on this subject.
+    InDoubt { message: String },
+}
+
+/// One subject of a batch that failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct SubjectFailure {
+    pub subject: Subject,
+    pub failure: Failure,
+}
+
+/// What a person ordered, with name and reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Command {
+    pub actor: String,
+    pub reason: String,
+    #[serde(flatten)]
+    pub order: Order,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case", tag = "order")]
+pub enum Order {
+    SetMode {
+        mode: Mode,
+    },
+    Pause,
+    /// Ends a pause, closes breakers and lifts the demotion of pools; of one pool where given.
+    Resume {
+        pool: Option<PoolId>,
+    },
+    /// Take these pools over from managed scaling.
+    Handover {
+        pools: Vec<PoolId>,
+    },
+}

@@ -1,0 +1,212 @@
+//! Why an action is wanted. The text is the product: an operator decides by it.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::drain::DrainCause;
+use super::id::PoolId;
+use super::resources::Resources;
+
+/// The reason for an action, with the numbers it rests on.
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,
+)]
+#[serde(rename_all = "snake_case", tag = "code")]
+pub enum Why {
+    /// Hosts are missing; `hosts` of them close all the shortfalls together.
+    Short {
+        shortfalls: Vec<Shortfall>,
+        hosts: u64,
+        rejected: Vec<Rejected>,
+    },
+    /// Its tasks were placed elsewhere on paper, for the whole stabilization window.
+    Removable {
+        tasks: u64,
+        since: DateTime<Utc>,
+        saves_micro_usd_per_hour: Option<u64>,
+    },
+    /// The pool is retiring and its tasks fit elsewhere.
+    Retiring { tasks: u64 },
+    /// The agent is disconnected since then.
+    AgentLost { since: DateTime<Utc> },
+    /// Launched then, and not a container instance yet.
+    NeverRegistered { since: DateTime<Utc> },
+    /// The next step of a drain begun before.
+    DrainGoesOn {
+        cause: DrainCause,
+        deadline: DateTime<Utc>,
+    },
+    /// Every task on it has stopped.
+    Emptied { cause: DrainCause },
+    /// The drain's deadline has passed.
+    DrainAborted {
+        cause: DrainCause,
+        blocked_by: String,
+    },
+    /// The fleet's target still counts hosts that have been emptied.
+    FleetOversized { emptied: u64 },
+    /// Hosts must not be chosen by the group before any may be removed by Tidegate.
+    Unprotected,
+    /// A person ordered the handover.
+    Handover { provider: Option<String> },
+}
+
+/// One reason why hosts are missing.
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,
+)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum Shortfall {
+    /// Tasks that should exist and fit on no usable or launching host.
+    Tasks {
+        of: String,
+        count: u64,
+        needs: Resources,
+        best_free: Option<Resources>,
+    },
+    /// Free room for this many tasks of this shape is wanted.
+    Headroom {
+        like: String,
+        count: u64,
+        needs: Resources,
+    },
+    /// Reservation would be above its ceiling.
+    Ceiling {
+        resource: String,
+        reserved_percent: u64,
+        ceiling_percent: u64,
+    },
+    /// The group's own minimum is above its desired capacity.
+    Minimum { min: u32 },
+    /// A host is being replaced; its successor comes first.
+    Replacement { of: u64 },
+}
+
+/// A pool that was not chosen, and why.
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,
+)]
+pub struct Rejected {
+    pub pool: PoolId,
+    pub because: String,
+}
+
+impl fmt::Display for Shortfall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tasks {
+                of,
+                count,
+                needs,
+                best_free,
+            } => {
+                let s = if *count == 1 {
+                    "task fits"
+                } else {
+                    "tasks fit"
+                };
+                write!(f, "{of}: {count} {s} on no host, each needs {needs}")?;
+                match best_free {
+                    Some(free) => write!(f, "; best free is {free}"),
+                    None => write!(f, "; no usable host"),
+                }
+            }
+            Self::Headroom { like, count, needs } => {
+                write!(f, "headroom for {count} like {like} ({needs}) is missing")
+            }
+            Self::Ceiling {
+                resource,
+                reserved_percent,
+                ceiling_percent,
+            } => write!(
+                f,
+                "{resource} reservation {reserved_percent} % is above its ceiling {ceiling_percent} %"
+            ),
+            Self::Minimum { min } => write!(f, "the group's minimum is {min}"),
+            Self::Replacement { of } => {
+                let s = if *of == 1 { "host is" } else { "hosts are" };
+                write!(f, "{of} {s} being replaced")
+            }
+        }
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Short {
+                shortfalls,
+                hosts,
+                rejected,
+            } => {
+                let list: Vec<_> = shortfalls.iter().map(ToString::to_string).collect();
+                let s = if *hosts == 1 { "" } else { "s" };
+                write!(f, "{}: {hosts} host{s}", list.join("; "))?;
+                for Rejected { pool, because } in rejected {
+                    write!(f, "; not {pool}: {because}")?;
+                }
+                Ok(())
+            }
+            Self::Removable {
+                tasks,
+                since,
+                saves_micro_usd_per_hour,
+            } => {
+                write!(
+                    f,
+                    "its {tasks} tasks fit elsewhere, proved since {}",
+                    clock(since)
+                )?;
+                match saves_micro_usd_per_hour {
+                    Some(micro) => write!(f, ", -{}", usd(*micro)),
+                    None => Ok(()),
+                }
+            }
+            Self::Retiring { tasks } => {
+                write!(
+                    f,
+                    "its pool is retiring and its {tasks} tasks fit elsewhere"
+                )
+            }
+            Self::AgentLost { since } => write!(f, "agent disconnected since {}", clock(since)),
+            Self::NeverRegistered { since } => {
+                write!(f, "launched at {} and never registered", clock(since))
+            }
+            Self::DrainGoesOn { cause, deadline } => {
+                write!(f, "drain ({cause}) goes on, deadline {}", clock(deadline))
+            }
+            Self::Emptied { cause } => write!(f, "all its tasks have stopped ({cause})"),
+            Self::DrainAborted { cause, blocked_by } => {
+                write!(
+                    f,
+                    "drain ({cause}) passed its deadline, blocked by {blocked_by}"
+                )
+            }
+            Self::FleetOversized { emptied } => {
+                write!(f, "{emptied} emptied hosts still count in its target")
+            }
+            Self::Unprotected => {
+                f.write_str("hosts must be protected before any may be removed by id")
+            }
+            Self::Handover {
+                provider: Some(provider),
+            } => {
+                write!(f, "handover from managed scaling of {provider}")
+            }
+            Self::Handover { provider: None } => f.write_str("handover"),
+        }
+    }
+}
+
+fn clock(at: &DateTime<Utc>) -> impl fmt::Display {
+    at.format("%H:%M:%SZ")
+}
+
+/// Millionths of a dollar an hour as `$0.0960/h`.
+pub fn usd(micro_usd_per_hour: u64) -> String {
+    let dollars = micro_usd_per_hour / 1_000_000;
+    let rest = micro_usd_per_hour % 1_000_000 / 100;
+    format!("${dollars}.{rest:04}/h")
+}
