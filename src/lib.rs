@@ -21,6 +21,7 @@
 pub mod cloud;
 pub mod config;
 pub mod control;
+pub mod decide;
 pub mod guard;
 pub mod journal;
 pub mod model;

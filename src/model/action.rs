@@ -48,11 +48,15 @@ pub enum Action {
     },
     /// `TerminateInstanceInAutoScalingGroup` with decrement, or `TerminateInstances` of a fleet's
     /// host after its target was lowered. The one relative action.
+    ///
+    /// `replace`: the group launches a successor by itself (no decrement). `forced`: tasks that
+    /// have not stopped are lost with it; else the act refuses while any task is left.
     TerminateHost {
         pool: PoolId,
         host: InstanceId,
         desired_was: Units,
         replace: bool,
+        forced: bool,
     },
 }
 
@@ -286,6 +290,7 @@ impl fmt::Display for Action {
                 host,
                 desired_was,
                 replace: false,
+                ..
             } => {
                 let after = desired_was.0.saturating_sub(1);
                 if pool.is_fleet() {

@@ -70,8 +70,6 @@ pub struct Pause {
 pub struct PoolMemory {
     /// The capacity we last saw or set; a different one in AWS is somebody else's.
     pub expected: Option<Units>,
-    /// When we last raised it; counted until its hosts register or are given up.
-    pub raised_at: Option<DateTime<Utc>>,
     /// Foreign writes of the last hour; the latest is adopted for a stabilization window.
     pub foreign_writes: VecDeque<DateTime<Utc>>,
     pub demoted: Option<String>,
@@ -80,8 +78,6 @@ pub struct PoolMemory {
     pub failed_at: Option<DateTime<Utc>>,
     /// A person ordered the handover then.
     pub handover: Option<Handover>,
-    /// AWS had no capacity then, and how often in a row.
-    pub no_capacity: Option<(DateTime<Utc>, u32)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -195,11 +191,11 @@ impl Memory {
             Outcome::Done { failed } if failed.is_empty() => {
                 self.in_doubt.remove(&of);
                 self.breakers.remove(name);
-                self.effect(&doubt.planned, at);
+                self.effect(&doubt.planned);
             }
             Outcome::Done { failed } => {
                 self.in_doubt.remove(&of);
-                self.effect(&doubt.planned, at);
+                self.effect(&doubt.planned);
                 let first = failed
                     .first()
                     .map_or_else(String::new, |f| f.failure.to_string());
@@ -219,14 +215,10 @@ impl Memory {
     }
 
     /// What a request that took effect changes in what we expect to see.
-    fn effect(&mut self, planned: &Planned, at: DateTime<Utc>) {
+    fn effect(&mut self, planned: &Planned) {
         match &planned.action {
-            Action::SetPoolCapacity { pool, was, now } => {
-                let memory = self.pools.entry(pool.clone()).or_default();
-                memory.expected = Some(*now);
-                if now > was {
-                    memory.raised_at = Some(at);
-                }
+            Action::SetPoolCapacity { pool, now, .. } => {
+                self.pools.entry(pool.clone()).or_default().expected = Some(*now);
             }
             Action::TerminateHost {
                 pool,

@@ -15,14 +15,20 @@ use super::snapshot::Units;
 )]
 #[serde(rename_all = "snake_case", tag = "fact")]
 pub enum Fact {
-    /// The cluster could do without this host, judged by sums.
+    /// The host's tasks must be listed: it drains, is lost, or might be removable.
+    Watched,
+    /// The host's tasks provably fit elsewhere.
     Unneeded,
     /// The host's agent is disconnected.
     AgentLost,
-    /// The host was launched and is not a container instance yet.
-    Unregistered,
-    /// Tasks fit on no host.
-    Unplaced,
+    /// The host was given up: lost or unregistered for too long.
+    GivenUp,
+    /// AWS has not launched all of the pool's capacity.
+    Undelivered,
+    /// Tasks of the service, or of the group named, fit on no host.
+    Unplaced { of: String },
+    /// This intent has been observed once since it fell in doubt.
+    ReadBack { intent: super::record::Seq },
     /// A hold stands.
     Held { key: HoldKey },
 }

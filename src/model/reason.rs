@@ -100,6 +100,9 @@ pub enum Reason {
     },
     Retiring,
     PoolClosed,
+    NoCapacity {
+        since: DateTime<Utc>,
+    },
     ProcessSuspended {
         process: String,
     },
@@ -268,6 +271,13 @@ impl fmt::Display for Reason {
             }
             Self::Retiring => f.write_str("the pool is retiring and never grows"),
             Self::PoolClosed => f.write_str("the pool is being changed or cannot be modified"),
+            Self::NoCapacity { since } => {
+                write!(
+                    f,
+                    "AWS has not delivered what was ordered since {}",
+                    minute(since)
+                )
+            }
             Self::ProcessSuspended { process } => {
                 write!(f, "the group's {process} process is suspended")
             }

@@ -78,10 +78,6 @@ pub enum Shortfall {
         reserved_percent: u64,
         ceiling_percent: u64,
     },
-    /// The group's own minimum is above its desired capacity.
-    Minimum { min: u32 },
-    /// A host is being replaced; its successor comes first.
-    Replacement { of: u64 },
 }
 
 /// A pool that was not chosen, and why.
@@ -124,11 +120,6 @@ impl fmt::Display for Shortfall {
                 f,
                 "{resource} reservation {reserved_percent} % is above its ceiling {ceiling_percent} %"
             ),
-            Self::Minimum { min } => write!(f, "the group's minimum is {min}"),
-            Self::Replacement { of } => {
-                let s = if *of == 1 { "host is" } else { "hosts are" };
-                write!(f, "{of} {s} being replaced")
-            }
         }
     }
 }
