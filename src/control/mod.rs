@@ -1,5 +1,16 @@
 //! Where the pieces meet: the tick, the loop around it, and what it tells the world.
 
 pub mod clock;
+pub mod cluster;
+pub mod inbox;
+pub mod merge;
+pub mod need;
+pub mod originals;
+pub mod run;
+pub mod tick;
 
 pub use clock::{Clock, SystemClock};
+pub use cluster::{Cluster, Verdict};
+pub use inbox::{Inbox, Orders, inbox};
+pub use run::run;
+pub use tick::{TickReport, tick};

@@ -1,0 +1,236 @@
+//! One cluster's state between ticks, and the only code that writes to journal and cloud.
+//!
+//! Rule: memory changes only by folding what the journal has accepted.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use futures::future::join_all;
+
+use super::clock::Clock;
+use super::inbox::{Inbox, Ordered};
+use super::originals::originals;
+use crate::cloud::Cloud;
+use crate::config::ClusterConfig;
+use crate::guard::{self, Admitted, Case, Lease};
+use crate::journal::{Intent, Journal, JournalError};
+use crate::model::{
+    Entry, Hold, Memory, Note, Outcome, Planned, Reason, Record, Seq, Snapshot, Subject,
+};
+
+/// Requests of equal rank that are under way at one time.
+const AT_ONCE: usize = 8;
+/// Time one write may take, read-back included.
+const ACT_LIMIT: Duration = Duration::from_secs(20);
+
+/// What a cluster's loop carries from tick to tick.
+pub struct Cluster {
+    pub config: ClusterConfig,
+    pub memory: Memory,
+    pub lease: Lease,
+}
+
+/// What became of a planned action.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The guard refused it; nothing was sent.
+    Held(Hold),
+    Acted {
+        intent: Seq,
+        outcome: Outcome,
+    },
+}
+
+impl Cluster {
+    /// Recovers what the journal knows and takes the cluster's next epoch.
+    pub async fn open(
+        config: ClusterConfig,
+        journal: &mut impl Journal,
+    ) -> Result<Self, JournalError> {
+        let memory = journal.recover().await?;
+        let lease = Lease {
+            epoch: journal.epoch(),
+            valid_until: None,
+        };
+        Ok(Self {
+            config,
+            memory,
+            lease,
+        })
+    }
+
+    /// Records notes and folds them in.
+    pub async fn note(
+        &mut self,
+        journal: &mut impl Journal,
+        notes: Vec<Note>,
+        clock: &impl Clock,
+    ) -> Result<(), JournalError> {
+        let records = notes
+            .into_iter()
+            .map(|note| Record::Noted { note })
+            .collect();
+        self.append(journal, records, clock).await.map(|_| ())
+    }
+
+    /// Records a person's order, folds it in and tells the person.
+    pub async fn obey(
+        &mut self,
+        journal: &mut impl Journal,
+        ordered: Ordered,
+        clock: &impl Clock,
+    ) -> Result<(), JournalError> {
+        let record = Record::Command {
+            command: ordered.command,
+        };
+        let written = self.append(journal, vec![record], clock).await;
+        let answer = match &written {
+            Ok(entries) => Ok(entries.last().map_or(self.memory.seq, |entry| entry.seq)),
+            Err(error) => Err(error.to_string()),
+        };
+        // Whoever asked may have gone away; the order stands all the same.
+        let _gone = ordered.done.send(answer);
+        written.map(|_| ())
+    }
+
+    /// Asks the guard about actions of one rank, each in the light of those admitted before it.
+    pub fn admit(
+        &self,
+        seen: &Snapshot,
+        planned: &[Planned],
+        voided: &BTreeSet<Subject>,
+        clock: &impl Clock,
+    ) -> (Vec<Admitted>, Vec<(Planned, Hold)>) {
+        let now = clock.now();
+        let mut memory = self.memory.clone();
+        let (mut admitted, mut refused) = (Vec::new(), Vec::new());
+        for planned in planned {
+            if planned
+                .action
+                .subjects()
+                .iter()
+                .any(|subject| voided.contains(subject))
+            {
+                let reason = Reason::Outdated {
+                    what: planned.subject().to_string(),
+                };
+                let hold = Hold::new(planned.subject(), planned.kind, reason);
+                refused.push((planned.clone(), hold));
+                continue;
+            }
+            let (config, lease) = (&self.config, &self.lease);
+            let case = Case {
+                config,
+                snapshot: seen,
+                memory: &memory,
+                lease,
+                now,
+            };
+            match guard::admit(case, planned.clone()) {
+                Ok(one) => {
+                    let record = Record::Intent {
+                        planned: planned.clone(),
+                    };
+                    let (seq, epoch) = (Seq(memory.seq.0 + 1), self.lease.epoch);
+                    memory = memory.fold(&Entry {
+                        seq,
+                        epoch,
+                        at: now,
+                        record,
+                    });
+                    admitted.push(one);
+                }
+                Err(hold) => refused.push((planned.clone(), hold)),
+            }
+        }
+        (admitted, refused)
+    }
+
+    /// Carries out admitted actions: originals and intents first, then the requests a few at a
+    /// time, then their outcomes. Between two batches a person may stop it.
+    pub async fn perform(
+        &mut self,
+        cloud: &impl Cloud,
+        journal: &mut impl Journal,
+        seen: &Snapshot,
+        admitted: Vec<Admitted>,
+        clock: &impl Clock,
+    ) -> Result<Vec<(Planned, Verdict)>, JournalError> {
+        let mut done = Vec::new();
+        let first: Vec<_> = admitted
+            .iter()
+            .flat_map(|admitted| originals(seen, &self.memory, &admitted.planned().action))
+            .collect();
+        self.note(journal, first, clock).await?;
+        let intents = self.intend(journal, admitted, clock).await?;
+        for batch in intents.chunks(AT_ONCE) {
+            let acts = batch.iter().map(|intent| cloud.act(intent, ACT_LIMIT));
+            let outcomes: Vec<_> = join_all(acts).await;
+            let records = batch.iter().zip(&outcomes);
+            let records = records.map(|(intent, outcome)| Record::Outcome {
+                of: intent.seq(),
+                outcome: outcome.clone(),
+            });
+            self.append(journal, records.collect(), clock).await?;
+            done.extend(batch.iter().zip(outcomes).map(|(intent, outcome)| {
+                let verdict = Verdict::Acted {
+                    intent: intent.seq(),
+                    outcome,
+                };
+                (intent.planned().clone(), verdict)
+            }));
+        }
+        Ok(done)
+    }
+
+    /// Takes the orders that wait. Called between any two batches of writes.
+    pub async fn take_orders(
+        &mut self,
+        journal: &mut impl Journal,
+        inbox: &mut Inbox,
+        clock: &impl Clock,
+    ) -> Result<(), JournalError> {
+        while let Some(ordered) = inbox.waiting() {
+            self.obey(journal, ordered, clock).await?;
+        }
+        Ok(())
+    }
+
+    async fn intend(
+        &mut self,
+        journal: &mut impl Journal,
+        admitted: Vec<Admitted>,
+        clock: &impl Clock,
+    ) -> Result<Vec<Intent>, JournalError> {
+        if admitted.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (mut intents, mut entries) = (Vec::new(), Vec::new());
+        for (intent, entry) in journal.intend(admitted, clock.now()).await? {
+            intents.push(intent);
+            entries.push(entry);
+        }
+        self.fold(&entries);
+        Ok(intents)
+    }
+
+    async fn append(
+        &mut self,
+        journal: &mut impl Journal,
+        records: Vec<Record>,
+        clock: &impl Clock,
+    ) -> Result<Vec<Entry>, JournalError> {
+        if records.is_empty() {
+            return Ok(Vec::new());
+        }
+        let entries = journal.append(records, clock.now()).await?;
+        self.fold(&entries);
+        Ok(entries)
+    }
+
+    fn fold(&mut self, entries: &[Entry]) {
+        for entry in entries {
+            self.memory = std::mem::take(&mut self.memory).fold(entry);
+        }
+    }
+}

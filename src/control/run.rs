@@ -1,0 +1,49 @@
+//! The loop of one cluster: tick, tell, wait for time, a change or an order.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::clock::Clock;
+use super::cluster::Cluster;
+use super::inbox::Inbox;
+use super::tick::{TickReport, tick};
+use crate::cloud::Cloud;
+use crate::journal::Journal;
+
+/// Pause after a tick that wrote something: what follows from it is due at once.
+const AFTER_ACTING: Duration = Duration::from_secs(1);
+
+/// Runs until told to stop. A tick under way is finished, since every request in it is bounded.
+pub async fn run(
+    cloud: &impl Cloud,
+    journal: &mut impl Journal,
+    cx: &mut Cluster,
+    clock: &impl Clock,
+    inbox: &mut Inbox,
+    mut tell: impl FnMut(&Cluster, &TickReport),
+    stop: &CancellationToken,
+) {
+    let mut previous = None;
+    while !stop.is_cancelled() {
+        let report = tick(cloud, journal, cx, clock, inbox, previous).await;
+        previous = Some(report.ended_at);
+        tell(cx, &report);
+        let interval = cx.config.interval.to_std().unwrap_or(AFTER_ACTING);
+        let pause = if report.acted() {
+            AFTER_ACTING.min(interval)
+        } else {
+            interval
+        };
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = clock.sleep(pause) => {}
+            _facts = cloud.changes(&cx.config.name) => {}
+            ordered = inbox.next() => {
+                if let Err(error) = cx.obey(journal, ordered, clock).await {
+                    tracing::error!(cluster = %cx.config.name, %error, "order not recorded");
+                }
+            }
+        }
+    }
+}

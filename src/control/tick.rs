@@ -1,0 +1,133 @@
+//! One look, one plan, its writes. Start, steady state, failover, demo and simulation all come
+//! through here.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::clock::Clock;
+use super::cluster::{Cluster, Verdict};
+use super::inbox::Inbox;
+use super::merge::merge;
+use super::need::need;
+use crate::cloud::Cloud;
+use crate::decide::{self, edges::hold_edges};
+use crate::journal::{Journal, JournalError};
+use crate::model::{Hold, Note, Outcome, Plan, Planned, Snapshot};
+
+/// Wall-clock time between ticks beyond the interval after which timers for removals start anew.
+const CLOCK_JUMP: TimeDelta = TimeDelta::seconds(60);
+
+/// What a tick saw, wanted and did.
+#[derive(Debug)]
+pub struct TickReport {
+    pub began_at: DateTime<Utc>,
+    pub ended_at: DateTime<Utc>,
+    pub snapshot: Snapshot,
+    pub plan: Plan,
+    /// Of each planned action, in order.
+    pub verdicts: Vec<(Planned, Verdict)>,
+    /// The journal failed: nothing was written to AWS after that.
+    pub trouble: Option<JournalError>,
+}
+
+impl TickReport {
+    /// Whether a request was sent, so that looking again soon is worth it.
+    pub fn acted(&self) -> bool {
+        self.verdicts
+            .iter()
+            .any(|(_, verdict)| matches!(verdict, Verdict::Acted { .. }))
+    }
+
+    /// Everything that was not done, whoever declined it.
+    pub fn holds(&self) -> Vec<Hold> {
+        let refused = self
+            .verdicts
+            .iter()
+            .filter_map(|(_, verdict)| match verdict {
+                Verdict::Held(hold) => Some(hold.clone()),
+                Verdict::Acted { .. } => None,
+            });
+        let mut holds: Vec<_> = self.plan.holds.iter().cloned().chain(refused).collect();
+        holds.sort();
+        holds.dedup();
+        holds
+    }
+}
+
+/// Never fails as a whole: a dead journal, a gap or a refusal is in the report.
+///
+/// `previous` is when the tick before ended, to notice a clock that jumped.
+pub async fn tick(
+    cloud: &impl Cloud,
+    journal: &mut impl Journal,
+    cx: &mut Cluster,
+    clock: &impl Clock,
+    inbox: &mut Inbox,
+    previous: Option<DateTime<Utc>>,
+) -> TickReport {
+    let began_at = clock.now();
+    let need = need(&cx.config, &cx.memory);
+    let snapshot = cloud.observe(&need).await;
+    let now = clock.now();
+    let plan = merge(decide::capacity(&cx.config, &snapshot, &cx.memory, now));
+    let mut report = TickReport {
+        began_at,
+        ended_at: now,
+        snapshot,
+        plan,
+        verdicts: Vec::new(),
+        trouble: None,
+    };
+    let jumped = jump(previous, began_at, cx.config.interval);
+    report.trouble = carry_out(cloud, journal, cx, clock, inbox, &mut report, jumped)
+        .await
+        .err();
+    report.ended_at = clock.now();
+    report
+}
+
+/// Notes first, so that timers survive a crash; then rank by rank, as long as nothing speaks
+/// against it; then the holds that began and ended.
+async fn carry_out(
+    cloud: &impl Cloud,
+    journal: &mut impl Journal,
+    cx: &mut Cluster,
+    clock: &impl Clock,
+    inbox: &mut Inbox,
+    report: &mut TickReport,
+    jumped: Option<Note>,
+) -> Result<(), JournalError> {
+    let notes = jumped.iter().chain(&report.plan.notes).cloned().collect();
+    cx.note(journal, notes, clock).await?;
+    let mut voided = BTreeSet::new();
+    for rank in report.plan.by_rank() {
+        cx.take_orders(journal, inbox, clock).await?;
+        let (admitted, refused) = cx.admit(&report.snapshot, rank, &voided, clock);
+        report.verdicts.extend(
+            refused
+                .into_iter()
+                .map(|(p, hold)| (p, Verdict::Held(hold))),
+        );
+        let done = cx
+            .perform(cloud, journal, &report.snapshot, admitted, clock)
+            .await?;
+        for (planned, verdict) in &done {
+            if !matches!(verdict, Verdict::Acted { outcome: Outcome::Done { failed }, .. } if failed.is_empty())
+            {
+                voided.extend(planned.action.subjects());
+            }
+        }
+        report.verdicts.extend(done);
+    }
+    let edges = hold_edges(&cx.memory, &report.holds());
+    cx.note(journal, edges, clock).await
+}
+
+fn jump(previous: Option<DateTime<Utc>>, now: DateTime<Utc>, interval: TimeDelta) -> Option<Note> {
+    let by = now - previous?;
+    let jumped = by > interval + CLOCK_JUMP || by < -TimeDelta::seconds(5);
+    jumped.then(|| Note::ClockJumped {
+        by_seconds: by.num_seconds(),
+    })
+}
