@@ -7,6 +7,7 @@ pub mod merge;
 pub mod need;
 pub mod originals;
 pub mod run;
+pub mod status;
 pub mod tick;
 
 pub use clock::{Clock, SystemClock};

@@ -7,6 +7,10 @@ use std::future::Future;
 use crate::guard::Admitted;
 use crate::model::{Entry, Epoch, Memory, Planned, Record, Seq};
 
+pub mod sqlite;
+
+pub use sqlite::Sqlite;
+
 /// An admitted action whose record is durable. The only thing that can be acted on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Intent {
@@ -15,7 +19,6 @@ pub struct Intent {
 }
 
 impl Intent {
-    #[expect(dead_code, reason = "called by the journals")]
     pub(in crate::journal) fn new(seq: Seq, admitted: Admitted) -> Self {
         Self {
             seq,
@@ -50,8 +53,10 @@ pub enum JournalError {
 }
 
 /// Durable, ordered, one writer.
+///
+/// A write that failed may or may not be on disk: `recover` must be called before the next one.
 pub trait Journal: Send {
-    /// Folds everything recorded into a memory, under a new epoch.
+    /// Folds everything recorded into a memory, under a new epoch, which the memory carries.
     fn recover(&mut self) -> impl Future<Output = Result<Memory, JournalError>> + Send;
 
     /// Records intents in one transaction, all or none. `epoch` and time come with the call.
@@ -61,7 +66,8 @@ pub trait Journal: Send {
         at: chrono::DateTime<chrono::Utc>,
     ) -> impl Future<Output = Result<Vec<(Intent, Entry)>, JournalError>> + Send;
 
-    /// Records anything but intents, in order, in one transaction.
+    /// Records anything but intents, in order, in one transaction. The journal may add a checkpoint
+    /// of its own; it is among the entries returned.
     fn append(
         &mut self,
         records: Vec<Record>,
@@ -70,4 +76,16 @@ pub trait Journal: Send {
 
     /// The epoch this writer records under.
     fn epoch(&self) -> Epoch;
+
+    /// Keeps a decision for operators in a bounded ring beside the journal. It may be lost: a
+    /// failure is logged and nothing else.
+    fn keep_decision(
+        &mut self,
+        id: &str,
+        at: chrono::DateTime<chrono::Utc>,
+        decision: &serde_json::Value,
+    );
+
+    /// The last kept decisions, newest first.
+    fn decisions(&self, limit: usize) -> Vec<serde_json::Value>;
 }

@@ -48,6 +48,7 @@ pub struct Memory {
     pub launches: VecDeque<(DateTime<Utc>, u32)>,
     pub breakers: BTreeMap<String, Breaker>,
     /// Intents without outcome, or whose outcome is in doubt.
+    #[serde(with = "pairs")]
     pub in_doubt: BTreeMap<Seq, Doubt>,
     /// Values from before Tidegate's first write.
     #[serde(with = "pairs")]
@@ -390,7 +391,8 @@ impl PoolMemory {
     }
 }
 
-/// Maps whose keys are not strings, as lists of pairs: JSON objects know only string keys.
+/// Maps whose keys are not strings, as lists of pairs: JSON objects know only string keys, and
+/// inside a tagged enum (a checkpoint is one) serde does not read numbers back from them.
 mod pairs {
     use std::collections::BTreeMap;
 

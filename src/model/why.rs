@@ -11,9 +11,19 @@ use super::resources::Resources;
 
 /// The reason for an action, with the numbers it rests on.
 #[derive(
-    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,
+    Clone,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
+    strum::IntoStaticStr,
 )]
 #[serde(rename_all = "snake_case", tag = "code")]
+#[strum(serialize_all = "snake_case")]
 pub enum Why {
     /// Hosts are missing; `hosts` of them close all the shortfalls together.
     Short {
@@ -51,6 +61,13 @@ pub enum Why {
     Unprotected,
     /// A person ordered the handover.
     Handover { provider: Option<String> },
+}
+
+impl Why {
+    /// The stable name of the reason, as in its JSON.
+    pub fn code(&self) -> &'static str {
+        self.into()
+    }
 }
 
 /// One reason why hosts are missing.

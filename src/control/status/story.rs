@@ -1,0 +1,197 @@
+//! One built moment of a cluster, for the tests of all surfaces.
+
+use chrono::TimeDelta;
+
+use super::*;
+use crate::config::{ClusterConfig, PoolConfig, ReservationCeiling};
+use crate::model::{
+    Action, DrainCause, Fact, Failure, Gap, HostStatus, Memory, Origin, Outcome, Plan, Reason,
+    Shortfall, Snapshot, Subject, TaskShape, Why, build,
+};
+
+pub(crate) fn config() -> ClusterConfig {
+    let mut workers = PoolConfig::new(build::workers());
+    workers.max = Some(12);
+    ClusterConfig {
+        region: Some("eu-west-1".into()),
+        mode: Mode::Act,
+        reservation_ceiling: ReservationCeiling {
+            cpu_percent: 85,
+            memory_percent: 90,
+        },
+        ..ClusterConfig::new("web", vec![workers])
+    }
+}
+
+/// Two zones, five hosts of every state, one shop that is short of room.
+pub(crate) fn snapshot() -> Snapshot {
+    let mut draining = build::host("i-0c");
+    draining.status = HostStatus::Draining;
+    draining.mark = Some(DrainMark {
+        cause: DrainCause::ScaleIn,
+        deadline: build::now() + TimeDelta::minutes(9),
+    });
+    let mut lost = build::host("i-0d");
+    lost.agent_connected = false;
+    lost.zone = "eu-west-1b".into();
+    let mut spot = build::host("i-0b");
+    spot.market = Market::Spot;
+    spot.zone = "eu-west-1b".into();
+    let mut pool = build::pool(5);
+    pool.max = Units(10);
+    let mut snapshot = build::snapshot()
+        .with_pool(pool)
+        .with_host(build::host("i-0a"))
+        .with_host(spot)
+        .with_host(draining)
+        .with_host(lost)
+        .with_host(build::launching(
+            "i-0e",
+            build::now() - TimeDelta::seconds(70),
+        ))
+        .with_service(build::service("shop", 7, 5), TaskShape::plain(768, 2_048))
+        .with_service(build::service("mail", 1, 1), TaskShape::plain(256, 512))
+        .with_tasks("i-0a", "shop", 2)
+        .with_tasks("i-0b", "shop", 2)
+        .with_tasks("i-0b", "mail", 1)
+        .with_tasks("i-0c", "shop", 1);
+    snapshot.rivals.value.insert(Rival::ScalableTarget {
+        service: "shop".into(),
+        min: 2,
+        max: 20,
+    });
+    snapshot.rivals.value.insert(Rival::ScheduledAction {
+        pool: build::workers(),
+        action: "night".into(),
+    });
+    snapshot
+}
+
+fn raise() -> Planned {
+    Planned {
+        action: Action::SetPoolCapacity {
+            pool: build::workers(),
+            was: Units(5),
+            now: Units(6),
+        },
+        kind: ActionKind::ScaleOut,
+        why: Why::Short {
+            shortfalls: vec![Shortfall::Tasks {
+                of: "shop".into(),
+                count: 2,
+                needs: Resources::new(768, 2_048),
+                best_free: Some(Resources::new(512, 3_686)),
+            }],
+            hosts: 1,
+            rejected: vec![],
+        },
+        by: Origin::Capacity,
+    }
+}
+
+fn drain() -> Planned {
+    Planned {
+        action: Action::SetHostStatus {
+            hosts: BTreeSet::from(["i-0d".into()]),
+            was: HostStatus::Active,
+            now: HostStatus::Draining,
+        },
+        kind: ActionKind::Repair,
+        why: Why::AgentLost {
+            since: build::now() - TimeDelta::minutes(6),
+        },
+        by: Origin::Capacity,
+    }
+}
+
+fn standalone() -> Hold {
+    Hold::new(
+        Subject::Host("i-0b".into()),
+        ActionKind::ScaleIn,
+        Reason::StandaloneTask {
+            group: "family:<report>".into(),
+        },
+    )
+}
+
+pub(crate) fn memory() -> Memory {
+    let held = Fact::Held {
+        key: standalone().key(),
+    };
+    let mut memory = Memory {
+        mode: Mode::Act,
+        seq: Seq(41),
+        epoch: Epoch(3),
+        ..Memory::default()
+    };
+    let minutes = |n| build::now() - TimeDelta::minutes(n);
+    memory
+        .since
+        .insert((Subject::Host("i-0b".into()), held), minutes(12));
+    memory.since.insert(
+        (Subject::Service("shop".into()), Fact::Unplaced),
+        build::now() - TimeDelta::seconds(41),
+    );
+    memory
+}
+
+/// The status of the moment, with one decision carried out and a chart of six points.
+pub(crate) fn status() -> ClusterStatus {
+    let refused = Hold::new(
+        Subject::Host("i-0d".into()),
+        ActionKind::Repair,
+        Reason::NotAllowed,
+    );
+    let plan = Plan {
+        as_of: build::now(),
+        actions: vec![raise(), drain()],
+        holds: vec![standalone()],
+        notes: vec![],
+    };
+    let verdicts = [(raise(), Ok(())), (drain(), Err(refused.clone()))];
+    let of = |snapshot: &Snapshot, seconds| {
+        let now = build::now() + TimeDelta::seconds(seconds);
+        ClusterStatus::of(&config(), snapshot, &memory(), &plan, &verdicts, now)
+    };
+    let mut shown = of(&build::snapshot(), -90);
+    for n in 1..=5_u32 {
+        let mut before = snapshot();
+        let services = before.services.value.values_mut();
+        services.for_each(|service| service.running_count += u64::from(5 - n));
+        let host = before.hosts.value.get_mut(&InstanceId::from("i-0a"));
+        if let Some(host) = host {
+            host.remaining = host.registered - Resources::new(300, 700) * u64::from(n);
+        }
+        shown = of(&before, -90 + 15 * i64::from(n)).after(&shown, TimeDelta::seconds(15));
+    }
+    let mut status = of(&snapshot(), 3).after(&shown, TimeDelta::seconds(15));
+    let fates = vec![
+        Decided::new(
+            raise(),
+            Fate::Outcome {
+                outcome: Outcome::Done { failed: vec![] },
+            },
+        ),
+        Decided::new(drain(), Fate::Held { hold: refused }),
+    ];
+    let decision = Decision::of(&status, fates);
+    status.counters.tick(
+        &snapshot(),
+        true,
+        std::time::Duration::from_millis(120),
+        build::now(),
+    );
+    status.counters.decision(&decision);
+    status.decided(decision);
+    status
+}
+
+/// The same moment with one call that failed.
+pub(crate) fn gap() -> Gap {
+    Gap {
+        source: "ecs:DescribeServices".into(),
+        failure: Failure::AccessDenied {
+            action: "ecs:DescribeServices".into(),
+        },
+    }
+}

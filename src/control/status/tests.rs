@@ -1,0 +1,192 @@
+use chrono::TimeDelta;
+use expect_test::expect;
+
+use super::story;
+use super::*;
+use crate::model::{Memory, Plan, Reason, Subject, build};
+
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap()
+}
+
+#[test]
+fn reservation_counts_only_hosts_that_take_tasks() {
+    let status = story::status();
+    // i-0a: 2 x 768 cpu, i-0b: 2 x 768 + 256 of 2,048 each; the draining and the lost host and the
+    // one that launches are no capacity.
+    let reservation = status.reservation;
+    assert_eq!(reservation.hosts, 2);
+    assert_eq!(reservation.reserved, Resources::new(3_328, 8_704));
+    assert_eq!(reservation.cpu_percent, Some(81.3));
+    assert_eq!(reservation.memory_percent, Some(55.9));
+    assert_eq!(reservation.largest_hole, Some(Resources::new(512, 3_686)));
+    expect![[r#"{"all":5,"usable":2,"launching":1,"draining":1,"agent_lost":1,"other":0}"#]]
+        .assert_eq(&json(&status.host_counts));
+    expect![[r#"{"desired":8,"running":6,"pending":0,"unplaced":2,"unplaced_since":"2026-11-21T08:59:19Z"}"#]]
+        .assert_eq(&json(&status.tasks));
+}
+
+#[test]
+fn a_cluster_without_hosts_has_no_reservation_rather_than_a_full_one() {
+    let status = ClusterStatus::of(
+        &story::config(),
+        &build::snapshot(),
+        &Memory::default(),
+        &Plan::default(),
+        &[],
+        build::now(),
+    );
+    assert_eq!(status.reservation.cpu_percent, None);
+    assert_eq!(status.reservation.largest_hole, None);
+}
+
+#[test]
+fn what_lacks_only_permission_is_told_apart_from_what_is_held() {
+    let plan = story::status().plan;
+    let lines = |views: &[ActionView]| -> Vec<String> {
+        let line = |view: &ActionView| format!("{} ({:?})", view.text, view.needs);
+        views.iter().map(line).collect()
+    };
+    assert_eq!(
+        lines(&plan.would_do),
+        ["workers desired capacity 5 -> 6 (None)"]
+    );
+    assert_eq!(
+        lines(&plan.not_allowed),
+        ["drain i-0d (Some(\"repair in `allow`\"))"]
+    );
+    let held = plan.held.first().unwrap();
+    assert_eq!(held.subject, "i-0b");
+    assert_eq!(held.since, Some(build::now() - TimeDelta::minutes(12)));
+
+    let hold = Hold::new(Subject::Cluster, ActionKind::ScaleOut, Reason::LeaseLost);
+    let action = plan.would_do.first().unwrap().planned.clone();
+    let status = ClusterStatus::of(
+        &story::config(),
+        &build::snapshot(),
+        &Memory::default(),
+        &Plan::default(),
+        &[(action, Err(hold.clone()))],
+        build::now(),
+    );
+    assert_eq!(status.plan.held.first().map(|view| &view.hold), Some(&hold));
+}
+
+#[test]
+fn cost_follows_what_is_allowed_and_what_is_not() {
+    // Five hosts at $0.096 and one more; without the lost one if repair were allowed.
+    let cost = story::status().cost;
+    assert_eq!(cost.now_micro_usd_per_hour, 5 * 96_000);
+    assert_eq!(cost.after_micro_usd_per_hour, 6 * 96_000);
+    assert_eq!(cost.if_allowed_micro_usd_per_hour, 5 * 96_000);
+    assert_eq!(cost.unpriced_hosts, 0);
+}
+
+#[test]
+fn the_lowest_mode_wins_and_a_newer_record_means_observe() {
+    let of = |memory: &Memory| {
+        let (config, snapshot) = (story::config(), build::snapshot());
+        ClusterStatus::of(
+            &config,
+            &snapshot,
+            memory,
+            &Plan::default(),
+            &[],
+            build::now(),
+        )
+        .mode
+    };
+    let mut memory = story::memory();
+    assert_eq!(of(&memory).effective, Mode::Act);
+    memory.unknown_record = true;
+    assert_eq!(of(&memory).effective, Mode::Observe);
+    assert_eq!(of(&Memory::default()).effective, Mode::Observe);
+}
+
+#[test]
+fn a_gap_is_told_and_counted() {
+    let mut snapshot = story::snapshot();
+    snapshot.services.gaps.push(story::gap());
+    let mut status = ClusterStatus::of(
+        &story::config(),
+        &snapshot,
+        &story::memory(),
+        &Plan::default(),
+        &[],
+        build::now(),
+    );
+    assert!(!status.seen.complete);
+    assert_eq!(
+        status.seen.gaps,
+        ["ecs:DescribeServices failed: not permitted: ecs:DescribeServices"]
+    );
+    let took = std::time::Duration::from_secs(3);
+    status.counters.tick(&snapshot, true, took, build::now());
+    expect![[r#"{"ticks":1,"good_ticks":0,"last_good_tick_at":null,"tick_durations":{"count":1,"sum_microseconds":3000000,"buckets":[0,0,0,0,0,0,0,1,0,0]},"actions":{},"guard_rejections":{},"failed_reads":{"ecs:DescribeServices":{"access_denied":1}},"throttles":0}"#]]
+        .assert_eq(&json(&status.counters));
+}
+
+#[test]
+fn the_chart_is_bounded_and_evenly_spaced() {
+    let spacing = TimeDelta::seconds(15);
+    let at = |seconds: i64| {
+        let now = build::now() + TimeDelta::seconds(seconds);
+        let mut status = story::status();
+        status.history.drain(..status.history.len() - 1);
+        status.at = now;
+        status.history.iter_mut().for_each(|point| point.at = now);
+        status
+    };
+    let mut status = at(0);
+    for seconds in 1..=60 {
+        status = at(seconds).after(&status, spacing);
+    }
+    let shown: Vec<_> = status
+        .history
+        .iter()
+        .map(|p| (p.at - build::now()).num_seconds())
+        .collect();
+    assert_eq!(shown, [0, 15, 30, 45, 60]);
+    status.history = vec![status.history[0]; HISTORY_MAX];
+    assert_eq!(at(90).after(&status, spacing).history.len(), HISTORY_MAX);
+}
+
+#[test]
+fn a_decision_is_news_only_when_actions_fates_or_holds_change() {
+    let status = story::status();
+    let decision = status.decisions.first().unwrap().clone();
+    assert!(decision.differs_from(Some(&decision)), "it wrote to AWS");
+    let quiet = Decision::of(&status, decision.actions[1..].to_vec());
+    assert!(quiet.differs_from(Some(&decision)));
+    let mut later = status.clone();
+    later.at += TimeDelta::minutes(1);
+    let again = Decision::of(&later, quiet.actions.clone());
+    assert!(!again.differs_from(Some(&quiet)));
+    assert!(Decision::of(&later, vec![]).differs_from(Some(&quiet)));
+    assert!(quiet.id.starts_with("d-20261121-090003-"), "{}", quiet.id);
+    assert_ne!(quiet.id, decision.id);
+}
+
+#[test]
+fn a_decision_comes_back_from_the_ring_as_it_went_in() {
+    let status = story::status();
+    let decision = status.decisions.first().unwrap();
+    let stored = serde_json::to_value(decision).unwrap();
+    assert_eq!(
+        &serde_json::from_value::<Decision>(stored).unwrap(),
+        decision
+    );
+}
+
+#[test]
+fn clusters_are_awaited_until_they_are_published() {
+    let names = ["web".into(), "batch".into()];
+    let (publisher, status) = Publisher::new(names, build::now());
+    publisher.publish(story::status(), build::now());
+    publisher.narrate("the tide turns");
+    let shown = status.borrow().clone();
+    assert_eq!(shown.awaited, BTreeSet::from(["batch".into()]));
+    assert_eq!(shown.generation, 2);
+    assert!(shown.cluster("web").is_some());
+    assert_eq!(shown.narration.as_deref(), Some("the tide turns"));
+}
