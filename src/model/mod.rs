@@ -2,6 +2,7 @@
 
 pub mod action;
 pub mod build;
+pub mod catalog;
 pub mod change;
 pub mod constraint;
 pub mod drain;
