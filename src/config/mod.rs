@@ -8,6 +8,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::model::{ActionKind, ClusterName, Mode, PoolId, ServiceName};
 
+mod suggest;
+mod when;
 pub mod window;
 
 pub use window::Window;
