@@ -4,19 +4,22 @@ Rule: one behaviour a test, one account a test; nothing is cleaned up, because n
 """
 
 import base64
-import itertools
 import os
+import random
 import time
 
 import boto3
+import botocore.loaders
+import botocore.session
 import pytest
 import requests
 from botocore.config import Config
 
 ENDPOINT = f"http://127.0.0.1:{os.environ.get('TIDEGATE_LOCALSTACK_PORT', '4566')}"
 REGION = "us-east-1"
-# A new range of accounts in each run, since the endpoint may outlive a run.
-_accounts = itertools.count(100_000_000_000 + int(time.time()) % 100_000_000 * 1000)
+
+# Reading the models of the services takes longer than most tests: once for all accounts.
+_loader = botocore.loaders.Loader()
 
 
 def eventually(condition, what: str = "the condition", seconds: float = 20):
@@ -36,7 +39,9 @@ class Aws:
 
     def __init__(self, account: str):
         self.account = account
-        self.session = boto3.Session(account, "secret", region_name=REGION)
+        bare = botocore.session.Session()
+        bare.register_component("data_loader", _loader)
+        self.session = boto3.Session(account, "secret", region_name=REGION, botocore_session=bare)
         self._clients = {}
         self._subnets = None
 
@@ -160,7 +165,8 @@ class Aws:
 
 @pytest.fixture
 def aws() -> Aws:
-    return Aws(str(next(_accounts)))
+    # Random, since tests run in parallel and the endpoint may outlive a run.
+    return Aws(str(random.randrange(10**11, 10**12)))
 
 
 def error_code(raised) -> str:

@@ -24,12 +24,13 @@ def _note_desired_capacity(group, desired: int | None) -> None:
 def _update(original):
     def update(group, *args, mixed_instances_policy=None, launch_template=None, launch_config_name=None, **changes):
         """moto forgets the mixed instances policy whenever an update does not repeat it."""
+        kept_policy = None
         if mixed_instances_policy is None and not launch_template and not launch_config_name:
-            mixed_instances_policy = group.mixed_instances_policy
+            kept_policy = group.mixed_instances_policy
         minimum = group.min_size if changes.get("min_size") is None else changes["min_size"]
         maximum = group.max_size if changes.get("max_size") is None else changes["max_size"]
         if minimum > maximum:
-            raise validation_error("Max bound, {0}, must be greater than or equal to min bound, {1}".format(maximum, minimum))
+            raise validation_error(f"Max bound, {maximum}, must be greater than or equal to min bound, {minimum}")
         if changes.get("desired_capacity") is None:
             changes["desired_capacity"] = min(max(group.desired_capacity, minimum), maximum)
         check_bounds(changes["desired_capacity"], minimum, maximum)
@@ -41,6 +42,7 @@ def _update(original):
             launch_config_name=launch_config_name,
             **changes,
         )
+        group.mixed_instances_policy = group.mixed_instances_policy or kept_policy
 
     return update
 

@@ -79,7 +79,6 @@ def _launch(place: Place, fleet: Fleet) -> None:
         key_name=launch["key_name"],
         launch_template=launch["launch_template"],
         tags={"instance": {**launch["tags"], "aws:ec2spot:fleet-request-id": fleet.id}},
-        spot_fleet_id=fleet.id,
         lifecycle="spot",
         region_name=place.region,
     )
