@@ -1,0 +1,181 @@
+"""What every test of the local AWS stands on: an account of its own, clients, and waiting without sleeping blindly.
+
+Rule: one behaviour a test, one account a test; nothing is cleaned up, because nobody else sees it.
+"""
+
+import base64
+import os
+import random
+import time
+
+import boto3
+import botocore.loaders
+import botocore.session
+import pytest
+import requests
+from botocore.config import Config
+
+ENDPOINT = f"http://127.0.0.1:{os.environ.get('TIDEGATE_LOCALSTACK_PORT', '4566')}"
+REGION = "us-east-1"
+
+# Reading the models of the services takes longer than most tests: once for all accounts.
+_loader = botocore.loaders.Loader()
+
+
+def eventually(condition, what: str = "the condition", seconds: float = 20):
+    """Polls until the condition gives something true, and gives it back."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what} did not come true in {seconds} s")
+        time.sleep(0.1)
+
+
+class Aws:
+    """One account of the local AWS, with the few things that most tests need made in a line."""
+
+    def __init__(self, account: str):
+        self.account = account
+        bare = botocore.session.Session()
+        bare.register_component("data_loader", _loader)
+        self.session = boto3.Session(account, "secret", region_name=REGION, botocore_session=bare)
+        self._clients = {}
+        self._subnets = None
+
+    def __getattr__(self, service: str):
+        name = service.replace("_", "-")
+        if name not in self._clients:
+            self._clients[name] = self.session.client(
+                name, endpoint_url=ENDPOINT, config=Config(retries={"total_max_attempts": 1}, parameter_validation=False)
+            )
+        return self._clients[name]
+
+    def world(self, control: str, **arguments):
+        parameters = {key.replace("_", "-"): value for key, value in arguments.items()}
+        answer = requests.post(
+            f"{ENDPOINT}/_world/{control}", params={"account": self.account, **parameters}, timeout=30
+        )
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def requests(self, after: int = 0) -> list[dict]:
+        answer = requests.get(f"{ENDPOINT}/_world/requests", params={"account": self.account, "after": after}, timeout=30)
+        return answer.json()
+
+    # ---- things to stand on
+
+    @property
+    def subnets(self) -> list[str]:
+        """Two subnets in two zones."""
+        if self._subnets is None:
+            vpc = self.ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+            self._subnets = [
+                self.ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{index}.0/24", AvailabilityZone=f"{REGION}{zone}")[
+                    "Subnet"
+                ]["SubnetId"]
+                for index, zone in enumerate("ab")
+            ]
+        return self._subnets
+
+    def launch_template(self, name: str = "hosts", cluster: str = "c", instance_type: str = "m5.large") -> str:
+        data = base64.b64encode(f"#!/bin/bash\necho ECS_CLUSTER={cluster} >> /etc/ecs/ecs.config\n".encode()).decode()
+        return self.ec2.create_launch_template(
+            LaunchTemplateName=name,
+            LaunchTemplateData={"ImageId": "ami-12c6146b", "InstanceType": instance_type, "UserData": data},
+        )["LaunchTemplate"]["LaunchTemplateId"]
+
+    def group(self, name: str = "g", desired: int = 0, minimum: int = 0, maximum: int = 10, **more) -> None:
+        if "MixedInstancesPolicy" not in more:
+            template = more.pop("template", None) or self.launch_template(f"{name}-hosts")
+            more["LaunchTemplate"] = {"LaunchTemplateId": template, "Version": "$Latest"}
+        self.autoscaling.create_auto_scaling_group(
+            AutoScalingGroupName=name,
+            MinSize=minimum,
+            MaxSize=maximum,
+            DesiredCapacity=desired,
+            VPCZoneIdentifier=",".join(self.subnets),
+            **more,
+        )
+
+    def describe_group(self, name: str = "g") -> dict:
+        return self.autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=[name])["AutoScalingGroups"][0]
+
+    def members(self, name: str = "g") -> list[dict]:
+        return self.describe_group(name)["Instances"]
+
+    def in_service(self, count: int, name: str = "g") -> list[dict]:
+        def ready():
+            members = self.members(name)
+            return len(members) == count and all(each["LifecycleState"] == "InService" for each in members) and members
+
+        return eventually(ready, f"{count} instances of {name} in service") if count else []
+
+    def cluster(self, name: str = "c", **more) -> None:
+        self.ecs.create_cluster(clusterName=name, **more)
+
+    def hosts(self, count: int | None = None, cluster: str = "c") -> list[dict]:
+        def found():
+            arns = self.ecs.list_container_instances(cluster=cluster)["containerInstanceArns"]
+            if count is not None and len(arns) != count:
+                return None
+            if not arns:
+                return []
+            return self.ecs.describe_container_instances(cluster=cluster, containerInstances=arns)["containerInstances"]
+
+        return eventually(found, f"{count} hosts") if count else found() or []
+
+    def cluster_with_hosts(self, hosts: int = 1, **more) -> list[dict]:
+        """Cluster c with hosts (m5.large: 2048 CPU units, 7782 MiB) of group g."""
+        self.cluster()
+        self.group(desired=hosts, **more)
+        return self.hosts(hosts)
+
+    def definition(self, family: str = "web", cpu: int = 256, memory: int = 256, **container) -> str:
+        containers = [{"name": "main", "image": "busybox", "cpu": cpu, "memory": memory, "essential": True, **container}]
+        return self.ecs.register_task_definition(family=family, containerDefinitions=containers)["taskDefinition"][
+            "taskDefinitionArn"
+        ]
+
+    def service(self, name: str = "web", desired: int = 1, definition: str = "web", **more) -> None:
+        self.ecs.create_service(
+            cluster="c", serviceName=name, taskDefinition=definition, desiredCount=desired, **more
+        )
+
+    def describe_service(self, name: str = "web") -> dict:
+        return self.ecs.describe_services(cluster="c", services=[name])["services"][0]
+
+    def steady(self, running: int, name: str = "web") -> dict:
+        def settled():
+            service = self.describe_service(name)
+            done = service["runningCount"] == running == service["desiredCount"] and len(service["deployments"]) == 1
+            return done and not service["pendingCount"] and service
+
+        return eventually(settled, f"{name} steady at {running}")
+
+    def tasks(self, **filters) -> list[dict]:
+        arns = self.ecs.list_tasks(cluster="c", **filters)["taskArns"]
+        return self.ecs.describe_tasks(cluster="c", tasks=arns)["tasks"] if arns else []
+
+    def task(self, arn: str) -> dict:
+        return self.ecs.describe_tasks(cluster="c", tasks=[arn])["tasks"][0]
+
+
+@pytest.fixture
+def aws() -> Aws:
+    # Random, since tests run in parallel and the endpoint may outlive a run.
+    return Aws(str(random.randrange(10**11, 10**12)))
+
+
+def error_code(raised) -> str:
+    return raised.value.response["Error"]["Code"]
+
+
+def remaining(host: dict, name: str) -> int:
+    return next(each["integerValue"] for each in host["remainingResources"] if each["name"] == name)
+
+
+def attributes(host: dict) -> dict:
+    return {each["name"]: each.get("value") for each in host["attributes"]}

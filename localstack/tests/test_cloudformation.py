@@ -1,0 +1,132 @@
+"""CloudFormation: the demo cluster is created and deleted with every resource real; unknown types fail."""
+
+import json
+from pathlib import Path
+
+from conftest import attributes, eventually
+
+TEMPLATE = Path(__file__).parents[2] / "cloudformation" / "demo-cluster.yaml"
+
+
+def create(aws, template: str, name: str = "demo", **parameters) -> dict:
+    """The stack, when it has settled."""
+    aws.cloudformation.create_stack(
+        StackName=name,
+        TemplateBody=template,
+        Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
+        Capabilities=["CAPABILITY_IAM"],
+    )
+
+    def settled():
+        stack = aws.cloudformation.describe_stacks(StackName=name)["Stacks"][0]
+        return None if stack["StackStatus"].endswith("IN_PROGRESS") else stack
+
+    return eventually(settled, "the stack to settle", 60)
+
+
+def outputs(stack: dict) -> dict:
+    return {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
+
+
+def test_the_demo_cluster_is_created_and_its_hosts_register(aws):
+    stack = create(aws, TEMPLATE.read_text(), ClusterName="tutorial")
+    assert stack["StackStatus"] == "CREATE_COMPLETE"
+    made = outputs(stack)
+    (cluster,) = aws.ecs.describe_clusters(clusters=[made["ClusterName"]])["clusters"]
+    assert cluster["status"] == "ACTIVE"
+    group = aws.describe_group(made["GroupName"])
+    assert (group["MinSize"], group["MaxSize"], group["DesiredCapacity"]) == (0, 6, 0)
+    assert group["NewInstancesProtectedFromScaleIn"] is True
+    aws.autoscaling.set_desired_capacity(AutoScalingGroupName=made["GroupName"], DesiredCapacity=2)
+    hosts = aws.hosts(2, made["ClusterName"])
+    assert {attributes(host)["ecs.subnet-id"] for host in hosts} == set(made["SubnetIds"].split(","))
+
+
+def test_the_demo_cluster_lets_only_the_load_balancer_reach_the_hosts(aws):
+    made = outputs(create(aws, TEMPLATE.read_text()))
+    (hosts,) = aws.ec2.describe_security_groups(GroupIds=[made["HostSecurityGroupId"]])["SecurityGroups"]
+    (rule,) = hosts["IpPermissions"]
+    assert (rule["FromPort"], rule["ToPort"], rule.get("IpRanges")) == (32768, 65535, [])
+    assert [pair["GroupId"] for pair in rule["UserIdGroupPairs"]] == [made["LoadBalancerSecurityGroupId"]]
+
+
+def test_the_demo_listener_answers_404_by_default(aws):
+    made = outputs(create(aws, TEMPLATE.read_text()))
+    (listener,) = aws.elbv2.describe_listeners(ListenerArns=[made["ListenerArn"]])["Listeners"]
+    assert listener["LoadBalancerArn"] == made["LoadBalancerArn"]
+    (action,) = listener["DefaultActions"]
+    assert (action["Type"], action["FixedResponseConfig"]["StatusCode"]) == ("fixed-response", "404")
+
+
+def test_the_demo_hosts_require_imdsv2(aws):
+    create(aws, TEMPLATE.read_text())
+    (version,) = aws.ec2.describe_launch_template_versions(LaunchTemplateName="tidegate-demo-hosts")[
+        "LaunchTemplateVersions"
+    ]
+    assert version["LaunchTemplateData"]["MetadataOptions"]["HttpTokens"] == "required"
+
+
+def test_the_demo_cluster_is_deleted_without_leftovers(aws):
+    made = outputs(create(aws, TEMPLATE.read_text(), MinSize="1"))
+    aws.hosts(1, made["ClusterName"])
+    aws.cloudformation.delete_stack(StackName="demo")
+    eventually(lambda: aws.cloudformation.list_stacks(StackStatusFilter=["DELETE_COMPLETE"])["StackSummaries"], "delete", 60)
+    assert aws.autoscaling.describe_auto_scaling_groups()["AutoScalingGroups"] == []
+    assert aws.elbv2.describe_load_balancers()["LoadBalancers"] == []
+    assert aws.ecs.list_clusters()["clusterArns"] == []
+    assert aws.ec2.describe_launch_templates()["LaunchTemplates"] == []
+    assert aws.iam.list_roles()["Roles"] == []
+
+
+def test_a_resource_type_that_nobody_provides_fails_the_stack(aws):
+    template = {"Resources": {"Odd": {"Type": "AWS::Tidegate::Nothing", "Properties": {}}}}
+    assert create(aws, json.dumps(template))["StackStatus"] in ("CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED")
+
+
+def test_scaling_policies_of_both_kinds_are_real(aws):
+    aws.group()
+    template = {
+        "Resources": {
+            "OfGroup": {
+                "Type": "AWS::AutoScaling::ScalingPolicy",
+                "Properties": {
+                    "AutoScalingGroupName": "g",
+                    "PolicyType": "TargetTrackingScaling",
+                    "TargetTrackingConfiguration": {
+                        "PredefinedMetricSpecification": {"PredefinedMetricType": "ASGAverageCPUUtilization"},
+                        "TargetValue": 50,
+                    },
+                },
+            },
+            "Target": {
+                "Type": "AWS::ApplicationAutoScaling::ScalableTarget",
+                "Properties": {
+                    "MinCapacity": 1,
+                    "MaxCapacity": 4,
+                    "ResourceId": "service/c/web",
+                    "ScalableDimension": "ecs:service:DesiredCount",
+                    "ServiceNamespace": "ecs",
+                },
+            },
+            "OfService": {
+                "Type": "AWS::ApplicationAutoScaling::ScalingPolicy",
+                "Properties": {
+                    "PolicyName": "cpu",
+                    "PolicyType": "TargetTrackingScaling",
+                    "ScalingTargetId": {"Ref": "Target"},
+                    "TargetTrackingScalingPolicyConfiguration": {
+                        "PredefinedMetricSpecification": {"PredefinedMetricType": "ECSServiceAverageCPUUtilization"},
+                        "TargetValue": 60,
+                    },
+                },
+            },
+        }
+    }
+    aws.cluster()
+    aws.definition()
+    aws.service(desired=0)
+    stack = create(aws, json.dumps(template))
+    assert stack["StackStatus"] == "CREATE_COMPLETE", stack.get("StackStatusReason")
+    assert len(aws.autoscaling.describe_policies(AutoScalingGroupName="g")["ScalingPolicies"]) == 1
+    (policy,) = aws.application_autoscaling.describe_scaling_policies(ServiceNamespace="ecs")["ScalingPolicies"]
+    assert policy["PolicyName"] == "cpu"

@@ -1,0 +1,42 @@
+"""The world's time: what happens in a tick, in which order, for which accounts.
+
+Rule: a tick of an account is atomic for its requests, and an account that fails does not stop the others.
+"""
+
+import logging
+import threading
+import time
+
+from tidegate_world import events, settings
+from tidegate_world.autoscaling import groups
+from tidegate_world.ec2 import fleets
+from tidegate_world.ecs import hosts, scheduler
+from tidegate_world.places import Place, awake_places, lock_of
+
+LOG = logging.getLogger(__name__)
+
+
+def tick_place(place: Place) -> None:
+    """Capacity first, then the hosts it became, then the tasks that they can take."""
+    with lock_of(place.account):
+        groups.tick(place)
+        fleets.tick(place)
+        hosts.tick(place)
+        scheduler.tick(place)
+    events.send(place)
+
+
+def start() -> None:
+    if settings.TICK > 0:
+        threading.Thread(target=_run, daemon=True, name="tidegate-world").start()
+
+
+def _run() -> None:
+    while True:
+        started = time.monotonic()
+        for place in awake_places():
+            try:
+                tick_place(place)
+            except Exception:
+                LOG.exception("the tick of %s in %s failed", place.account, place.region)
+        time.sleep(max(settings.TICK - (time.monotonic() - started), settings.TICK / 10))

@@ -1,0 +1,186 @@
+"""The controls under /_world/, by which a test plays the parts of AWS that no API lets a client play.
+
+Rule: every control names its account (and region, us-east-1 if not given), answers JSON, and answers 400 with the
+reason if it cannot do what it was asked for.
+"""
+
+import json
+from datetime import timedelta
+
+from localstack.http import Response, route
+from localstack.services.edge import ROUTER
+
+from tidegate_world import clock, events, request_log
+from tidegate_world.autoscaling import groups
+from tidegate_world.ecs import hosts
+from tidegate_world.ecs.model import ClusterContents, Host
+from tidegate_world.places import Place, lock_of, place_of, touch
+
+
+class Refused(Exception):
+    """The caller's mistake, told in the answer."""
+
+
+def answer(content, status: int = 200) -> Response:
+    return Response(json.dumps(content, default=str), status, mimetype="application/json")
+
+
+def control(path: str, method: str = "POST"):
+    """Registers function(place, arguments) under /_world/path."""
+
+    def decorate(function):
+        @route(f"/_world/{path}", methods=[method])
+        def handle(request) -> Response:
+            arguments = request.args
+            account = arguments.get("account", "")
+            if len(account) != 12 or not account.isdigit():
+                return answer({"error": "account must be 12 digits"}, 400)
+            place = place_of(account, arguments.get("region", "us-east-1"))
+            touch(account)
+            try:
+                content = function(place, arguments)
+            except (Refused, KeyError, ValueError) as refused:
+                return answer({"error": f"{type(refused).__name__}: {refused}"}, 400)
+            events.send(place)
+            return answer(content)
+
+        ROUTES.append(handle)
+        return function
+
+    return decorate
+
+
+ROUTES: list = []
+
+
+def install() -> None:
+    for each in ROUTES:
+        ROUTER.add(each)
+
+
+@route("/_world/ready", methods=["GET"])
+def _ready(request) -> Response:
+    return answer({"ready": True})
+
+
+ROUTES.append(_ready)
+
+
+def _truth(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise Refused(f"{text!r} is neither true nor false")
+    return text == "true"
+
+
+def _host(place: Place, instance_id: str) -> tuple[ClusterContents, Host]:
+    for cluster in place.contents.values():
+        for host in cluster.hosts.values():
+            if host.instance.id == instance_id:
+                return cluster, host
+    raise Refused(f"{instance_id} is not registered in any cluster")
+
+
+@control("tick")
+def tick(place: Place, arguments) -> dict:
+    count = int(arguments.get("count", 1))
+    for _ in range(count):
+        clock.tick_place(place)
+    return {"ticks": count}
+
+
+@control("agent")
+def agent(place: Place, arguments) -> dict:
+    """Connects or disconnects the agent of one host; while it is away its tasks neither start nor stop."""
+    with lock_of(place.account):
+        cluster, host = _host(place, arguments["instance"])
+        connected = _truth(arguments["connected"])
+        if host.agent_connected != connected:
+            host.agent_connected = connected
+            hosts.announce(place, cluster, host)
+    return {"instance": host.instance.id, "agentConnected": connected}
+
+
+@control("registration")
+def registration(place: Place, arguments) -> dict:
+    """Whether the instances that a group launches from now on register."""
+    works = _truth(arguments["works"])
+    with lock_of(place.account):
+        if works:
+            place.groups_without_agents.discard(arguments["group"])
+        else:
+            place.groups_without_agents.add(arguments["group"])
+    return {"group": arguments["group"], "works": works}
+
+
+@control("age")
+def age(place: Place, arguments) -> dict:
+    """Makes an instance, and its registration if it has one, older than it is."""
+    older = timedelta(seconds=float(arguments["seconds"]))
+    with lock_of(place.account):
+        instance = place.ec2.get_instance_by_id(arguments["instance"])
+        if instance is None:
+            raise Refused(f"there is no instance {arguments['instance']}")
+        instance.launch_time -= older
+        for cluster in place.contents.values():
+            for host in cluster.hosts.values():
+                if host.instance is instance:
+                    host.registered_at -= older
+    return {"instance": instance.id, "launchTime": instance.launch_time}
+
+
+@control("health")
+def health(place: Place, arguments) -> dict:
+    """Forces the state of a target (i-... or i-...:port) of a target group; an empty state ends it."""
+    key = (arguments["target-group"], arguments["target"])
+    with lock_of(place.account):
+        place.forced_health.pop(key, None)
+        if arguments.get("state"):
+            place.forced_health[key] = arguments["state"]
+    return {"state": arguments.get("state") or None}
+
+
+@control("spot-interrupt")
+def spot_interrupt(place: Place, arguments) -> dict:
+    """Sends the two minute warning. The instance lives on: the test ends it when it wants to."""
+    instance = arguments["instance"]
+    with lock_of(place.account):
+        place.emit(
+            "aws.ec2",
+            "EC2 Spot Instance Interruption Warning",
+            **{"instance-id": instance, "instance-action": "terminate"},
+        )
+        # With ECS_ENABLE_SPOT_INSTANCE_DRAINING the agent drains its host by itself.
+        drains = _drains_when_interrupted(place, instance)
+    return {"instance": instance, "drains": drains}
+
+
+def _drains_when_interrupted(place: Place, instance_id: str) -> bool:
+    try:
+        cluster, host = _host(place, instance_id)
+    except Refused:
+        return False
+    if "ECS_ENABLE_SPOT_INSTANCE_DRAINING=true" not in hosts.user_data_of(host.instance):
+        return False
+    host.status = "DRAINING"
+    hosts.announce(place, cluster, host)
+    return True
+
+
+@control("managed-scaling-alarm")
+def managed_scaling_alarm(place: Place, arguments) -> dict:
+    """Plays the target tracking policy of ECS managed scaling: sets the desired capacity, within the bounds."""
+    with lock_of(place.account):
+        group = place.autoscaling.autoscaling_groups.get(arguments["group"])
+        if group is None:
+            raise Refused(f"there is no group {arguments['group']}")
+        if groups.is_suspended(group, "AlarmNotification"):
+            return {"result": "ignored"}
+        group.desired_capacity = min(max(int(arguments["desired"]), group.min_size), group.max_size)
+        return {"result": "set", "desired": group.desired_capacity}
+
+
+@control("requests", method="GET")
+def requests(place: Place, arguments) -> list[dict]:
+    """Every AWS request of the account since `after` (a number), of all regions."""
+    after = int(arguments.get("after", 0))
+    return [entry for entry in request_log.requests_of(place.account) if entry["number"] > after]
