@@ -264,7 +264,7 @@ fn count_tasks(services: &[ServiceView], snapshot: &Snapshot, memory: &Memory) -
     let mut since = memory.since.iter();
     let began = since
         .by_ref()
-        .filter(|((_, fact), _)| *fact == Fact::Unplaced);
+        .filter(|((_, fact), _)| matches!(fact, Fact::Unplaced { .. }));
     TaskCounts {
         desired: on_hosts().map(|s| s.desired).sum::<u64>() + waiting,
         running: on_hosts().map(|s| s.running).sum(),
