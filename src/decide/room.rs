@@ -61,7 +61,7 @@ impl<'a> FreshHosts<'a> {
 impl FreshHost<'_> {
     /// What every host of it surely has left for tasks.
     pub fn room(&self) -> Resources {
-        bounded(self.pool.guaranteed()) - self.daemons
+        self.pool.guaranteed().without_eni_limit() - self.daemons
     }
 }
 
@@ -94,7 +94,7 @@ pub fn bins<'a>(view: View<'a>, fresh: &'a FreshHosts<'a>) -> Vec<Bin<'a>> {
             Bin::new(
                 BinOf::Coming,
                 Some(&pool.id),
-                bounded(size) - *daemons,
+                size.without_eni_limit() - *daemons,
                 attributes,
             )
         }));
@@ -110,20 +110,12 @@ pub fn usable<'a>(view: View<'a>) -> impl Iterator<Item = &'a Host> {
 
 fn bin_of(host: &Host) -> Bin<'_> {
     let of = BinOf::Host(host.instance.clone());
-    let mut bin = Bin::new(of, host.pool.as_ref(), host.remaining, &host.attributes);
-    if host.registered.enis == 0 {
-        bin.room.enis = u64::MAX;
-    }
+    // ECS counts no network interfaces: what is left of none is no limit.
+    let counted = host.registered.enis > 0;
+    let room = if counted { host.remaining } else { host.remaining.without_eni_limit() };
+    let mut bin = Bin::new(of, host.pool.as_ref(), room, &host.attributes);
     bin.ports.clone_from(&host.ports_used);
     bin
-}
-
-/// ECS knows no count of network interfaces; where nobody else does, they do not limit.
-fn bounded(size: Resources) -> Resources {
-    Resources {
-        enis: if size.enis == 0 { u64::MAX } else { size.enis },
-        ..size
-    }
 }
 
 /// Daemons not started yet will land on the youngest hosts.

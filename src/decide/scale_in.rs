@@ -25,7 +25,11 @@ const CANDIDATES_MAX: usize = 10;
 pub fn scale_in<'a>(view: View<'a>, bins: &mut Vec<Bin<'a>>, draft: &mut Draft) {
     let mut left = Remaining::of(view);
     let mut due = Vec::new();
-    for host in candidates(view, &left) {
+    for host in candidates(view, &left, draft) {
+        // Those before it may have taken the last that was to spare.
+        if !is_retiring(view, host) && !left.might_spare(view, host) {
+            continue;
+        }
         let subject = Subject::Host(host.instance.clone());
         draft.fact(subject.clone(), Fact::Watched);
         match removable(view, host, bins, &mut left) {
@@ -103,11 +107,20 @@ impl Remaining {
             && self.keeps_ceilings(view, host)
     }
 
+    fn is_at_minimum(&self, pool: &Pool, host: &Host) -> bool {
+        let units = self.units.get(&pool.id).copied().unwrap_or(0);
+        units < pool.min.0 + pool.weight_of(&host.instance_type)
+    }
+
     fn keeps_ceilings(&self, view: View<'_>, host: &Host) -> bool {
         let registered = self.registered - host.registered;
         let ceiling = view.config.reservation_ceiling;
-        percent(self.reserved.cpu_units, registered.cpu_units) <= ceiling.cpu_percent
-            && percent(self.reserved.memory_mib, registered.memory_mib) <= ceiling.memory_percent
+        let keeps = |reserved, registered, ceiling| {
+            // At 100 the ceiling is off: that tasks fit is proved by placing them.
+            ceiling >= 100 || (registered > 0 && percent(reserved, registered) <= ceiling)
+        };
+        keeps(self.reserved.cpu_units, registered.cpu_units, ceiling.cpu_percent)
+            && keeps(self.reserved.memory_mib, registered.memory_mib, ceiling.memory_percent)
     }
 
     fn remove(&mut self, pool: &Pool, host: &Host) {
@@ -120,7 +133,7 @@ impl Remaining {
 }
 
 /// Hosts that might go, the ones with least to move first; the zones stay level.
-fn candidates<'a>(view: View<'a>, left: &Remaining) -> Vec<&'a Host> {
+fn candidates<'a>(view: View<'a>, left: &Remaining, draft: &mut Draft) -> Vec<&'a Host> {
     let mut per_zone: BTreeMap<&Zone, usize> = BTreeMap::new();
     for host in usable(view) {
         *per_zone.entry(&host.zone).or_default() += 1;
@@ -137,6 +150,15 @@ fn candidates<'a>(view: View<'a>, left: &Remaining) -> Vec<&'a Host> {
         .filter(old)
         .filter(spare)
         .collect();
+    hosts.retain(|host| {
+        let Some(pool) = host.pool.as_ref().and_then(|pool| view.pool(pool)) else { return false };
+        let at_minimum = left.is_at_minimum(pool, host);
+        if at_minimum {
+            let reason = Reason::AtMinimum { min: pool.min.0 };
+            draft.hold(Hold::new(Subject::Pool(pool.id.clone()), ActionKind::ScaleIn, reason));
+        }
+        !at_minimum
+    });
     hosts.sort_by_key(|host| {
         let reserved = percent(host.reserved().cpu_units, host.registered.cpu_units).max(percent(
             host.reserved().memory_mib,
@@ -172,21 +194,11 @@ fn removable<'a>(
         .as_ref()
         .and_then(|pool| view.pool(pool))
         .ok_or(Reason::PoolClosed)?;
-    let weight = pool.weight_of(&host.instance_type);
-    let units = left.units.get(&pool.id).copied().unwrap_or(0);
-    if units < pool.min.0 + weight {
+    if left.is_at_minimum(pool, host) {
         return Err(Reason::AtMinimum { min: pool.min.0 });
     }
     if let Some(refresh) = refresh_of(view, &pool.id) {
         return Err(Reason::InstanceRefresh { refresh });
-    }
-    if !left.keeps_ceilings(view, host) {
-        let needs = host.registered;
-        return Err(Reason::TasksFitNowhere {
-            of: "the ceiling".to_owned(),
-            needs,
-            best_free: None,
-        });
     }
     let tasks = evictable::tasks_to_move(view, host)?;
     let moved = tasks.iter().map(|task| task.count).sum();

@@ -332,9 +332,9 @@ fn unplaceable(view: View<'_>, fresh: &FreshHosts<'_>, want: &Want) -> Hold {
     let larger = fresh
         .pools
         .iter()
-        .find(|fresh| needs.fits(&unbounded(fresh.pool.largest())));
+        .find(|fresh| needs.fits(&fresh.pool.largest().without_eni_limit()));
     let reason = match larger {
-        Some(FreshHost { pool, .. }) if !needs.fits(&unbounded(pool.guaranteed())) => {
+        Some(FreshHost { pool, .. }) if !needs.fits(&pool.guaranteed().without_eni_limit()) => {
             let guaranteed = pool.guaranteed();
             Reason::LargerTypeOnly {
                 service: of,
@@ -376,13 +376,6 @@ fn unplaceable(view: View<'_>, fresh: &FreshHosts<'_>, want: &Want) -> Hold {
         }
     };
     Hold::new(subject, kind, reason)
-}
-
-fn unbounded(size: Resources) -> Resources {
-    Resources {
-        enis: u64::MAX,
-        ..size
-    }
 }
 
 /// Adds hosts until CPU and memory reservation are at or under their ceilings.

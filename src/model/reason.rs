@@ -183,7 +183,7 @@ impl fmt::Display for Reason {
                 window,
                 until: Some(until),
             } => {
-                write!(f, "forbidden by window {window} until {}", minute(until))
+                write!(f, "forbidden by window {window} until {}", moment(until))
             }
             Self::Window {
                 window,
@@ -215,7 +215,7 @@ impl fmt::Display for Reason {
             }
             Self::ClockJumped => f.write_str("the clock jumped; timers start anew"),
             Self::InDoubt { since } => {
-                write!(f, "an earlier request is in doubt since {}", minute(since))
+                write!(f, "an earlier request is in doubt since {}", moment(since))
             }
             Self::Outdated { what } => write!(f, "{what} moved since the plan was made"),
             Self::BudgetSpent {
@@ -239,7 +239,7 @@ impl fmt::Display for Reason {
                     "breaker {breaker} is open after {failures} failures in a row"
                 )?;
                 match until {
-                    Some(until) => write!(f, ", tried again at {}", minute(until)),
+                    Some(until) => write!(f, ", tried again at {}", moment(until)),
                     None => write!(f, ", until a person closes it"),
                 }
             }
@@ -275,7 +275,7 @@ impl fmt::Display for Reason {
                 write!(
                     f,
                     "AWS has not delivered what was ordered since {}",
-                    minute(since)
+                    moment(since)
                 )
             }
             Self::ProcessSuspended { process } => {
@@ -298,7 +298,7 @@ impl fmt::Display for Reason {
             } => write!(
                 f,
                 "somebody set the capacity to {found} (was {expected}); adopted until {}",
-                minute(until)
+                moment(until)
             ),
             Self::InstanceRefresh { refresh } => write!(f, "instance refresh {refresh} is running"),
             Self::Deploying { service } => write!(f, "{service} is deploying"),
@@ -307,8 +307,8 @@ impl fmt::Display for Reason {
                 write!(
                     f,
                     "unneeded since {}, goes at {}",
-                    minute(since),
-                    minute(until)
+                    moment(since),
+                    moment(until)
                 )
             }
             Self::TasksUnseen => f.write_str("its tasks are looked at first"),
@@ -357,6 +357,6 @@ impl fmt::Display for Reason {
     }
 }
 
-fn minute(at: &DateTime<Utc>) -> impl fmt::Display {
+fn moment(at: &DateTime<Utc>) -> impl fmt::Display {
     at.format("%Y-%m-%d %H:%M:%SZ")
 }

@@ -34,6 +34,9 @@ pub struct Resources {
     pub enis: u64,
 }
 
+/// Above this a count of interfaces stands for "no limit known".
+const UNCOUNTED: u64 = u64::MAX / 2;
+
 #[expect(
     clippy::trivially_copy_pass_by_ref,
     reason = "serde passes a reference"
@@ -49,6 +52,11 @@ impl Resources {
         gpus: 0,
         enis: 0,
     };
+
+    /// The same with network interfaces not limiting, where nobody counts them.
+    pub const fn without_eni_limit(self) -> Self {
+        if self.enis == 0 { Self { enis: u64::MAX, ..self } } else { self }
+    }
 
     /// CPU and memory only, which is what most tasks ask for.
     pub const fn new(cpu_units: u64, memory_mib: u64) -> Self {
@@ -182,7 +190,8 @@ impl fmt::Display for Resources {
         if self.gpus > 0 {
             write!(f, " {} gpu", self.gpus)?;
         }
-        if self.enis > 0 {
+        // A host whose interfaces nobody counts has no limit worth reading.
+        if self.enis > 0 && self.enis < UNCOUNTED {
             write!(f, " {} eni", self.enis)?;
         }
         Ok(())

@@ -37,8 +37,6 @@ pub enum Why {
         since: DateTime<Utc>,
         saves_micro_usd_per_hour: Option<u64>,
     },
-    /// The pool is retiring and its tasks fit elsewhere.
-    Retiring { tasks: u64 },
     /// The agent is disconnected since then.
     AgentLost { since: DateTime<Utc> },
     /// Launched then, and not a container instance yet.
@@ -162,21 +160,16 @@ impl fmt::Display for Why {
                 since,
                 saves_micro_usd_per_hour,
             } => {
-                write!(
-                    f,
-                    "its {tasks} tasks fit elsewhere, proved since {}",
-                    clock(since)
-                )?;
+                match tasks {
+                    0 => write!(f, "it has been empty")?,
+                    1 => write!(f, "its task fits elsewhere, proved")?,
+                    _ => write!(f, "its {tasks} tasks fit elsewhere, proved")?,
+                }
+                write!(f, " since {}", clock(since))?;
                 match saves_micro_usd_per_hour {
                     Some(micro) => write!(f, ", -{}", usd(*micro)),
                     None => Ok(()),
                 }
-            }
-            Self::Retiring { tasks } => {
-                write!(
-                    f,
-                    "its pool is retiring and its {tasks} tasks fit elsewhere"
-                )
             }
             Self::AgentLost { since } => write!(f, "agent disconnected since {}", clock(since)),
             Self::NeverRegistered { since } => {

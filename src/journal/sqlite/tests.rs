@@ -32,10 +32,10 @@ fn intent(host: &str) -> Record {
                 pool: build::workers(),
                 host: host.into(),
                 desired_was: Units(3),
-                replace: false,
+                replace: false, forced: false,
             },
             kind: ActionKind::ScaleIn,
-            why: Why::Retiring { tasks: 0 },
+            why: Why::Unprotected,
             by: Origin::Capacity,
         },
     }
