@@ -19,6 +19,8 @@ pub mod rng;
 mod scheduler;
 mod state;
 mod tasks;
+#[cfg(test)]
+mod tests;
 pub mod world;
 
 pub use clock::SimClock;

@@ -21,10 +21,9 @@ impl Spread {
     }
 
     pub(super) fn take(&mut self, zone: &Zone, host: &InstanceId) {
-        for count in [self.by_zone.get_mut(zone), self.by_host.get_mut(host)] {
-            if let Some(count) = count {
-                *count = count.saturating_sub(1);
-            }
+        let counts = [self.by_zone.get_mut(zone), self.by_host.get_mut(host)];
+        for count in counts.into_iter().flatten() {
+            *count = count.saturating_sub(1);
         }
     }
 
