@@ -25,3 +25,4 @@ pub mod decide;
 pub mod guard;
 pub mod journal;
 pub mod model;
+pub mod sim;

@@ -1,0 +1,174 @@
+//! The laws the world watches over: harm done to it, and its own books.
+//!
+//! Rule: a law speaks of the true state, never of what was observed.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+
+use crate::model::{InstanceId, PoolId, Resources, ServiceName, TaskStatus, Units};
+
+use super::state::SimHost;
+use super::world::World;
+
+/// A broken law.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Violation {
+    /// We ended a host whose agent was heard, with tasks that had not stopped.
+    TerminatedWithTasks {
+        at: DateTime<Utc>,
+        host: InstanceId,
+        tasks: usize,
+    },
+    /// We asked again to end a host after AWS had accepted that.
+    TerminatedTwice { at: DateTime<Utc>, host: InstanceId },
+    /// We lowered a group's desired capacity and it chose a host with tasks.
+    GroupChose {
+        at: DateTime<Utc>,
+        pool: PoolId,
+        host: InstanceId,
+        tasks: usize,
+    },
+    /// A drain of ours ended with tasks of a service without a place that had one before it.
+    LeftPending {
+        at: DateTime<Utc>,
+        host: InstanceId,
+        service: ServiceName,
+        missing: u64,
+    },
+    /// A desired capacity outside of its pool's bounds.
+    OutOfBounds {
+        pool: PoolId,
+        desired: Units,
+        min: Units,
+        max: Units,
+    },
+    /// The world's own books do not add up: a fault of the simulation.
+    Books { what: String },
+}
+
+impl World {
+    /// Every law broken so far, and those broken now. Looks at every task: not for each tick.
+    pub fn check(&self) -> Vec<Violation> {
+        let mut broken = self.violations.clone();
+        let pools = self.pools.values().map(|sim| &sim.pool);
+        let outside = pools.filter(|pool| pool.desired < pool.min || pool.desired > pool.max);
+        broken.extend(outside.map(|pool| Violation::OutOfBounds {
+            pool: pool.id.clone(),
+            desired: pool.desired,
+            min: pool.min,
+            max: pool.max,
+        }));
+        let books = self.wrong_hosts().chain(self.wrong_services());
+        broken.extend(books.map(|what| Violation::Books { what }));
+        broken
+    }
+
+    /// Looks at a host we are about to end. Tasks of a host that is given up are lost anyway.
+    pub(super) fn judge_termination(&mut self, id: &InstanceId, replace: bool) {
+        let Some(sim) = self.hosts.get(id) else {
+            return;
+        };
+        if sim.host.is_registered() && !sim.host.agent_connected {
+            return;
+        }
+        let (at, host, tasks) = (self.now, id.clone(), sim.tasks.len());
+        let mut broken = Vec::new();
+        if tasks > 0 {
+            broken.push(Violation::TerminatedWithTasks { at, host, tasks });
+        }
+        let lost = |sim: &SimHost| sim.host.is_registered() && !sim.host.agent_connected;
+        let intact = !replace && !self.hosts.values().any(lost);
+        for (service, before) in sim.displaced.iter().filter(|_| intact) {
+            let missing = self.missing(service, *before);
+            if missing > 0 {
+                broken.push(Violation::LeftPending {
+                    at,
+                    host: id.clone(),
+                    service: service.clone(),
+                    missing,
+                });
+            }
+        }
+        self.violations.extend(broken);
+    }
+
+    /// Tasks that found no host in the last round, of those wanted before and still.
+    fn missing(&self, name: &ServiceName, before: u64) -> u64 {
+        let Some(service) = self.services.get(name).filter(|s| s.unplaced > 0) else {
+            return 0;
+        };
+        let (running, pending) = service.counts();
+        let wanted = before.min(service.spec.count);
+        wanted
+            .saturating_sub(running + pending)
+            .min(service.unplaced)
+    }
+
+    fn wrong_hosts(&self) -> impl Iterator<Item = String> {
+        self.hosts.values().filter_map(|sim| {
+            let host = &sim.host;
+            let tasks = || sim.tasks.iter().filter_map(|no| self.tasks.get(no));
+            let booked: Resources = tasks().map(|task| task.shape.needs).sum();
+            let count = |status| tasks().filter(|t| t.status == status).count() as u64;
+            let wrong = (host.remaining + booked != host.registered)
+                || host.running_tasks != count(TaskStatus::Running)
+                || host.pending_tasks != count(TaskStatus::Starting)
+                || tasks().any(|task| task.host.as_ref() != Some(&host.instance))
+                || tasks().count() != sim.tasks.len();
+            wrong.then(|| format!("{} with {} tasks", host.instance, sim.tasks.len()))
+        })
+    }
+
+    fn wrong_services(&self) -> impl Iterator<Item = String> {
+        self.services.values().filter_map(|service| {
+            let tasks = || service.tasks.iter().filter_map(|no| self.tasks.get(no));
+            let running = tasks().filter(|t| t.status == TaskStatus::Running).count() as u64;
+            let pending = tasks().filter(|t| t.status < TaskStatus::Running).count() as u64;
+            let counted = service.counts();
+            let wrong = counted != (running, pending) || tasks().count() != service.tasks.len();
+            wrong.then(|| format!("service {}: {counted:?}", service.spec.name))
+        })
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TerminatedWithTasks { at, host, tasks } => {
+                write!(f, "{at}: {host} was ended with {tasks} tasks on it")
+            }
+            Self::TerminatedTwice { at, host } => write!(f, "{at}: {host} was ended twice"),
+            Self::GroupChose {
+                at,
+                pool,
+                host,
+                tasks,
+            } => write!(
+                f,
+                "{at}: {pool} was lowered and ended {host} with {tasks} tasks"
+            ),
+            Self::LeftPending {
+                at,
+                host,
+                service,
+                missing,
+            } => {
+                write!(
+                    f,
+                    "{at}: without {host}, {missing} tasks of {service} have no place"
+                )
+            }
+            Self::OutOfBounds {
+                pool,
+                desired,
+                min,
+                max,
+            } => write!(
+                f,
+                "{pool}: desired capacity {desired} is not within {min} to {max}"
+            ),
+            Self::Books { what } => write!(f, "the world's books are wrong: {what}"),
+        }
+    }
+}
