@@ -92,7 +92,7 @@ fn capacity_that_aws_never_delivers_is_not_counted_for_ever() {
     memory.since.insert(late, now() - TimeDelta::minutes(6));
     check(&config(), &snapshot, &memory, expect![[r#"
         hold scale_out workers
-           AWS has not delivered what was ordered since 2026-11-21 08:54Z
+           AWS has not delivered what was ordered since 2026-11-21 08:54:00Z
     "#]]);
 }
 
@@ -194,7 +194,7 @@ fn one_to_spare() -> Snapshot {
 fn a_host_that_became_unneeded_waits_for_its_window() {
     check(&config(), &one_to_spare(), &unneeded(&["i-3"], 2), expect![[r#"
         hold scale_in i-3
-           unneeded since 2026-11-21 08:58Z, goes at 2026-11-21 09:03Z
+           unneeded since 2026-11-21 08:58:00Z, goes at 2026-11-21 09:03:00Z
     "#]]);
 }
 
@@ -202,7 +202,7 @@ fn a_host_that_became_unneeded_waits_for_its_window() {
 fn a_host_proved_unneeded_long_enough_is_marked() {
     check(&config(), &one_to_spare(), &unneeded(&["i-3"], 5), expect![[r#"
         do mark i-3 for drain (scale_in)
-           its 1 tasks fit elsewhere, proved since 08:55:00Z, -$0.0960/h
+           its task fits elsewhere, proved since 08:55:00Z, -$0.0960/h
     "#]]);
 }
 
@@ -212,6 +212,8 @@ fn a_drain_that_would_hang_is_held_before_it_begins() {
     fixed.maximum_percent = 100;
     let snapshot = one_to_spare().with_service(fixed, TaskShape::plain(256, 256));
     check(&config(), &snapshot, &unneeded(&["i-3"], 5), expect![[r#"
+        hold scale_in i-1
+           unneeded since 2026-11-21 09:00:00Z, goes at 2026-11-21 09:05:00Z
         hold scale_in i-3
            small has minimum 100 % and maximum 100 % healthy, so its tasks could neither stop nor start and a drain would hang; raise the maximum
     "#]]);
@@ -221,7 +223,7 @@ fn a_drain_that_would_hang_is_held_before_it_begins() {
 fn the_groups_minimum_holds_before_the_drain_not_after() {
     let snapshot = one_to_spare().with_pool(Pool { min: Units(3), ..pool(3) });
     check(&config(), &snapshot, &unneeded(&["i-3"], 5), expect![[r#"
-        hold scale_in i-3
+        hold scale_in workers
            the pool is at its minimum 3
     "#]]);
 }
@@ -232,6 +234,8 @@ fn tasks_nobody_would_start_again_keep_their_host() {
     let tasks = snapshot.tasks.value.get_mut(&InstanceId::from("i-3")).unwrap();
     tasks[0].owner = TaskOwner::Standalone("family:report".to_owned());
     check(&config(), &snapshot, &unneeded(&["i-3"], 5), expect![[r#"
+        hold scale_in i-1
+           unneeded since 2026-11-21 09:00:00Z, goes at 2026-11-21 09:05:00Z
         hold scale_in i-3
            family:report is a standalone task that nobody would start again
     "#]]);
@@ -239,6 +243,8 @@ fn tasks_nobody_would_start_again_keep_their_host() {
     let never = config.services.entry("small".into()).or_default();
     never.evict = Evict::Never;
     check(&config, &one_to_spare(), &unneeded(&["i-3"], 5), expect![[r#"
+        hold scale_in i-1
+           unneeded since 2026-11-21 09:00:00Z, goes at 2026-11-21 09:05:00Z
         hold scale_in i-3
            small is never evicted
     "#]]);
@@ -250,6 +256,8 @@ fn a_deployment_by_anyone_makes_voluntary_drains_wait() {
     small.deployments[0].rollout = Rollout::InProgress;
     let snapshot = one_to_spare().with_service(small, TaskShape::plain(256, 256));
     check(&config(), &snapshot, &unneeded(&["i-3"], 5), expect![[r#"
+        hold scale_in i-1
+           unneeded since 2026-11-21 09:00:00Z, goes at 2026-11-21 09:05:00Z
         hold scale_in i-3
            small is deploying
     "#]]);
@@ -405,7 +413,7 @@ fn three_hosts_given_up_in_a_row_stop_the_pool_from_growing() {
     memory.pools.insert(workers(), failing);
     check(&config(), &snapshot, &memory, expect![[r#"
         hold scale_out workers
-           breaker hosts of workers is open after 3 failures in a row, tried again at 2026-11-21 09:30Z
+           breaker hosts of workers is open after 3 failures in a row, tried again at 2026-11-21 09:30:00Z
     "#]]);
 }
 

@@ -38,6 +38,7 @@ impl World {
                 host,
                 desired_was,
                 replace,
+                ..
             } => self.terminate(pool, host, *desired_was, *replace),
         };
         self.wake();

@@ -93,7 +93,7 @@ pub(super) fn terminate(pool: &Pool, host: &InstanceId) -> Action {
         pool: pool.id.clone(),
         host: host.clone(),
         desired_was: pool.desired,
-        replace: false,
+        replace: false, forced: false,
     }
 }
 
