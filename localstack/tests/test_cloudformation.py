@@ -24,13 +24,18 @@ def create(aws, template: str, name: str = "demo", **parameters) -> dict:
     return eventually(settled, "the stack to settle", 60)
 
 
+def failures(aws, name: str = "demo") -> list:
+    events = aws.cloudformation.describe_stack_events(StackName=name)["StackEvents"]
+    return [(each["LogicalResourceId"], each.get("ResourceStatusReason")) for each in events if "FAILED" in each["ResourceStatus"]]
+
+
 def outputs(stack: dict) -> dict:
     return {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
 
 
 def test_the_demo_cluster_is_created_and_its_hosts_register(aws):
     stack = create(aws, TEMPLATE.read_text(), ClusterName="tutorial")
-    assert stack["StackStatus"] == "CREATE_COMPLETE"
+    assert stack["StackStatus"] == "CREATE_COMPLETE", failures(aws)
     made = outputs(stack)
     (cluster,) = aws.ecs.describe_clusters(clusters=[made["ClusterName"]])["clusters"]
     assert cluster["status"] == "ACTIVE"
@@ -126,7 +131,7 @@ def test_scaling_policies_of_both_kinds_are_real(aws):
     aws.definition()
     aws.service(desired=0)
     stack = create(aws, json.dumps(template))
-    assert stack["StackStatus"] == "CREATE_COMPLETE", stack.get("StackStatusReason")
+    assert stack["StackStatus"] == "CREATE_COMPLETE", failures(aws)
     assert len(aws.autoscaling.describe_policies(AutoScalingGroupName="g")["ScalingPolicies"]) == 1
     (policy,) = aws.application_autoscaling.describe_scaling_policies(ServiceNamespace="ecs")["ScalingPolicies"]
     assert policy["PolicyName"] == "cpu"
