@@ -26,7 +26,8 @@ def create(aws, template: str, name: str = "demo", **parameters) -> dict:
 
 def failures(aws, name: str = "demo") -> list:
     events = aws.cloudformation.describe_stack_events(StackName=name)["StackEvents"]
-    return [(each["LogicalResourceId"], each.get("ResourceStatusReason")) for each in events if "FAILED" in each["ResourceStatus"]]
+    failed = [each for each in events if "FAILED" in each["ResourceStatus"]]
+    return [(each["LogicalResourceId"], each.get("ResourceStatusReason")) for each in failed]
 
 
 def outputs(stack: dict) -> dict:
@@ -75,7 +76,11 @@ def test_the_demo_cluster_is_deleted_without_leftovers(aws):
     made = outputs(create(aws, TEMPLATE.read_text(), MinSize="1"))
     aws.hosts(1, made["ClusterName"])
     aws.cloudformation.delete_stack(StackName="demo")
-    eventually(lambda: aws.cloudformation.list_stacks(StackStatusFilter=["DELETE_COMPLETE"])["StackSummaries"], "delete", 60)
+
+    def deleted():
+        return aws.cloudformation.list_stacks(StackStatusFilter=["DELETE_COMPLETE"])["StackSummaries"]
+
+    eventually(deleted, "the stack deleted", 60)
     assert aws.autoscaling.describe_auto_scaling_groups()["AutoScalingGroups"] == []
     assert aws.elbv2.describe_load_balancers()["LoadBalancers"] == []
     assert aws.ecs.list_clusters()["clusterArns"] == []
@@ -86,6 +91,12 @@ def test_the_demo_cluster_is_deleted_without_leftovers(aws):
 def test_a_resource_type_that_nobody_provides_fails_the_stack(aws):
     template = {"Resources": {"Odd": {"Type": "AWS::Tidegate::Nothing", "Properties": {}}}}
     assert create(aws, json.dumps(template))["StackStatus"] in ("CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED")
+
+
+def test_the_log_leaves_out_what_cloudformation_calls_itself(aws):
+    template = {"Resources": {"Cluster": {"Type": "AWS::ECS::Cluster", "Properties": {"ClusterName": "c"}}}}
+    assert create(aws, json.dumps(template))["StackStatus"] == "CREATE_COMPLETE"
+    assert {each["service"] for each in aws.requests()} == {"cloudformation"}
 
 
 def test_scaling_policies_of_both_kinds_are_real(aws):
