@@ -1,9 +1,11 @@
 """CloudFormation: the demo cluster is created and deleted with every resource real; unknown types fail."""
 
 import json
+import random
 from pathlib import Path
 
-from conftest import attributes, eventually
+import pytest
+from conftest import Aws, attributes, eventually
 
 TEMPLATE = Path(__file__).parents[2] / "cloudformation" / "demo-cluster.yaml"
 
@@ -34,10 +36,22 @@ def outputs(stack: dict) -> dict:
     return {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
 
 
-def test_the_demo_cluster_is_created_and_its_hosts_register(aws):
+# The tests that only look share one stack, and so must share one worker.
+shares_the_demo = pytest.mark.xdist_group("demo")
+
+
+@pytest.fixture(scope="module")
+def demo():
+    """The demo cluster with another name than the default, and its outputs."""
+    aws = Aws(str(random.randrange(10**11, 10**12)))
     stack = create(aws, TEMPLATE.read_text(), ClusterName="tutorial")
     assert stack["StackStatus"] == "CREATE_COMPLETE", failures(aws)
-    made = outputs(stack)
+    return aws, outputs(stack)
+
+
+@shares_the_demo
+def test_the_demo_cluster_is_created_and_its_hosts_register(demo):
+    aws, made = demo
     (cluster,) = aws.ecs.describe_clusters(clusters=[made["ClusterName"]])["clusters"]
     assert cluster["status"] == "ACTIVE"
     group = aws.describe_group(made["GroupName"])
@@ -48,27 +62,29 @@ def test_the_demo_cluster_is_created_and_its_hosts_register(aws):
     assert {attributes(host)["ecs.subnet-id"] for host in hosts} == set(made["SubnetIds"].split(","))
 
 
-def test_the_demo_cluster_lets_only_the_load_balancer_reach_the_hosts(aws):
-    made = outputs(create(aws, TEMPLATE.read_text()))
+@shares_the_demo
+def test_the_demo_cluster_lets_only_the_load_balancer_reach_the_hosts(demo):
+    aws, made = demo
     (hosts,) = aws.ec2.describe_security_groups(GroupIds=[made["HostSecurityGroupId"]])["SecurityGroups"]
     (rule,) = hosts["IpPermissions"]
     assert (rule["FromPort"], rule["ToPort"], rule.get("IpRanges")) == (32768, 65535, [])
     assert [pair["GroupId"] for pair in rule["UserIdGroupPairs"]] == [made["LoadBalancerSecurityGroupId"]]
 
 
-def test_the_demo_listener_answers_404_by_default(aws):
-    made = outputs(create(aws, TEMPLATE.read_text()))
+@shares_the_demo
+def test_the_demo_listener_answers_404_by_default(demo):
+    aws, made = demo
     (listener,) = aws.elbv2.describe_listeners(ListenerArns=[made["ListenerArn"]])["Listeners"]
     assert listener["LoadBalancerArn"] == made["LoadBalancerArn"]
     (action,) = listener["DefaultActions"]
     assert (action["Type"], action["FixedResponseConfig"]["StatusCode"]) == ("fixed-response", "404")
 
 
-def test_the_demo_hosts_require_imdsv2(aws):
-    create(aws, TEMPLATE.read_text())
-    (version,) = aws.ec2.describe_launch_template_versions(LaunchTemplateName="tidegate-demo-hosts")[
-        "LaunchTemplateVersions"
-    ]
+@shares_the_demo
+def test_the_demo_hosts_require_imdsv2(demo):
+    aws, _ = demo
+    versions = aws.ec2.describe_launch_template_versions(LaunchTemplateName="tutorial-hosts")
+    (version,) = versions["LaunchTemplateVersions"]
     assert version["LaunchTemplateData"]["MetadataOptions"]["HttpTokens"] == "required"
 
 
