@@ -48,9 +48,9 @@ class Aws:
     def __getattr__(self, service: str):
         name = service.replace("_", "-")
         if name not in self._clients:
-            self._clients[name] = self.session.client(
-                name, endpoint_url=ENDPOINT, config=Config(retries={"total_max_attempts": 1}, parameter_validation=False)
-            )
+            # No retries and no validation on this side: an error must be the endpoint's.
+            config = Config(retries={"total_max_attempts": 1}, parameter_validation=False)
+            self._clients[name] = self.session.client(name, endpoint_url=ENDPOINT, config=config)
         return self._clients[name]
 
     def world(self, control: str, **arguments):
@@ -62,8 +62,8 @@ class Aws:
         return answer.json()
 
     def requests(self, after: int = 0) -> list[dict]:
-        answer = requests.get(f"{ENDPOINT}/_world/requests", params={"account": self.account, "after": after}, timeout=30)
-        return answer.json()
+        parameters = {"account": self.account, "after": after}
+        return requests.get(f"{ENDPOINT}/_world/requests", params=parameters, timeout=30).json()
 
     # ---- things to stand on
 
@@ -134,10 +134,9 @@ class Aws:
         return self.hosts(hosts)
 
     def definition(self, family: str = "web", cpu: int = 256, memory: int = 256, **container) -> str:
-        containers = [{"name": "main", "image": "busybox", "cpu": cpu, "memory": memory, "essential": True, **container}]
-        return self.ecs.register_task_definition(family=family, containerDefinitions=containers)["taskDefinition"][
-            "taskDefinitionArn"
-        ]
+        main = {"name": "main", "image": "busybox", "cpu": cpu, "memory": memory, "essential": True, **container}
+        registered = self.ecs.register_task_definition(family=family, containerDefinitions=[main])
+        return registered["taskDefinition"]["taskDefinitionArn"]
 
     def service(self, name: str = "web", desired: int = 1, definition: str = "web", **more) -> None:
         self.ecs.create_service(

@@ -1,9 +1,11 @@
 """CloudFormation: the demo cluster is created and deleted with every resource real; unknown types fail."""
 
 import json
+import random
 from pathlib import Path
 
-from conftest import attributes, eventually
+import pytest
+from conftest import Aws, attributes, eventually
 
 TEMPLATE = Path(__file__).parents[2] / "cloudformation" / "demo-cluster.yaml"
 
@@ -24,14 +26,32 @@ def create(aws, template: str, name: str = "demo", **parameters) -> dict:
     return eventually(settled, "the stack to settle", 60)
 
 
+def failures(aws, name: str = "demo") -> list:
+    events = aws.cloudformation.describe_stack_events(StackName=name)["StackEvents"]
+    failed = [each for each in events if "FAILED" in each["ResourceStatus"]]
+    return [(each["LogicalResourceId"], each.get("ResourceStatusReason")) for each in failed]
+
+
 def outputs(stack: dict) -> dict:
     return {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
 
 
-def test_the_demo_cluster_is_created_and_its_hosts_register(aws):
+# The tests that only look share one stack, and so must share one worker.
+shares_the_demo = pytest.mark.xdist_group("demo")
+
+
+@pytest.fixture(scope="module")
+def demo():
+    """The demo cluster with another name than the default, and its outputs."""
+    aws = Aws(str(random.randrange(10**11, 10**12)))
     stack = create(aws, TEMPLATE.read_text(), ClusterName="tutorial")
-    assert stack["StackStatus"] == "CREATE_COMPLETE"
-    made = outputs(stack)
+    assert stack["StackStatus"] == "CREATE_COMPLETE", failures(aws)
+    return aws, outputs(stack)
+
+
+@shares_the_demo
+def test_the_demo_cluster_is_created_and_its_hosts_register(demo):
+    aws, made = demo
     (cluster,) = aws.ecs.describe_clusters(clusters=[made["ClusterName"]])["clusters"]
     assert cluster["status"] == "ACTIVE"
     group = aws.describe_group(made["GroupName"])
@@ -42,27 +62,29 @@ def test_the_demo_cluster_is_created_and_its_hosts_register(aws):
     assert {attributes(host)["ecs.subnet-id"] for host in hosts} == set(made["SubnetIds"].split(","))
 
 
-def test_the_demo_cluster_lets_only_the_load_balancer_reach_the_hosts(aws):
-    made = outputs(create(aws, TEMPLATE.read_text()))
+@shares_the_demo
+def test_the_demo_cluster_lets_only_the_load_balancer_reach_the_hosts(demo):
+    aws, made = demo
     (hosts,) = aws.ec2.describe_security_groups(GroupIds=[made["HostSecurityGroupId"]])["SecurityGroups"]
     (rule,) = hosts["IpPermissions"]
     assert (rule["FromPort"], rule["ToPort"], rule.get("IpRanges")) == (32768, 65535, [])
     assert [pair["GroupId"] for pair in rule["UserIdGroupPairs"]] == [made["LoadBalancerSecurityGroupId"]]
 
 
-def test_the_demo_listener_answers_404_by_default(aws):
-    made = outputs(create(aws, TEMPLATE.read_text()))
+@shares_the_demo
+def test_the_demo_listener_answers_404_by_default(demo):
+    aws, made = demo
     (listener,) = aws.elbv2.describe_listeners(ListenerArns=[made["ListenerArn"]])["Listeners"]
     assert listener["LoadBalancerArn"] == made["LoadBalancerArn"]
     (action,) = listener["DefaultActions"]
     assert (action["Type"], action["FixedResponseConfig"]["StatusCode"]) == ("fixed-response", "404")
 
 
-def test_the_demo_hosts_require_imdsv2(aws):
-    create(aws, TEMPLATE.read_text())
-    (version,) = aws.ec2.describe_launch_template_versions(LaunchTemplateName="tidegate-demo-hosts")[
-        "LaunchTemplateVersions"
-    ]
+@shares_the_demo
+def test_the_demo_hosts_require_imdsv2(demo):
+    aws, _ = demo
+    versions = aws.ec2.describe_launch_template_versions(LaunchTemplateName="tutorial-hosts")
+    (version,) = versions["LaunchTemplateVersions"]
     assert version["LaunchTemplateData"]["MetadataOptions"]["HttpTokens"] == "required"
 
 
@@ -70,7 +92,11 @@ def test_the_demo_cluster_is_deleted_without_leftovers(aws):
     made = outputs(create(aws, TEMPLATE.read_text(), MinSize="1"))
     aws.hosts(1, made["ClusterName"])
     aws.cloudformation.delete_stack(StackName="demo")
-    eventually(lambda: aws.cloudformation.list_stacks(StackStatusFilter=["DELETE_COMPLETE"])["StackSummaries"], "delete", 60)
+
+    def deleted():
+        return aws.cloudformation.list_stacks(StackStatusFilter=["DELETE_COMPLETE"])["StackSummaries"]
+
+    eventually(deleted, "the stack deleted", 60)
     assert aws.autoscaling.describe_auto_scaling_groups()["AutoScalingGroups"] == []
     assert aws.elbv2.describe_load_balancers()["LoadBalancers"] == []
     assert aws.ecs.list_clusters()["clusterArns"] == []
@@ -81,6 +107,12 @@ def test_the_demo_cluster_is_deleted_without_leftovers(aws):
 def test_a_resource_type_that_nobody_provides_fails_the_stack(aws):
     template = {"Resources": {"Odd": {"Type": "AWS::Tidegate::Nothing", "Properties": {}}}}
     assert create(aws, json.dumps(template))["StackStatus"] in ("CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED")
+
+
+def test_the_log_leaves_out_what_cloudformation_calls_itself(aws):
+    template = {"Resources": {"Cluster": {"Type": "AWS::ECS::Cluster", "Properties": {"ClusterName": "c"}}}}
+    assert create(aws, json.dumps(template))["StackStatus"] == "CREATE_COMPLETE"
+    assert {each["service"] for each in aws.requests()} == {"cloudformation"}
 
 
 def test_scaling_policies_of_both_kinds_are_real(aws):
@@ -126,7 +158,7 @@ def test_scaling_policies_of_both_kinds_are_real(aws):
     aws.definition()
     aws.service(desired=0)
     stack = create(aws, json.dumps(template))
-    assert stack["StackStatus"] == "CREATE_COMPLETE", stack.get("StackStatusReason")
+    assert stack["StackStatus"] == "CREATE_COMPLETE", failures(aws)
     assert len(aws.autoscaling.describe_policies(AutoScalingGroupName="g")["ScalingPolicies"]) == 1
     (policy,) = aws.application_autoscaling.describe_scaling_policies(ServiceNamespace="ecs")["ScalingPolicies"]
     assert policy["PolicyName"] == "cpu"

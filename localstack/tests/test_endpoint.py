@@ -1,6 +1,8 @@
 """The endpoint itself: isolation, the request log, events, and the services that only need to answer."""
 
 import json
+import subprocess
+from pathlib import Path
 
 import pytest
 import requests
@@ -124,6 +126,13 @@ def test_instances_are_described_by_a_long_list_of_ids(aws):
 def test_the_ecs_image_parameter_exists(aws):
     name = "/aws/service/ecs/optimized-ami/amazon-linux-2023/recommended/image_id"
     assert aws.ssm.get_parameter(Name=name)["Parameter"]["Value"].startswith("ami-")
+
+
+def test_starting_again_changes_nothing_and_prints_the_endpoint():
+    start = Path(__file__).parents[1] / "start"
+    again = subprocess.run([start], capture_output=True, text=True, check=True, timeout=60)
+    assert again.stdout.splitlines()[-1] == ENDPOINT
+    assert "already running" in again.stderr
 
 
 def test_only_the_loopback_address_is_bound():

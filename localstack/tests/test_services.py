@@ -127,9 +127,7 @@ def test_a_member_of_constraint_picks_hosts_by_attribute(aws):
     first, second = aws.cluster_with_hosts(2)
     aws.ecs.put_attributes(
         cluster="c",
-        attributes=[
-            {"name": "role", "value": "web", "targetType": "container-instance", "targetId": second["containerInstanceArn"]}
-        ],
+        attributes=[{"name": "role", "value": "web", "targetId": second["containerInstanceArn"]}],
     )
     aws.definition()
     aws.service(desired=2, placementConstraints=[{"type": "memberOf", "expression": "attribute:role == web"}])
@@ -194,3 +192,15 @@ def test_list_services_comes_in_pages(aws):
     first = aws.ecs.list_services(cluster="c", maxResults=3)
     second = aws.ecs.list_services(cluster="c", maxResults=3, nextToken=first["nextToken"])
     assert (len(first["serviceArns"]), len(second["serviceArns"]), second.get("nextToken")) == (3, 2, None)
+
+
+def test_tags_of_a_service_are_told_only_if_asked_for(aws):
+    aws.cluster()
+    aws.definition()
+    aws.service(desired=0, tags=[{"key": "owner", "value": "me"}])
+    assert "tags" not in aws.describe_service()
+    (service,) = aws.ecs.describe_services(cluster="c", services=["web"], include=["TAGS"])["services"]
+    assert service["tags"] == [{"key": "owner", "value": "me"}]
+    aws.ecs.tag_resource(resourceArn=service["serviceArn"], tags=[{"key": "owner", "value": "you"}])
+    tags = aws.ecs.list_tags_for_resource(resourceArn=service["serviceArn"])["tags"]
+    assert tags == [{"key": "owner", "value": "you"}]

@@ -6,6 +6,7 @@ Rule: an account's requests and ticks happen one at a time, and no account ever 
 import threading
 import time
 from collections import defaultdict
+from typing import TYPE_CHECKING
 
 from moto.autoscaling.models import autoscaling_backends
 from moto.ec2.models import ec2_backends
@@ -13,6 +14,10 @@ from moto.ecs.models import ecs_backends
 from moto.elbv2.models import elbv2_backends
 
 from tidegate_world import settings
+
+if TYPE_CHECKING:
+    from tidegate_world.ec2.fleets import Fleet
+    from tidegate_world.ecs.model import ClusterContents
 
 _locks: dict[str, threading.RLock] = defaultdict(threading.RLock)
 _places: dict[tuple[str, str], "Place"] = {}
@@ -31,8 +36,8 @@ class Place:
         self.elbv2 = elbv2_backends[account][region]
         self.autoscaling = autoscaling_backends[account][region]
         # Kept here because moto's own ECS hosts, tasks and services do not move.
-        self.contents: dict[str, "ClusterContents"] = {}  # noqa: F821 - by cluster name
-        self.fleets: dict[str, "Fleet"] = {}  # noqa: F821 - by Spot Fleet request id
+        self.contents: dict[str, ClusterContents] = {}  # by cluster name
+        self.fleets: dict[str, Fleet] = {}  # by Spot Fleet request id
         self.refreshes: dict[str, list[dict]] = defaultdict(list)  # by group name, newest first
         self.groups_without_agents: set[str] = set()
         self.forced_health: dict[tuple[str, str], str] = {}

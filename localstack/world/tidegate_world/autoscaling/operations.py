@@ -146,6 +146,13 @@ def describe_policies(place: Place, request: dict, moto) -> dict:
     return {**response, "ScalingPolicies": [*response.get("ScalingPolicies", []), *managed]}
 
 
+def put_scaling_policy(place: Place, request: dict, moto) -> dict:
+    """moto answers under a key that the API does not have."""
+    group_named(place, request["AutoScalingGroupName"])
+    response = moto()
+    return {**response, "PolicyARN": place.autoscaling.policies[request["PolicyName"]].arn}
+
+
 def start_instance_refresh(place: Place, request: dict, moto) -> dict:
     """A refresh that never replaces anything: it stays InProgress until somebody cancels it."""
     group = group_named(place, request["AutoScalingGroupName"])
@@ -201,6 +208,7 @@ OPERATIONS = {
     "RecordLifecycleActionHeartbeat": record_lifecycle_action_heartbeat,
     "DescribeScalingActivities": describe_scaling_activities,
     "DescribePolicies": describe_policies,
+    "PutScalingPolicy": put_scaling_policy,
     "StartInstanceRefresh": start_instance_refresh,
     "CancelInstanceRefresh": cancel_instance_refresh,
     "DescribeInstanceRefreshes": describe_instance_refreshes,

@@ -3,7 +3,11 @@
 Rule: deleting a service does not wait for its tasks; the world stops them.
 """
 
+import time
+
 from tidegate_world.cloudformation.resource import lower_camel, name_of, resource
+
+LONGEST_DEREGISTRATION_SECONDS = 30
 
 
 @resource("AWS::ECS::Cluster", "ecs", "ClusterName")
@@ -15,7 +19,16 @@ class Cluster:
 
     @staticmethod
     def delete(client, properties, request):
-        client.delete_cluster(cluster=properties["ClusterName"])
+        # The hosts of a group that has just been deleted deregister in the world's next tick.
+        deadline = time.monotonic() + LONGEST_DEREGISTRATION_SECONDS
+        while True:
+            try:
+                client.delete_cluster(cluster=properties["ClusterName"])
+                return
+            except client.exceptions.ClusterContainsContainerInstancesException:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
 
 
 @resource("AWS::ECS::CapacityProvider", "ecs", "Name")

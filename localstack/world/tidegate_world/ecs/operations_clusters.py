@@ -4,7 +4,7 @@ Rule: the counts of DescribeClusters are those of the described hosts, tasks and
 """
 
 from tidegate_world.ecs import hosts, tasks
-from tidegate_world.ecs.errors import cluster_of, ecs_error, host_of, service_of, task_of
+from tidegate_world.ecs.errors import cluster_of, ecs_error, host_of, page, service_of, task_of
 from tidegate_world.places import Place
 
 
@@ -42,6 +42,11 @@ def _count(place: Place, cluster: dict, with_statistics: bool) -> None:
             "drainingFargateServiceCount": 0,
         }
         cluster["statistics"] = [{"name": name, "value": str(value)} for name, value in numbers.items()]
+
+
+def list_clusters(place: Place, request: dict, moto) -> dict:
+    arns = [cluster.arn for cluster in place.ecs.clusters.values() if cluster.status == "ACTIVE"]
+    return page(arns, request, "clusterArns")
 
 
 def delete_cluster(place: Place, request: dict, moto) -> dict:
@@ -115,6 +120,7 @@ def list_tags_for_resource(place: Place, request: dict, moto) -> dict:
 
 OPERATIONS = {
     "DescribeClusters": describe_clusters,
+    "ListClusters": list_clusters,
     "DeleteCluster": delete_cluster,
     "CreateCapacityProvider": create_capacity_provider,
     "PutClusterCapacityProviders": put_cluster_capacity_providers,

@@ -40,7 +40,8 @@ def describe_container_instances(place: Place, request: dict, moto) -> dict:
     if not names:
         raise invalid("Container instance cannot be empty.")
     found, failures = _pick(cluster_of(place, request), names)
-    return {"containerInstances": [render.host(host) for host in found], "failures": failures}
+    described = render.with_tags_if_asked([render.host(host) for host in found], request)
+    return {"containerInstances": described, "failures": failures}
 
 
 def update_container_instances_state(place: Place, request: dict, moto) -> dict:

@@ -86,7 +86,7 @@ def describe_services(place: Place, request: dict, moto) -> dict:
             failures.append({"arn": missing, "reason": "MISSING"})
         else:
             found.append(render.service(place, cluster, service))
-    return {"services": found, "failures": failures}
+    return {"services": render.with_tags_if_asked(found, request), "failures": failures}
 
 
 def list_services(place: Place, request: dict, moto) -> dict:

@@ -107,7 +107,7 @@ def describe_tasks(place: Place, request: dict, moto) -> dict:
             failures.append({"arn": name, "reason": "MISSING"})
         else:
             found.append(render.task(task))
-    return {"tasks": found, "failures": failures}
+    return {"tasks": render.with_tags_if_asked(found, request), "failures": failures}
 
 
 def list_tasks(place: Place, request: dict, moto) -> dict:

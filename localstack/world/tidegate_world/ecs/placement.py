@@ -115,7 +115,9 @@ def _value(host: Host, field: str) -> str | None:
 
 
 # The part of the cluster query language that is understood: terms joined by "and".
-_TERM = re.compile(r"\s*(!)?\s*(attribute:[\w.\-/]+|agentConnected)\s*(?:(==|!=|in|not_in|exists|!exists)\s*(.*?))?\s*$")
+_TERM = re.compile(
+    r"\s*(!)?\s*(attribute:[\w.\-/]+|agentConnected)\s*(?:(==|!=|in\b|not_in\b|exists\b|!exists\b)\s*(.*?))?\s*$"
+)
 
 
 def matches(host: Host, expression: str) -> bool:

@@ -11,6 +11,14 @@ def present(fields: dict) -> dict:
     return {key: value for key, value in fields.items() if value is not None}
 
 
+def with_tags_if_asked(items: list[dict], request: dict) -> list[dict]:
+    """ECS leaves tags out of a description unless the caller includes them."""
+    if "TAGS" not in (request.get("include") or []):
+        for item in items:
+            item.pop("tags", None)
+    return items
+
+
 def _resources(cpu: int, memory: int, tcp: list[str], udp: list[str]) -> list[dict]:
     def number(name: str, value: int) -> dict:
         return {"name": name, "type": "INTEGER", "doubleValue": 0.0, "longValue": 0, "integerValue": value}

@@ -13,9 +13,7 @@ STOPPED_TASKS_KEPT = 1000
 
 
 def new_task(place: Place, cluster: ClusterContents, **fields) -> Task:
-    task = Task(
-        arn=place.arn("ecs", f"task/{cluster.name}/{new_id()}"), cluster=cluster.name, **fields
-    )
+    task = Task(arn=place.arn("ecs", f"task/{cluster.name}/{new_id()}"), cluster=cluster.name, **fields)
     cluster.tasks[task.arn.rsplit("/", 1)[-1]] = task
     return task
 
@@ -23,7 +21,6 @@ def new_task(place: Place, cluster: ClusterContents, **fields) -> Task:
 def assign(place: Place, task: Task, host: Host) -> None:
     """Puts the task on the host, which must have room for it."""
     task.host, task.host_arn = host, host.arn
-    task.capacity_provider = task.capacity_provider or None
     host.tasks[task.arn] = task
     host.version += 1
     task.bindings = [_bind(task, host, each) for each in task.definition.container_definitions]
