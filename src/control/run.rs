@@ -7,7 +7,8 @@ use tokio_util::sync::CancellationToken;
 use super::clock::Clock;
 use super::cluster::Cluster;
 use super::inbox::Inbox;
-use super::tick::{TickReport, tick};
+use super::publish::Voice;
+use super::tick::tick;
 use crate::cloud::Cloud;
 use crate::journal::Journal;
 
@@ -21,14 +22,14 @@ pub async fn run(
     cx: &mut Cluster,
     clock: &impl Clock,
     inbox: &mut Inbox,
-    mut tell: impl FnMut(&Cluster, &TickReport),
+    voice: &mut Voice,
     stop: &CancellationToken,
 ) {
     let mut previous = None;
     while !stop.is_cancelled() {
         let report = tick(cloud, journal, cx, clock, inbox, previous).await;
         previous = Some(report.ended_at);
-        tell(cx, &report);
+        voice.tell(cx, journal, &report);
         let interval = cx.config.interval.to_std().unwrap_or(AFTER_ACTING);
         let pause = if report.acted() {
             AFTER_ACTING.min(interval)
