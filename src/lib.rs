@@ -18,6 +18,7 @@
 //! not use each other: `model`; `config`; `decide`; `guard`; `journal`; `cloud`; `control`;
 //! `aws`, `sim`, `telemetry`; `api`, `dashboard`; `cli`.
 
+pub mod api;
 pub mod cloud;
 pub mod config;
 pub mod control;
@@ -26,3 +27,4 @@ pub mod guard;
 pub mod journal;
 pub mod model;
 pub mod sim;
+pub mod telemetry;

@@ -3,7 +3,7 @@
 //! Rule: plain data, made by pure functions; no surface computes anything of its own, so that all
 //! of them say the same.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -20,11 +20,12 @@ mod cost;
 mod counters;
 mod decision;
 mod of;
+mod pools;
+mod tell;
 mod words;
 
 pub use counters::{Counters, Durations};
 pub use decision::{Decided, Decision, Fate, Saw};
-pub use of::Verdict;
 
 /// Points kept for the chart: three hours at the usual interval.
 pub const HISTORY_MAX: usize = 720;
@@ -41,6 +42,9 @@ pub struct Status {
     /// Configured clusters that have not been looked at yet.
     pub awaited: BTreeSet<ClusterName>,
     pub clusters: Vec<ClusterStatus>,
+    /// Decisions of earlier processes, for the first status of each cluster.
+    #[serde(skip)]
+    remembered: BTreeMap<ClusterName, Vec<Decision>>,
     /// What the demo tells of its story.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub narration: Option<String>,
@@ -118,7 +122,7 @@ pub struct ModeStatus {
     pub ceiling: Mode,
     /// Set by the last command.
     pub stored: Mode,
-    /// The lower of the two; observe while the journal holds a record of a newer version.
+    /// The lower of the two.
     pub effective: Mode,
 }
 
@@ -247,6 +251,8 @@ pub struct PoolView {
     /// Lowered to recommend, and why.
     pub demoted: Option<String>,
     pub others_writing: Vec<String>,
+    /// What a handover from managed scaling would still change; empty when there is nothing.
+    pub handover: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -315,7 +321,7 @@ pub struct BreakerView {
     pub open: bool,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct JournalView {
     pub seq: Seq,
     pub epoch: Epoch,
@@ -323,6 +329,8 @@ pub struct JournalView {
     pub in_doubt: usize,
     /// It holds a record of a newer version, so the cluster is in observe.
     pub unknown_record: bool,
+    /// Why it could not be used in the last tick; nothing was written to AWS after that.
+    pub trouble: Option<String>,
 }
 
 /// One point of the chart.
@@ -355,8 +363,11 @@ impl Publisher {
     }
 
     /// Replaces what is known of one cluster. `at` is the machine's clock.
-    pub fn publish(&self, cluster: ClusterStatus, at: DateTime<Utc>) {
+    pub fn publish(&self, mut cluster: ClusterStatus, at: DateTime<Utc>) {
         self.change(|status| {
+            let earlier = status.remembered.remove(&cluster.name).unwrap_or_default();
+            cluster.decisions.extend(earlier);
+            cluster.decisions.truncate(DECISIONS_MAX);
             status.published_at = at;
             status.awaited.remove(&cluster.name);
             status.clusters.retain(|known| known.name != cluster.name);

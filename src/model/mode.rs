@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
     utoipa::ToSchema,
     strum::Display,
     strum::EnumString,
+    strum::EnumIter,
 )]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]

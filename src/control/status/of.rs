@@ -8,22 +8,21 @@ use chrono::{DateTime, Utc};
 
 use super::*;
 use crate::config::ClusterConfig;
+use crate::guard;
 use crate::model::{
     Fact, Host, HostStatus, Launch, Lifecycle, Memory, Plan, Reason, Scheduling, Service, Snapshot,
     Subject, TaskOwner, TaskStatus,
 };
 
-/// What the guard says to each planned action.
-pub type Verdict = (Planned, Result<(), Hold>);
-
 impl ClusterStatus {
     /// What a tick knows at its end; history, decisions and counters start empty, see `after`.
+    /// `verdicts` is what the guard says to each planned action.
     pub fn of(
         config: &ClusterConfig,
         snapshot: &Snapshot,
         memory: &Memory,
         plan: &Plan,
-        verdicts: &[Verdict],
+        verdicts: &[(Planned, Result<(), Hold>)],
         now: DateTime<Utc>,
     ) -> Self {
         let plan = plan_view(plan, verdicts, memory);
@@ -54,7 +53,7 @@ impl ClusterStatus {
             host_counts,
             reservation,
             tasks,
-            pools: pools(config, snapshot, memory),
+            pools: pools::pools(config, snapshot, memory, now),
             services,
             plan,
             others_writing: snapshot.rivals.value.iter().map(other_writer).collect(),
@@ -65,6 +64,7 @@ impl ClusterStatus {
                 epoch: memory.epoch,
                 in_doubt: memory.in_doubt.len(),
                 unknown_record: memory.unknown_record,
+                trouble: None,
             },
             decisions: Vec::new(),
             history: vec![point],
@@ -74,15 +74,10 @@ impl ClusterStatus {
 }
 
 fn mode(config: &ClusterConfig, memory: &Memory) -> ModeStatus {
-    let lowest = config.mode.min(memory.mode);
     ModeStatus {
         ceiling: config.mode,
         stored: memory.mode,
-        effective: if memory.unknown_record {
-            Mode::Observe
-        } else {
-            lowest
-        },
+        effective: guard::effective_mode(config, memory),
     }
 }
 
@@ -99,17 +94,17 @@ fn seen(snapshot: &Snapshot, now: DateTime<Utc>) -> Seen {
     }
 }
 
-fn plan_view(plan: &Plan, verdicts: &[Verdict], memory: &Memory) -> PlanView {
+fn plan_view(plan: &Plan, verdicts: &[(Planned, Result<(), Hold>)], memory: &Memory) -> PlanView {
     let mut view = PlanView::default();
     for (planned, verdict) in verdicts {
         match verdict {
-            Ok(()) => view.would_do.push(action_view(planned, None)),
+            Ok(()) => view.would_do.push(ActionView::new(planned, None)),
             Err(hold) if asks_permission(&hold.reason) => {
                 let needs = match hold.reason {
                     Reason::ModeTooLow { .. } => "mode act".to_owned(),
                     _ => format!("{} in `allow`", planned.kind),
                 };
-                view.not_allowed.push(action_view(planned, Some(needs)));
+                view.not_allowed.push(ActionView::new(planned, Some(needs)));
             }
             Err(hold) => view.held.push(hold_view(hold, memory)),
         }
@@ -125,13 +120,15 @@ fn asks_permission(reason: &Reason) -> bool {
     matches!(reason, Reason::ModeTooLow { .. } | Reason::NotAllowed)
 }
 
-fn action_view(planned: &Planned, needs: Option<String>) -> ActionView {
-    ActionView {
-        kind: planned.kind,
-        text: planned.action.to_string(),
-        why: planned.why.to_string(),
-        needs,
-        planned: planned.clone(),
+impl ActionView {
+    pub(super) fn new(planned: &Planned, needs: Option<String>) -> Self {
+        Self {
+            kind: planned.kind,
+            text: planned.action.to_string(),
+            why: planned.why.to_string(),
+            needs,
+            planned: planned.clone(),
+        }
     }
 }
 
@@ -271,56 +268,6 @@ fn count_tasks(services: &[ServiceView], snapshot: &Snapshot, memory: &Memory) -
         pending: on_hosts().map(|s| s.pending).sum(),
         unplaced,
         unplaced_since: began.map(|(_, at)| *at).min(),
-    }
-}
-
-fn pools(config: &ClusterConfig, snapshot: &Snapshot, memory: &Memory) -> Vec<PoolView> {
-    let pools = snapshot.pools.value.values();
-    pools
-        .map(|pool| {
-            let own = config.pool(&pool.id);
-            let max = own
-                .and_then(|own| own.max)
-                .map_or(pool.max.0, |max| max.min(pool.max.0));
-            let writers = snapshot.rivals.value.iter();
-            PoolView {
-                id: pool.id.clone(),
-                fleet: pool.id.is_fleet(),
-                state: pool.state,
-                desired: pool.desired,
-                min: pool.min,
-                max: (max < u32::MAX).then_some(Units(max)),
-                hosts: snapshot.hosts_of(&pool.id).count(),
-                usable_hosts: snapshot
-                    .hosts_of(&pool.id)
-                    .filter(|h| h.is_usable())
-                    .count(),
-                instance_types: pool
-                    .offerings
-                    .iter()
-                    .map(|offering| offering.instance_type.clone())
-                    .collect(),
-                retiring: own.is_some_and(|own| own.retiring),
-                demoted: memory.pool(&pool.id).demoted,
-                others_writing: writers
-                    .filter(|rival| pool_of(rival) == Some(&pool.id))
-                    .map(|rival| words::rival(rival).0)
-                    .collect(),
-            }
-        })
-        .collect()
-}
-
-fn pool_of(rival: &Rival) -> Option<&PoolId> {
-    match rival {
-        Rival::ManagedScaling { pool, .. }
-        | Rival::ScalingPolicy { pool, .. }
-        | Rival::ScheduledAction { pool, .. }
-        | Rival::InstanceRefresh { pool, .. }
-        | Rival::TerminateHook { pool, .. }
-        | Rival::WarmPool { pool }
-        | Rival::SuspendedProcess { pool, .. } => Some(pool),
-        Rival::ScalableTarget { .. } | Rival::Deployment { .. } => None,
     }
 }
 

@@ -129,7 +129,12 @@ pub(crate) fn memory() -> Memory {
         .since
         .insert((Subject::Host("i-0b".into()), held), minutes(12));
     memory.since.insert(
-        (Subject::Service("shop".into()), Fact::Unplaced { of: "shop".to_owned() }),
+        (
+            Subject::Service("shop".into()),
+            Fact::Unplaced {
+                of: "shop".to_owned(),
+            },
+        ),
         build::now() - TimeDelta::seconds(41),
     );
     memory

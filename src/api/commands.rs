@@ -1,0 +1,236 @@
+//! What a person may order, each with name and reason.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{ApiState, Problem, reads};
+use crate::control::status::PoolView;
+use crate::model::{ClusterName, Command, Mode, Order, PoolId, Seq};
+
+/// Longest reason and actor's name, in bytes.
+const TEXT_MAX: usize = 500;
+
+/// How long to wait until the loop has journalled a command: a tick's writes may be under way.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A command that is in the journal, or what it would change.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(super) struct CommandDone {
+    /// Its place in the journal; absent when nothing was ordered.
+    seq: Option<Seq>,
+    /// What was, or would be, changed in AWS for it, as far as that is known already.
+    changes: Vec<String>,
+}
+
+type Answer = Result<Json<CommandDone>, Problem>;
+type Body = Result<Bytes, BytesRejection>;
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SetMode {
+    mode: Mode,
+    reason: String,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Pause {
+    reason: String,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Resume {
+    reason: String,
+    /// Only this pool: closes its breakers and lifts its demotion.
+    pool: Option<PoolId>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Handover {
+    reason: String,
+    /// Every pool under managed scaling unless told.
+    #[serde(default)]
+    pools: Vec<PoolId>,
+    /// False: only say what would be changed.
+    #[serde(default)]
+    apply: bool,
+}
+
+/// Set the stored mode; the configuration's ceiling still holds.
+#[utoipa::path(post, path = "/api/v1/clusters/{name}/mode", tag = "commands",
+    params(("name" = String, Path)), request_body = SetMode, security(("token" = [])),
+    responses((status = 200, body = CommandDone), (status = "4XX", body = Problem),
+              (status = 503, body = Problem)))]
+pub(super) async fn mode(
+    State(state): State<ApiState>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    let SetMode { mode, reason } = read(body)?;
+    give(&state, name, &headers, reason, Order::SetMode { mode }).await
+}
+
+/// Write nothing until resumed.
+#[utoipa::path(post, path = "/api/v1/clusters/{name}/pause", tag = "commands",
+    params(("name" = String, Path)), request_body = Pause, security(("token" = [])),
+    responses((status = 200, body = CommandDone), (status = "4XX", body = Problem),
+              (status = 503, body = Problem)))]
+pub(super) async fn pause(
+    State(state): State<ApiState>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    let Pause { reason } = read(body)?;
+    give(&state, name, &headers, reason, Order::Pause).await
+}
+
+/// End a pause, close breakers, lift demotions.
+#[utoipa::path(post, path = "/api/v1/clusters/{name}/resume", tag = "commands",
+    params(("name" = String, Path)), request_body = Resume, security(("token" = [])),
+    responses((status = 200, body = CommandDone), (status = "4XX", body = Problem),
+              (status = 503, body = Problem)))]
+pub(super) async fn resume(
+    State(state): State<ApiState>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    let Resume { reason, pool } = read(body)?;
+    give(&state, name, &headers, reason, Order::Resume { pool }).await
+}
+
+/// Take pools over from managed scaling, or show what that would change.
+#[utoipa::path(post, path = "/api/v1/clusters/{name}/handover", tag = "commands",
+    params(("name" = String, Path)), request_body = Handover, security(("token" = [])),
+    responses((status = 200, body = CommandDone), (status = "4XX", body = Problem),
+              (status = 503, body = Problem)))]
+pub(super) async fn handover(
+    State(state): State<ApiState>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    let Handover {
+        reason,
+        pools,
+        apply,
+    } = read(body)?;
+    let status = state.status();
+    let known = &reads::find(&status, &name)?.pools;
+    if let Some(unknown) = pools
+        .iter()
+        .find(|id| known.iter().all(|pool| pool.id != **id))
+    {
+        let ids: Vec<_> = known.iter().map(|pool| pool.id.to_string()).collect();
+        return Err(Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "unknown_pool",
+            format!("`{unknown}` is no pool of cluster `{name}`"),
+            format!("known pools: {}", ids.join(", ")),
+        ));
+    }
+    let asked = |pool: &&PoolView| match pools.as_slice() {
+        [] => !pool.handover.is_empty(),
+        named => named.contains(&pool.id),
+    };
+    let asked: Vec<_> = known.iter().filter(asked).collect();
+    let changes = asked
+        .iter()
+        .flat_map(|pool| pool.handover.clone())
+        .collect();
+    let pools: Vec<_> = asked.iter().map(|pool| pool.id.clone()).collect();
+    if !apply || pools.is_empty() {
+        return Ok(Json(CommandDone { seq: None, changes }));
+    }
+    let order = Order::Handover { pools };
+    let Json(CommandDone { seq, .. }) = give(&state, name, &headers, reason, order).await?;
+    Ok(Json(CommandDone { seq, changes }))
+}
+
+async fn give(
+    state: &ApiState,
+    cluster: String,
+    headers: &HeaderMap,
+    reason: String,
+    order: Order,
+) -> Answer {
+    let actor = match headers.get("x-tidegate-actor") {
+        None => "token".to_owned(),
+        Some(name) => plain("x-tidegate-actor", name.to_str().unwrap_or_default())?,
+    };
+    let command = Command {
+        actor,
+        reason: plain("reason", &reason)?,
+        order,
+    };
+    let orders = state
+        .orders
+        .get(&ClusterName::new(&cluster))
+        .ok_or_else(|| {
+            Problem::new(
+                StatusCode::NOT_FOUND,
+                "unknown_cluster",
+                format!("there is no cluster `{cluster}` here"),
+                "GET /api/v1/clusters lists the clusters of this server",
+            )
+        })?;
+    let hint = "read the cluster's status before asking again: the command may still be obeyed";
+    let refused =
+        |code, detail: String| Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, detail, hint);
+    match tokio::time::timeout(PATIENCE, orders.order(command)).await {
+        Ok(Ok(seq)) => Ok(Json(CommandDone {
+            seq: Some(seq),
+            changes: Vec::new(),
+        })),
+        Ok(Err(error)) => Err(refused("not_recorded", error)),
+        Err(_) => Err(refused(
+            "busy",
+            "the control loop did not answer in time".to_owned(),
+        )),
+    }
+}
+
+/// Text that can be shown in a log line: something, not too long, without control characters.
+fn plain(name: &str, text: &str) -> Result<String, Problem> {
+    let text = text.trim();
+    if text.is_empty() || text.len() > TEXT_MAX || text.chars().any(char::is_control) {
+        return Err(Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "bad_text",
+            format!("`{name}` must be 1 to {TEXT_MAX} bytes of text without control characters"),
+            "say in a few words who you are and why",
+        ));
+    }
+    Ok(text.to_owned())
+}
+
+fn read<T: DeserializeOwned>(body: Body) -> Result<T, Problem> {
+    let bytes = body.map_err(|rejection| {
+        Problem::new(
+            rejection.status(),
+            "bad_body",
+            rejection.body_text(),
+            "a command is a few lines of JSON",
+        )
+    })?;
+    serde_json::from_slice(&bytes).map_err(|error| {
+        Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "bad_body",
+            error.to_string(),
+            "GET /api/v1/openapi.json describes the body",
+        )
+    })
+}

@@ -1,0 +1,168 @@
+//! Commands on their way to the loop and back.
+
+use expect_test::expect;
+
+use super::*;
+use crate::model::Seq;
+
+/// Posts while a loop answers; gives what the loop was told and what the person was.
+async fn post(server: &mut Server, path: &str, body: &str) -> String {
+    let asking = request("POST", path, &SIGNED, body);
+    send_and_answer(server, asking, Ok(Seq(42))).await
+}
+
+async fn send_and_answer(
+    server: &mut Server,
+    request: Request<Body>,
+    answer: Result<Seq, String>,
+) -> String {
+    let asking = async {
+        let response = server.router.clone().oneshot(request).await.unwrap();
+        let status = response.status().as_u16();
+        format!("{status} {}", text(response).await)
+    };
+    let answering = async {
+        let ordered = server.inbox.next().await;
+        ordered.done.send(answer).unwrap();
+        let command = ordered.command;
+        format!("{} `{}` {:?}", command.actor, command.reason, command.order)
+    };
+    let (told, ordered) = tokio::join!(asking, answering);
+    format!("{ordered}: {told}")
+}
+
+#[tokio::test]
+async fn commands_reach_the_loop_with_name_and_reason() {
+    let mut server = running();
+    let mut told = String::new();
+    for (path, body) in [
+        ("mode", r#"{"mode":"act","reason":" first week "}"#),
+        ("pause", r#"{"reason":"incident 7"}"#),
+        ("resume", r#"{"reason":"over"}"#),
+        ("resume", r#"{"reason":"over","pool":"spot-fleet/sfr-1"}"#),
+        (
+            "handover",
+            r#"{"reason":"go","pools":["workers"],"apply":true}"#,
+        ),
+    ] {
+        let path = format!("/api/v1/clusters/web/{path}");
+        told += &post(&mut server, &path, body).await;
+        told += "\n";
+    }
+    expect![[r#"
+        200 OK {"text":"web: Command { actor: \"ada\", reason: \"first week\", order: SetMode { mode: Act } }","changes":[],"applied":true}
+        200 OK {"text":"web: Command { actor: \"ada\", reason: \"incident 7\", order: Pause }","changes":[],"applied":true}
+        200 OK {"text":"web: Command { actor: \"ada\", reason: \"over\", order: Resume { pool: None } }","changes":[],"applied":true}
+        200 OK {"text":"web: Command { actor: \"ada\", reason: \"over\", order: Resume { pool: Some(SpotFleet(\"sfr-1\")) } }","changes":[],"applied":true}
+        200 OK {"text":"web: Command { actor: \"ada\", reason: \"look\", order: Handover { pools: [] } }","changes":[],"applied":false}
+        200 OK {"text":"web: Command { actor: \"ada\", reason: \"go\", order: Handover { pools: [AutoScalingGroup(\"workers\")] } }","changes":[],"applied":true}
+    "#]].assert_eq(&told);
+}
+
+#[tokio::test]
+async fn without_a_name_the_token_is_the_actor() {
+    let mut server = running();
+    let asking = request(
+        "POST",
+        "/api/v1/clusters/web/pause",
+        &SIGNED[..3],
+        r#"{"reason":"x"}"#,
+    );
+    let told = send_and_answer(&mut server, asking, Ok(Seq(1))).await;
+    assert!(told.starts_with("token `x` Pause"), "{told}");
+}
+
+#[tokio::test]
+async fn commands_that_cannot_be_read_reach_nobody() {
+    let mut server = running();
+    let long = format!(r#"{{"reason":"{}"}}"#, "x".repeat(501));
+    let huge = format!(r#"{{"reason":"{}"}}"#, "x".repeat(70_000));
+    for (path, body, status) in [
+        ("mode", r#"{"mode":"attack","reason":"x"}"#, 422),
+        ("mode", r#"{"mode":"act"}"#, 422),
+        ("mode", "", 422),
+        ("pause", r#"{"reason":" "}"#, 422),
+        ("pause", r#"{"reason":"two\nlines"}"#, 422),
+        ("pause", r#"{"reason":"x","until":"tomorrow"}"#, 422),
+        ("resume", r#"{"reason":"x","pool":""}"#, 422),
+        ("pause", long.as_str(), 422),
+        ("pause", huge.as_str(), 413),
+    ] {
+        let path = format!("/api/v1/clusters/web/{path}");
+        let response = send(&server, request("POST", &path, &SIGNED, body)).await;
+        assert_eq!(response.status().as_u16(), status, "{path} {body:.60}");
+        assert_eq!(
+            response.headers()["content-type"],
+            "application/problem+json"
+        );
+    }
+    assert!(server.inbox.waiting().is_none());
+}
+
+#[tokio::test]
+async fn a_command_the_journal_did_not_take_is_a_problem() {
+    let mut server = running();
+    let path = "/api/v1/clusters/web/pause";
+    let asking = request("POST", path, &SIGNED, r#"{"reason":"x"}"#);
+    let told = send_and_answer(&mut server, asking, Err("disk full".into())).await;
+    assert!(told.contains("503"), "{told}");
+    assert!(
+        told.contains(r#""detail":"disk full","code":"not_recorded""#),
+        "{told}"
+    );
+}
+
+#[tokio::test]
+async fn a_loop_that_has_ended_takes_no_commands() {
+    let server = running();
+    drop(server.inbox);
+    let path = "/api/v1/clusters/web/pause";
+    let asking = request("POST", path, &SIGNED, r#"{"reason":"x"}"#);
+    let response = server.router.oneshot(asking).await.unwrap();
+    assert_eq!(response.status(), 503);
+}
+
+#[tokio::test]
+async fn a_cluster_that_is_not_here_takes_no_commands() {
+    let server = running();
+    for command in ["pause", "handover"] {
+        let path = format!("/api/v1/clusters/shop/{command}");
+        let asking = request("POST", &path, &SIGNED, r#"{"reason":"x"}"#);
+        assert_eq!(send(&server, asking).await.status(), 404);
+    }
+}
+
+#[tokio::test]
+async fn a_handover_is_shown_before_it_is_ordered() {
+    let mut server = running();
+    let mut status = story::status();
+    let steps = vec!["workers suspend AlarmNotification".to_owned()];
+    status.pools[0].handover = steps;
+    server.publisher.publish(status, SystemClock.now());
+    let path = "/api/v1/clusters/web/handover";
+    let look = request("POST", path, &SIGNED, r#"{"reason":"look"}"#);
+    let shown = text(send(&server, look).await).await;
+    expect![[""]].assert_eq(&shown);
+    let ordered = post(&mut server, path, r#"{"reason":"go","apply":true}"#).await;
+    expect![[""]].assert_eq(&ordered);
+    let unknown = request("POST", path, &SIGNED, r#"{"reason":"x","pools":["other"]}"#);
+    let refused = text(send(&server, unknown).await).await;
+    assert!(
+        refused.contains(r#""hint":"known pools: workers""#),
+        "{refused}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_loop_that_does_not_answer_makes_the_asker_give_up() {
+    let server = running();
+    let asking = request(
+        "POST",
+        "/api/v1/clusters/web/pause",
+        &SIGNED,
+        r#"{"reason":"x"}"#,
+    );
+    let response = send(&server, asking).await;
+    let problem: Problem = serde_json::from_str(&text(response).await).unwrap();
+    assert_eq!(problem.code, "busy");
+}
