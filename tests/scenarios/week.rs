@@ -1,0 +1,1 @@
+//! Weeks of random load: limits hold, nothing is harmed, and when it is quiet the plan is empty.
