@@ -7,7 +7,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tidegate::config::ClusterConfig;
 use tidegate::control::{Clock, Cluster, Inbox, Orders, TickReport, Verdict, inbox, run};
 use tidegate::journal::Sqlite;
-use tidegate::model::{Command, Hold, InstanceId, Mode, Order, Outcome};
+use tidegate::model::{
+    Command, DrainCause, Hold, Host, InstanceId, Lifecycle, Mode, Order, Outcome,
+};
 use tidegate::sim::{Faults, SimClock, SimCloud, Violation, World};
 use tokio_util::sync::CancellationToken;
 
@@ -33,6 +35,8 @@ pub(crate) struct Script {
     pub(crate) acts: usize,
     /// When the loop last planned something, done or not.
     pub(crate) last_plan: DateTime<Utc>,
+    /// Limits that did not hold.
+    pub(crate) broken: Vec<String>,
 }
 
 impl Stage {
@@ -69,6 +73,7 @@ impl Stage {
                 told: 0,
                 acts: 0,
                 last_plan: start,
+                broken: Vec::new(),
             },
         }
     }
@@ -78,9 +83,10 @@ impl Stage {
         let until = self.clock.now() + time;
         let stop = CancellationToken::new();
         let (cloud, script) = (&self.cloud, &mut self.script);
-        let tell = |_: &Cluster, report: &TickReport| {
+        let tell = |cx: &Cluster, report: &TickReport| {
             cloud.with_world(|world| script.narrate(world));
             script.write(report);
+            script.watch(cx, report);
             if report.ended_at >= until {
                 stop.cancel();
             }
@@ -102,6 +108,33 @@ impl Stage {
 impl Script {
     pub(crate) fn text(&self) -> &str {
         &self.text
+    }
+
+    /// The last lines.
+    pub(crate) fn tail(&self, lines: usize) -> String {
+        let all: Vec<_> = self.text.lines().collect();
+        all[all.len().saturating_sub(lines)..].join("\n")
+    }
+
+    /// Bounds and budgets, as they are seen.
+    fn watch(&mut self, cx: &Cluster, report: &TickReport) {
+        for pool in report.snapshot.pools.value.values() {
+            if pool.desired < pool.min || pool.desired > pool.max {
+                self.broken
+                    .push(format!("{}: {} out of bounds", pool.id, pool.desired));
+            }
+        }
+        let hosts = report.snapshot.hosts.value.values();
+        let leaving = |host: &&Host| {
+            host.mark
+                .is_some_and(|mark| mark.cause == DrainCause::ScaleIn)
+                && host.lifecycle == Lifecycle::InService
+        };
+        let leaving = hosts.filter(leaving).count() as u64;
+        if leaving > cx.config.budgets.draining_hosts {
+            self.broken
+                .push(format!("{leaving} hosts drain at one time"));
+        }
     }
 
     fn narrate(&mut self, world: &World) {
