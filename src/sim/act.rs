@@ -38,7 +38,7 @@ impl World {
                 host,
                 desired_was,
                 replace,
-                ..
+                forced: _,
             } => self.terminate(pool, host, *desired_was, *replace),
         };
         self.wake();
@@ -46,6 +46,21 @@ impl World {
             Ok(failed) => Outcome::Done { failed },
             Err(outcome) => outcome,
         }
+    }
+
+    /// What the port reads again before it ends a host that is not forced: no task may be left.
+    /// AWS itself would end the host all the same.
+    pub(super) fn tasks_in_the_way(&self, action: &Action) -> Option<Outcome> {
+        let Action::TerminateHost {
+            host,
+            forced: false,
+            ..
+        } = action
+        else {
+            return None;
+        };
+        let tasks = self.hosts.get(host).map_or(0, |sim| sim.tasks.len());
+        (tasks > 0).then(|| moved("tasks on it:", "0", &tasks.to_string()))
     }
 
     fn pool_mut(&mut self, id: &PoolId) -> Result<&mut SimPool, Outcome> {

@@ -64,7 +64,11 @@ impl Cloud for SimCloud {
 
     async fn act(&self, intent: &Intent, _time_limit: Duration) -> Outcome {
         let mut world = self.world_now();
-        self.wire().send(&mut world, &intent.planned().action)
+        let action = &intent.planned().action;
+        match world.tasks_in_the_way(action) {
+            Some(moved) => moved,
+            None => self.wire().send(&mut world, action),
+        }
     }
 
     /// A paced world tells what changed; a stepped one is only polled, which keeps it deterministic.

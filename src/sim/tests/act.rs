@@ -124,7 +124,8 @@ fn a_host_that_is_replaced_leaves_the_capacity_as_it_is() {
         pool: workers(),
         host: id.clone(),
         desired_was: Units(2),
-        replace: true, forced: false,
+        replace: true,
+        forced: false,
     };
     assert_eq!(world.apply(&action), done());
     minutes(&mut world, 10);

@@ -93,7 +93,8 @@ pub(super) fn terminate(pool: &Pool, host: &InstanceId) -> Action {
         pool: pool.id.clone(),
         host: host.clone(),
         desired_was: pool.desired,
-        replace: false, forced: false,
+        replace: false,
+        forced: false,
     }
 }
 

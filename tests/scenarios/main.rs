@@ -1,0 +1,5 @@
+//! The real control loop on the simulated AWS: stories with golden transcripts, and weeks of chance.
+
+mod stage;
+mod story;
+mod week;

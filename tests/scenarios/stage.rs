@@ -1,0 +1,198 @@
+//! Runs the loop on a world and writes down what an operator would see.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tidegate::config::ClusterConfig;
+use tidegate::control::{Clock, Cluster, Inbox, Orders, TickReport, Verdict, inbox, run};
+use tidegate::journal::Sqlite;
+use tidegate::model::{
+    Command, DrainCause, Hold, Host, InstanceId, Lifecycle, Mode, Order, Outcome,
+};
+use tidegate::sim::{Faults, SimClock, SimCloud, Violation, World};
+use tokio_util::sync::CancellationToken;
+
+/// The loop, its journal and the world it looks after, on a clock that jumps.
+pub(crate) struct Stage {
+    pub(crate) cloud: SimCloud,
+    pub(crate) cx: Cluster,
+    clock: SimClock,
+    journal: Sqlite,
+    _orders: Orders,
+    inbox: Inbox,
+    pub(crate) script: Script,
+}
+
+/// What happened, line by line, with short names for hosts.
+pub(crate) struct Script {
+    start: DateTime<Utc>,
+    text: String,
+    names: BTreeMap<InstanceId, String>,
+    holds: Vec<Hold>,
+    told: usize,
+    /// Actions carried out so far.
+    pub(crate) acts: usize,
+    /// When the loop last planned something, done or not.
+    pub(crate) last_plan: DateTime<Utc>,
+    /// Limits that did not hold.
+    pub(crate) broken: Vec<String>,
+}
+
+impl Stage {
+    /// Opens an empty journal and orders mode act, as a person would.
+    pub(crate) async fn open(world: World, config: ClusterConfig, faults: Faults) -> Self {
+        let clock = SimClock::stepped(world.now());
+        let mut journal = Sqlite::in_memory(&config.name).unwrap();
+        let mut cx = Cluster::open(config, &mut journal).await.unwrap();
+        let (orders, mut inbox) = inbox();
+        let command = Command {
+            actor: "operator".to_owned(),
+            reason: "the scenario begins".to_owned(),
+            order: Order::SetMode { mode: Mode::Act },
+        };
+        let (given, taken) = (orders.order(command), async {
+            let ordered = inbox.next().await;
+            cx.obey(&mut journal, ordered, &clock).await.unwrap();
+        });
+        let (answer, ()) = tokio::join!(given, taken);
+        answer.unwrap();
+        let start = world.now();
+        Self {
+            cloud: SimCloud::new(world, clock.clone(), faults),
+            cx,
+            clock,
+            journal,
+            _orders: orders,
+            inbox,
+            script: Script {
+                start,
+                text: String::new(),
+                names: BTreeMap::new(),
+                holds: Vec::new(),
+                told: 0,
+                acts: 0,
+                last_plan: start,
+                broken: Vec::new(),
+            },
+        }
+    }
+
+    /// Lets the loop run for a while, exactly as the server runs it.
+    pub(crate) async fn run(&mut self, time: TimeDelta) {
+        let until = self.clock.now() + time;
+        let stop = CancellationToken::new();
+        let (cloud, script) = (&self.cloud, &mut self.script);
+        let tell = |cx: &Cluster, report: &TickReport| {
+            cloud.with_world(|world| script.narrate(world));
+            script.write(report);
+            script.watch(cx, report);
+            if report.ended_at >= until {
+                stop.cancel();
+            }
+        };
+        let (journal, cx) = (&mut self.journal, &mut self.cx);
+        let (clock, inbox) = (&self.clock, &mut self.inbox);
+        run(cloud, journal, cx, clock, inbox, tell, &stop).await;
+    }
+
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
+    pub(crate) fn violations(&self) -> Vec<Violation> {
+        self.cloud.with_world(|world| world.check())
+    }
+}
+
+impl Script {
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The last lines.
+    pub(crate) fn tail(&self, lines: usize) -> String {
+        let all: Vec<_> = self.text.lines().collect();
+        all[all.len().saturating_sub(lines)..].join("\n")
+    }
+
+    /// Bounds and budgets, as they are seen.
+    fn watch(&mut self, cx: &Cluster, report: &TickReport) {
+        for pool in report.snapshot.pools.value.values() {
+            if pool.desired < pool.min || pool.desired > pool.max {
+                self.broken
+                    .push(format!("{}: {} out of bounds", pool.id, pool.desired));
+            }
+        }
+        let hosts = report.snapshot.hosts.value.values();
+        let leaving = |host: &&Host| {
+            host.mark
+                .is_some_and(|mark| mark.cause == DrainCause::ScaleIn)
+                && host.lifecycle == Lifecycle::InService
+        };
+        let leaving = hosts.filter(leaving).count() as u64;
+        if leaving > cx.config.budgets.draining_hosts {
+            self.broken
+                .push(format!("{leaving} hosts drain at one time"));
+        }
+    }
+
+    fn narrate(&mut self, world: &World) {
+        for (at, sentence) in &world.narration()[self.told..] {
+            self.line(*at, &format!("\"{sentence}\""));
+        }
+        self.told = world.narration().len();
+    }
+
+    fn write(&mut self, report: &TickReport) {
+        let at = report.began_at;
+        if !report.plan.is_idle() {
+            self.last_plan = at;
+        }
+        for (planned, verdict) in &report.verdicts {
+            let Verdict::Acted { outcome, .. } = verdict else {
+                continue;
+            };
+            self.acts += 1;
+            let answer = match outcome {
+                Outcome::Done { failed } if failed.is_empty() => String::new(),
+                other => format!(" ({other:?})"),
+            };
+            self.line(at, &format!("  {}{answer}", planned.action));
+        }
+        self.holds = report.holds();
+    }
+
+    /// What is held at the end, and why.
+    pub(crate) fn holds(&mut self) -> String {
+        let holds = std::mem::take(&mut self.holds);
+        let lines = holds.iter().map(|hold| {
+            let line = format!("{} {}: {}\n", hold.subject, hold.wants, hold.reason);
+            self.shorten(&line)
+        });
+        lines.collect()
+    }
+
+    fn line(&mut self, at: DateTime<Utc>, what: &str) {
+        let passed = (at - self.start).num_seconds();
+        let what = self.shorten(what);
+        let _infallible = writeln!(self.text, "{:>3}:{:02} {what}", passed / 60, passed % 60);
+    }
+
+    /// `h1`, `h2`, … for instance ids, in the order they appear.
+    fn shorten(&mut self, text: &str) -> String {
+        let mut short = String::new();
+        let mut rest = text;
+        while let Some(begin) = rest.find("i-0") {
+            let id = &rest[begin..];
+            let end = id[3..].find(|c: char| !c.is_ascii_hexdigit());
+            let end = end.map_or(id.len(), |end| end + 3);
+            let next = format!("h{}", self.names.len() + 1);
+            let name = self.names.entry(id[..end].into()).or_insert(next);
+            short.push_str(&rest[..begin]);
+            short.push_str(name);
+            rest = &id[end..];
+        }
+        short + rest
+    }
+}
