@@ -1,0 +1,123 @@
+//! `tidegate config`: check, show, schema, init.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::exit::{Exit, Failure};
+use super::output::{self, Output};
+use crate::config::{self, Config};
+use crate::model::{ActionKind, ClusterName, Mode};
+
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Read a file and say everything that is wrong with it.
+    Check {
+        #[arg(long, value_name = "FILE", env = "TIDEGATE_CONFIG", default_value = "tidegate.yaml")]
+        config: PathBuf,
+    },
+    /// Print the configuration in force, with every default.
+    Show {
+        #[arg(long, value_name = "FILE", env = "TIDEGATE_CONFIG", default_value = "tidegate.yaml")]
+        config: PathBuf,
+        /// Say where each value comes from.
+        #[arg(long)]
+        origin: bool,
+    },
+    /// Print the JSON Schema of the file, for editors.
+    Schema,
+    /// Look at an account and print a working configuration for a cluster.
+    Init(InitArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    #[arg(long, value_name = "NAME")]
+    pub cluster: ClusterName,
+    /// AWS Region, written into the file; the environment's otherwise.
+    #[arg(long, value_name = "REGION")]
+    pub region: Option<String>,
+    /// The ceiling of the mode.
+    #[arg(long, default_value_t = Mode::Observe)]
+    pub mode: Mode,
+    /// Kinds of action permitted in mode act.
+    #[arg(long, value_name = "KIND", value_delimiter = ',')]
+    pub allow: Vec<ActionKind>,
+}
+
+pub async fn config(command: ConfigCommand, output: Output) -> Result<Exit, Failure> {
+    match command {
+        ConfigCommand::Check { config } => check(&config, output),
+        ConfigCommand::Show { config, origin } => show(&config, origin, output),
+        ConfigCommand::Schema => {
+            output::raw(config::schema().as_bytes());
+            Ok(Exit::Ok)
+        }
+        ConfigCommand::Init(args) => init(args, output).await,
+    }
+}
+
+/// Reads a file; every error in it, rendered with its line, in the failure.
+pub fn read(file: &Path) -> Result<Config, Failure> {
+    let name = file.display().to_string();
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        Failure::new(Exit::BadConfig, format!("{name}: {error}"))
+            .hint("`tidegate config init --cluster NAME > tidegate.yaml` writes one")
+    })?;
+    config::load(&text, &name).map_err(|errors| Failure::new(Exit::BadConfig, errors.to_string()))
+}
+
+fn check(file: &Path, output: Output) -> Result<Exit, Failure> {
+    let name = file.display().to_string();
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| Failure::new(Exit::BadConfig, format!("{name}: {error}")))?;
+    match config::load(&text, &name) {
+        Ok(config) => {
+            let clusters: Vec<_> = config.clusters.iter().map(|c| c.name.to_string()).collect();
+            output.result(&json!({ "valid": true, "clusters": clusters }), || {
+                format!("{name}: valid, {}", clusters.join(", "))
+            });
+            Ok(Exit::Ok)
+        }
+        Err(errors) => {
+            let list = errors.errors();
+            output.result(&json!({ "valid": false, "errors": list }), || errors.to_string());
+            Ok(Exit::BadConfig)
+        }
+    }
+}
+
+fn show(file: &Path, origin: bool, output: Output) -> Result<Exit, Failure> {
+    let config = read(file)?;
+    let shown = config::show(&config);
+    output.result(&shown, || shown.text(origin));
+    Ok(Exit::Ok)
+}
+
+#[cfg(not(feature = "aws"))]
+async fn init(_args: InitArgs, _output: Output) -> Result<Exit, Failure> {
+    Err(super::run::without_aws())
+}
+
+#[cfg(feature = "aws")]
+async fn init(args: InitArgs, output: Output) -> Result<Exit, Failure> {
+    use crate::aws::Aws;
+    use crate::config::ClusterConfig;
+    use crate::control::SystemClock;
+    let InitArgs { cluster, region, mode, allow } = args;
+    let unreachable = |error: &dyn std::fmt::Display| {
+        Failure::new(Exit::Unreachable, format!("cluster {cluster}: {error}"))
+    };
+    let mut scope = ClusterConfig::new(cluster.clone(), Vec::new());
+    scope.region = region.clone();
+    let aws = Aws::connect(&scope, SystemClock).await.map_err(|error| unreachable(&error))?;
+    let mut found = aws.discover(&cluster).await.map_err(|error| unreachable(&error))?;
+    (found.region, found.mode) = (region, mode);
+    if !allow.is_empty() {
+        found.allow = allow.into_iter().collect();
+    }
+    let yaml = config::render(&found);
+    output.result(&json!({ "config": yaml }), || yaml.clone());
+    Ok(Exit::Ok)
+}

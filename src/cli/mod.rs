@@ -1,0 +1,121 @@
+//! The command line: one file per command, and one way to print and to fail.
+//!
+//! Rule: results go to standard output, messages to standard error; every command can print JSON.
+
+mod config;
+mod demo;
+mod exit;
+mod order;
+mod output;
+mod plan;
+mod remote;
+mod run;
+mod serve;
+mod show;
+mod text;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+pub use exit::{Exit, Failure};
+use output::Output;
+
+/// Keeps ECS on EC2 fleets as large as their tasks need.
+#[derive(Debug, Parser)]
+#[command(name = "tidegate", version, about, after_help = exit::TABLE)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+
+    /// How results are printed.
+    #[arg(long, global = true, value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the control loop of every configured cluster, with API and dashboard.
+    Run(run::Args),
+    /// Show what would be done, what is not allowed, what is held, and why; changes nothing.
+    Plan(plan::Args),
+    /// Show the state of a running server's clusters.
+    Status(show::StatusArgs),
+    /// Show the last decisions, or one with all its reasons.
+    Decisions(show::DecisionsArgs),
+    /// Show or set the mode of a cluster.
+    #[command(subcommand)]
+    Mode(order::ModeCommand),
+    /// Write nothing to AWS until resumed.
+    Pause(order::PauseArgs),
+    /// End a pause, close breakers, lift demotions of pools.
+    Resume(order::ResumeArgs),
+    /// Take pools over from managed scaling, reversibly; shows the change unless --apply is given.
+    Handover(order::HandoverArgs),
+    /// Check, print or write configuration.
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+    /// Run everything on a simulated AWS, with a story that plays in minutes.
+    Demo(demo::Args),
+    /// Print a completion script for a shell.
+    Completions { shell: clap_complete::Shell },
+}
+
+/// Parses the arguments, runs the command, prints its failure, and says how it went.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are answers, not mistakes.
+            let code = if error.use_stderr() { Exit::Usage } else { Exit::Ok };
+            let _printed = error.print();
+            return code.into();
+        }
+    };
+    let output = cli.output;
+    match dispatch(cli) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            output.failure(&failure);
+            failure.exit.into()
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<Exit, Failure> {
+    let output = cli.output;
+    match cli.command {
+        Command::Run(args) => block_on(run::run(args, output)),
+        Command::Plan(args) => block_on(plan::plan(args, output)),
+        Command::Status(args) => block_on(show::status(args, output)),
+        Command::Decisions(args) => block_on(show::decisions(args, output)),
+        Command::Mode(command) => block_on(order::mode(command, output)),
+        Command::Pause(args) => block_on(order::pause(args, output)),
+        Command::Resume(args) => block_on(order::resume(args, output)),
+        Command::Handover(args) => block_on(order::handover(args, output)),
+        Command::Config(command) => block_on(config::config(command, output)),
+        Command::Demo(args) => block_on(demo::demo(args, output)),
+        Command::Completions { shell } => {
+            let mut command = Cli::command();
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut command, "tidegate", &mut script);
+            output::raw(&script);
+            Ok(Exit::Ok)
+        }
+    }
+}
+
+fn block_on<F: Future<Output = Result<Exit, Failure>>>(command: F) -> Result<Exit, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.map_err(|error| Failure::new(Exit::Failed, format!("no runtime: {error}")))?.block_on(command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+}

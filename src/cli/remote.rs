@@ -1,0 +1,165 @@
+//! Talking to a running server: where it is, its token, and what its answers mean for the exit code.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::exit::{Exit, Failure};
+
+/// Longest wait for an answer; an order may wait for the end of a tick's writes.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Which server or journal a command speaks to.
+#[derive(Clone, Debug, Args)]
+pub struct Where {
+    /// Address of a running server, such as http://127.0.0.1:8080.
+    ///
+    /// Without it, the server that runs on --state is asked, if there is one.
+    #[arg(long, env = "TIDEGATE_SERVER", value_name = "URL")]
+    pub server: Option<String>,
+
+    /// Token that permits changes; a server on --state needs none to be given.
+    #[arg(long, env = "TIDEGATE_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
+
+    /// Directory of the journals.
+    #[arg(long, env = "TIDEGATE_STATE", value_name = "DIR", default_value = ".tidegate")]
+    pub state: PathBuf,
+}
+
+/// What a server leaves in its state directory for commands on the same machine.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Address {
+    pub url: String,
+    pub token: String,
+    pub pid: u32,
+}
+
+impl Address {
+    fn path(state: &Path) -> PathBuf {
+        state.join("server.json")
+    }
+
+    /// Writes the file, readable by its owner only.
+    pub fn leave(&self, state: &Path) -> std::io::Result<()> {
+        use std::io::Write;
+        use std::os::unix::fs::OpenOptionsExt;
+        std::fs::create_dir_all(state)?;
+        let mut options = std::fs::OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        let mut file = options.open(Self::path(state))?;
+        file.write_all(&serde_json::to_vec_pretty(self)?)
+    }
+
+    /// Takes the file away again.
+    pub fn remove(state: &Path) {
+        let _gone = std::fs::remove_file(Self::path(state));
+    }
+
+    fn find(state: &Path) -> Option<Self> {
+        serde_json::from_slice(&std::fs::read(Self::path(state)).ok()?).ok()
+    }
+}
+
+/// A server that can be asked.
+pub struct Remote {
+    base: String,
+    token: Option<String>,
+    http: reqwest::Client,
+}
+
+/// An error as the API tells it (RFC 9457).
+#[derive(Debug, Deserialize)]
+struct Problem {
+    detail: String,
+    #[serde(default)]
+    hint: Option<String>,
+}
+
+impl Remote {
+    /// The server named, else the one running on the state directory, else none.
+    pub async fn find(at: &Where) -> Result<Option<Self>, Failure> {
+        if let Some(url) = &at.server {
+            return Self::new(url, at.token.clone()).map(Some);
+        }
+        let Some(address) = Address::find(&at.state) else { return Ok(None) };
+        let remote = Self::new(&address.url, Some(at.token.clone().unwrap_or(address.token)))?;
+        // A file left by a server that was killed leads nowhere.
+        let alive = remote.http.get(format!("{}/healthz", remote.base)).send().await;
+        Ok(alive.is_ok().then_some(remote))
+    }
+
+    /// The server, or a failure that says how to start one.
+    pub async fn must(at: &Where) -> Result<Self, Failure> {
+        Self::find(at).await?.ok_or_else(|| {
+            let state = at.state.display();
+            Failure::new(Exit::Unreachable, format!("no server runs on the state directory {state}"))
+                .hint("start one with `tidegate run --config FILE`, or name one with --server URL")
+        })
+    }
+
+    fn new(url: &str, token: Option<String>) -> Result<Self, Failure> {
+        let http = reqwest::Client::builder().timeout(PATIENCE).build();
+        let http = http.map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
+        Ok(Self { base: url.trim_end_matches('/').to_owned(), token, http })
+    }
+
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        self.answer(self.http.get(format!("{}{path}", self.base))).await
+    }
+
+    /// Gives an order in the name of whoever is logged in here.
+    pub async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &serde_json::Value,
+    ) -> Result<T, Failure> {
+        let request = self.http.post(format!("{}{path}", self.base)).json(body);
+        let request = request.header("x-tidegate-actor", actor());
+        self.answer(match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        })
+        .await
+    }
+
+    async fn answer<T: DeserializeOwned>(
+        &self,
+        request: reqwest::RequestBuilder,
+    ) -> Result<T, Failure> {
+        let unreachable = |error: reqwest::Error| {
+            let why = std::error::Error::source(&error).map_or_else(String::new, |e| format!(": {e}"));
+            Failure::new(Exit::Unreachable, format!("{} does not answer{why}", self.base))
+                .hint("is the server running? `tidegate run --config FILE` starts one")
+        };
+        let response = request.send().await.map_err(unreachable)?;
+        let status = response.status();
+        let bytes = response.bytes().await.map_err(unreachable)?;
+        if status.is_success() {
+            return serde_json::from_slice(&bytes).map_err(|error| {
+                let text = format!("{} answered what this version cannot read: {error}", self.base);
+                Failure::new(Exit::Failed, text).hint("use the server's version of the program")
+            });
+        }
+        let exit = match status.as_u16() {
+            401 | 403 => Exit::NotPermitted,
+            429 | 503 => Exit::RetryLater,
+            409 => Exit::Blocked,
+            _ => Exit::Failed,
+        };
+        Err(match serde_json::from_slice::<Problem>(&bytes) {
+            Ok(Problem { detail, hint: Some(hint) }) => Failure::new(exit, detail).hint(hint),
+            Ok(Problem { detail, hint: None }) => Failure::new(exit, detail),
+            Err(_) => Failure::new(exit, format!("{} answered {status}", self.base)),
+        })
+    }
+}
+
+/// The name an order is recorded under.
+pub fn actor() -> String {
+    let name = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
+    name.unwrap_or_else(|_| "operator".to_owned())
+}

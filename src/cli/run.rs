@@ -1,0 +1,107 @@
+//! `tidegate run`: the control loop of every configured cluster on the real AWS.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use super::exit::{Exit, Failure};
+use super::output::Output;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The configuration file.
+    #[arg(long, value_name = "FILE", env = "TIDEGATE_CONFIG")]
+    config: PathBuf,
+
+    /// Where API and dashboard listen. Beyond loopback a token must be given.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+
+    /// Names the server answers to, beyond loopback; may be repeated.
+    #[arg(long, value_name = "HOST")]
+    allow_host: Vec<String>,
+
+    /// Token that permits changes; made up and printed at start where none is given.
+    #[arg(long, env = "TIDEGATE_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    token: Option<String>,
+
+    /// Directory of the journals; one server at a time.
+    #[arg(long, env = "TIDEGATE_STATE", value_name = "DIR", default_value = ".tidegate")]
+    state: PathBuf,
+}
+
+#[cfg(not(feature = "aws"))]
+pub async fn run(_args: Args, _output: Output) -> Result<Exit, Failure> {
+    Err(without_aws())
+}
+
+/// What commands say that need AWS in a build that has none.
+#[cfg(not(feature = "aws"))]
+pub fn without_aws() -> Failure {
+    Failure::new(Exit::Failed, "this build has no AWS SDK")
+        .hint("build with the default features: `cargo build --release`")
+}
+
+#[cfg(feature = "aws")]
+pub async fn run(args: Args, _output: Output) -> Result<Exit, Failure> {
+    use super::output::say;
+    use super::remote::Address;
+    use super::serve::{Door, Scope, serve, stop_on_signal};
+    use crate::api::{Token, bind_allowed};
+    use crate::aws::Aws;
+    use crate::control::{Cluster, SystemClock};
+    use crate::journal::sqlite::Sqlite;
+
+    start_log()?;
+    let config = super::config::read(&args.config)?;
+    bind_allowed(args.listen, args.token.is_some())
+        .map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
+    let token = match &args.token {
+        Some(token) => Token::new(token).map_err(|error| Failure::new(Exit::Usage, error))?,
+        None => Token::random().map_err(|error| Failure::new(Exit::Failed, error))?,
+    };
+    let stop = stop_on_signal()?;
+    let listener = bind(args.listen).await?;
+    let address = listener.local_addr().unwrap_or(args.listen);
+    let mut scopes = Vec::new();
+    for config in config.clusters {
+        let mut journal = Sqlite::open(&args.state, &config.name)?;
+        let cloud = Aws::connect(&config, SystemClock).await.map_err(|error| {
+            Failure::new(Exit::Unreachable, format!("cluster {}: {error}", config.name))
+        })?;
+        let cluster = Cluster::open(config, &mut journal).await?;
+        scopes.push(Scope { cloud, journal, clock: SystemClock, cluster });
+    }
+    let url = format!("http://{address}");
+    let left = Address { url: url.clone(), token: token.reveal().to_owned(), pid: std::process::id() };
+    if let Err(error) = left.leave(&args.state) {
+        tracing::warn!(%error, "commands on this machine will need --server and --token");
+    }
+    say(&format!("dashboard and API   {url}/"));
+    if args.token.is_none() {
+        say(&format!("token for changes   {}", token.reveal()));
+    }
+    for scope in &scopes {
+        let (config, memory) = (&scope.cluster.config, &scope.cluster.memory);
+        let mode = crate::guard::effective_mode(config, memory);
+        say(&format!("cluster {}   mode {mode}", config.name));
+    }
+    let hosts = args.allow_host.into_iter().collect();
+    let served = serve(scopes, Door { listener, token, hosts }, |_| {}, stop).await;
+    Address::remove(&args.state);
+    served.map(|()| Exit::Ok)
+}
+
+/// Logs to standard error as `TIDEGATE_LOG` says.
+pub fn start_log() -> Result<(), Failure> {
+    use crate::telemetry::log;
+    let filter = std::env::var(log::FILTER_VARIABLE).ok();
+    log::init(filter.as_deref()).map_err(|error| Failure::new(Exit::Usage, error.to_string()))
+}
+
+/// Opens the listening socket.
+pub async fn bind(listen: SocketAddr) -> Result<tokio::net::TcpListener, Failure> {
+    tokio::net::TcpListener::bind(listen).await.map_err(|error| {
+        Failure::new(Exit::Failed, format!("cannot listen on {listen}: {error}"))
+            .hint("choose another address with --listen; port 0 takes a free one")
+    })
+}

@@ -1,0 +1,96 @@
+//! A running server: one loop per cluster, and the surfaces in front of them.
+//!
+//! Rule: `run` and `demo` differ in the cloud, clock and journal they bring, not in what runs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::exit::{Exit, Failure};
+use super::output::say;
+use crate::api::{self, Access, ApiState, Token};
+use crate::cloud::Cloud;
+use crate::control::status::Publisher;
+use crate::control::{Clock, Cluster, SystemClock, Voice, inbox, run};
+use crate::dashboard;
+use crate::journal::Journal;
+
+/// One cluster with all it runs on.
+pub struct Scope<C, J, K> {
+    pub cloud: C,
+    pub journal: J,
+    pub clock: K,
+    pub cluster: Cluster,
+}
+
+/// Where the server listens and whom it lets change things.
+pub struct Door {
+    pub listener: TcpListener,
+    pub token: Token,
+    /// Names it answers to beyond loopback.
+    pub hosts: BTreeSet<String>,
+}
+
+/// Runs until `stop`. A loop that ends by a bug leaves the others running.
+pub async fn serve<C, J, K>(
+    scopes: Vec<Scope<C, J, K>>,
+    door: Door,
+    publish: impl FnOnce(Publisher),
+    stop: CancellationToken,
+) -> Result<(), Failure>
+where
+    C: Cloud + 'static,
+    J: Journal + 'static,
+    K: Clock + 'static,
+{
+    let names: Vec<_> = scopes.iter().map(|scope| scope.cluster.config.name.clone()).collect();
+    let (publisher, status) = Publisher::new(names, SystemClock.now());
+    publish(publisher.clone());
+    let mut orders = BTreeMap::new();
+    let mut loops = JoinSet::new();
+    for mut scope in scopes {
+        let (sender, mut receiver) = inbox();
+        orders.insert(scope.cluster.config.name.clone(), sender);
+        let mut voice = Voice::new(publisher.clone());
+        let stop = stop.clone();
+        loops.spawn(async move {
+            let Scope { cloud, journal, clock, cluster } = &mut scope;
+            run(cloud, journal, cluster, clock, &mut receiver, &mut voice, &stop).await;
+        });
+    }
+    let access = Access { token: door.token, hosts: door.hosts };
+    let state = ApiState::new(status, orders, access, stop.clone());
+    let router = api::router(state.clone(), dashboard::pages(state));
+    let served = axum::serve(door.listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
+    let served = served.await;
+    stop.cancel();
+    while let Some(ended) = loops.join_next().await {
+        if let Err(error) = ended {
+            tracing::error!(%error, "the loop of a cluster ended by a bug; the others went on");
+        }
+    }
+    served.map_err(|error| Failure::new(Exit::Failed, format!("the server failed: {error}")))
+}
+
+/// Cancelled by SIGTERM or SIGINT; a second SIGINT ends the process at once.
+pub fn stop_on_signal() -> Result<CancellationToken, Failure> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let stop = CancellationToken::new();
+    let failed = |error| Failure::new(Exit::Failed, format!("no signals: {error}"));
+    let mut term = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut int = signal(SignalKind::interrupt()).map_err(failed)?;
+    let told = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = int.recv() => {}
+        }
+        say("stopping: the step under way is finished; nothing else is begun");
+        told.cancel();
+        int.recv().await;
+        std::process::exit(130);
+    });
+    Ok(stop)
+}
