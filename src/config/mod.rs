@@ -8,16 +8,35 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::model::{ActionKind, ClusterName, Mode, PoolId, ServiceName};
 
+mod error;
+mod lines;
+mod load;
+mod node;
+mod raw;
+mod read;
+mod render;
+mod resolve;
+mod scalar;
+mod schema;
+mod show;
 mod suggest;
 mod when;
 pub mod window;
 
+pub use error::{ConfigErrors, Error};
+pub use lines::Value;
+pub use load::{Origins, load};
+pub use render::render;
+pub use schema::schema;
+pub use show::{Origin, Setting, Shown, show};
 pub use window::Window;
 
 /// The whole configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Config {
     pub clusters: Vec<ClusterConfig>,
+    /// Where each value was written; empty for one that was not read from a file.
+    pub origins: Origins,
 }
 
 impl Config {
@@ -141,7 +160,13 @@ pub struct Headroom {
 pub enum Like {
     /// The largest task shape of the cluster's services.
     LargestTask,
+    /// A service of the name `largest` cannot be meant.
     TasksOf(ServiceName),
+}
+
+impl Like {
+    /// How the largest task shape is written.
+    pub(crate) const LARGEST: &str = "largest";
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -151,19 +176,26 @@ pub struct ServiceConfig {
 }
 
 /// Who writes a service's desired count.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, schemars::JsonSchema, strum::Display)]
+#[schemars(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum CountOwner {
     /// Application Auto Scaling, CI or people; followed, never written.
     #[default]
     External,
+    #[schemars(skip)]
     Tidegate,
 }
 
 /// Whether tasks may be moved to empty a host.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, schemars::JsonSchema, strum::Display)]
+#[schemars(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Evict {
+    /// When a replacement can run elsewhere.
     #[default]
     WhenReplaced,
+    /// Its host stays until the task ends by itself.
     Never,
 }
 
@@ -225,3 +257,8 @@ impl Default for Budgets {
         }
     }
 }
+
+#[cfg(test)]
+mod laws;
+#[cfg(test)]
+mod tests;
