@@ -50,13 +50,13 @@ async fn commands_reach_the_loop_with_name_and_reason() {
         told += "\n";
     }
     expect![[r#"
-        200 OK {"text":"web: Command { actor: \"ada\", reason: \"first week\", order: SetMode { mode: Act } }","changes":[],"applied":true}
-        200 OK {"text":"web: Command { actor: \"ada\", reason: \"incident 7\", order: Pause }","changes":[],"applied":true}
-        200 OK {"text":"web: Command { actor: \"ada\", reason: \"over\", order: Resume { pool: None } }","changes":[],"applied":true}
-        200 OK {"text":"web: Command { actor: \"ada\", reason: \"over\", order: Resume { pool: Some(SpotFleet(\"sfr-1\")) } }","changes":[],"applied":true}
-        200 OK {"text":"web: Command { actor: \"ada\", reason: \"look\", order: Handover { pools: [] } }","changes":[],"applied":false}
-        200 OK {"text":"web: Command { actor: \"ada\", reason: \"go\", order: Handover { pools: [AutoScalingGroup(\"workers\")] } }","changes":[],"applied":true}
-    "#]].assert_eq(&told);
+        ada `first week` SetMode { mode: Act }: 200 {"seq":42,"changes":[]}
+        ada `incident 7` Pause: 200 {"seq":42,"changes":[]}
+        ada `over` Resume { pool: None }: 200 {"seq":42,"changes":[]}
+        ada `over` Resume { pool: Some(SpotFleet("sfr-1")) }: 200 {"seq":42,"changes":[]}
+        ada `go` Handover { pools: [AutoScalingGroup("workers")] }: 200 {"seq":42,"changes":[]}
+    "#]]
+    .assert_eq(&told);
 }
 
 #[tokio::test]
@@ -142,9 +142,9 @@ async fn a_handover_is_shown_before_it_is_ordered() {
     let path = "/api/v1/clusters/web/handover";
     let look = request("POST", path, &SIGNED, r#"{"reason":"look"}"#);
     let shown = text(send(&server, look).await).await;
-    expect![[""]].assert_eq(&shown);
+    expect![[r#"{"seq":null,"changes":["workers suspend AlarmNotification"]}"#]].assert_eq(&shown);
     let ordered = post(&mut server, path, r#"{"reason":"go","apply":true}"#).await;
-    expect![[""]].assert_eq(&ordered);
+    expect![[r#"ada `go` Handover { pools: [AutoScalingGroup("workers")] }: 200 {"seq":42,"changes":["workers suspend AlarmNotification"]}"#]].assert_eq(&ordered);
     let unknown = request("POST", path, &SIGNED, r#"{"reason":"x","pools":["other"]}"#);
     let refused = text(send(&server, unknown).await).await;
     assert!(

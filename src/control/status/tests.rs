@@ -3,7 +3,10 @@ use expect_test::expect;
 
 use super::story;
 use super::*;
-use crate::model::{Memory, Plan, Reason, Subject, build};
+use crate::control::{Cluster, TickReport, Verdict};
+use crate::guard::Lease;
+use crate::journal::JournalError;
+use crate::model::{Memory, Outcome, Plan, Reason, Subject, build};
 
 fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap()
@@ -186,4 +189,84 @@ fn clusters_are_awaited_until_they_are_published() {
     assert_eq!(shown.generation, 2);
     assert!(shown.cluster("web").is_some());
     assert_eq!(shown.narration.as_deref(), Some("the tide turns"));
+}
+
+fn report(trouble: Option<JournalError>) -> (Cluster, TickReport) {
+    let planned = story::status().plan.would_do[0].planned.clone();
+    let acted = Verdict::Acted {
+        intent: Seq(42),
+        outcome: Outcome::Done { failed: vec![] },
+    };
+    let verdicts = match trouble {
+        None => vec![(planned.clone(), acted)],
+        Some(_) => vec![],
+    };
+    let cluster = Cluster {
+        config: story::config(),
+        memory: story::memory(),
+        lease: Lease {
+            epoch: Epoch(3),
+            valid_until: None,
+        },
+    };
+    let report = TickReport {
+        began_at: build::now(),
+        ended_at: build::now() + TimeDelta::milliseconds(300),
+        snapshot: story::snapshot(),
+        plan: Plan {
+            actions: vec![planned],
+            ..Plan::default()
+        },
+        verdicts,
+        trouble,
+    };
+    (cluster, report)
+}
+
+#[test]
+fn a_tick_is_told_with_what_became_of_its_plan() {
+    let (publisher, status) = Publisher::new(["web".into()], build::now());
+    let (cluster, acted) = report(None);
+    let earlier = story::status().decisions;
+    publisher.remember(&cluster, earlier.clone());
+    let decision = publisher.tell(&cluster, &acted, build::now()).unwrap();
+    let shown = status.borrow().clusters[0].clone();
+    assert_eq!(shown.decisions, [decision, earlier[0].clone()]);
+    assert_eq!(shown.plan.would_do.len(), 1);
+    assert_eq!(shown.counters.good_ticks, 1);
+    assert_eq!(shown.counters.tick_durations.sum_microseconds, 300_000);
+}
+
+#[test]
+fn without_a_journal_nothing_is_said_to_be_done() {
+    let (publisher, status) = Publisher::new(["web".into()], build::now());
+    let (cluster, failed) = report(Some(JournalError::Storage("disk full".into())));
+    let decision = publisher.tell(&cluster, &failed, build::now()).unwrap();
+    assert_eq!(decision.actions[0].fate, Fate::NotReached);
+    let again = publisher.tell(&cluster, &failed, build::now());
+    assert_eq!(again, None, "the same trouble is no news");
+    let shown = status.borrow().clusters[0].clone();
+    assert!(shown.plan.would_do.is_empty());
+    let needs = shown.plan.not_allowed[0].needs.as_deref();
+    assert_eq!(needs, Some("a journal that works"));
+    assert!(shown.journal.trouble.unwrap().contains("disk full"));
+    assert_eq!((shown.counters.ticks, shown.counters.good_ticks), (2, 0));
+}
+
+#[test]
+fn a_handover_still_to_make_is_listed_with_its_pool() {
+    let mut snapshot = story::snapshot();
+    let managed = |silenced| Rival::ManagedScaling {
+        pool: build::workers(),
+        provider: "cp".into(),
+        silenced,
+    };
+    snapshot.rivals.value.insert(managed(false));
+    let (mut cluster, mut told) = report(None);
+    cluster.memory = Memory::default();
+    told.snapshot = snapshot;
+    let (publisher, status) = Publisher::new(["web".into()], build::now());
+    publisher.tell(&cluster, &told, build::now());
+    let handover = status.borrow().clusters[0].pools[0].handover.clone();
+    assert_eq!(handover, ["workers suspend AlarmNotification"]);
 }
