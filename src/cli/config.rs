@@ -11,7 +11,7 @@ use crate::config::{self, Config};
 use crate::model::{ActionKind, ClusterName, Mode};
 
 #[derive(Debug, Subcommand)]
-pub enum ConfigCommand {
+pub(super) enum ConfigCommand {
     /// Read a file and say everything that is wrong with it.
     Check {
         #[arg(long, value_name = "FILE", env = "TIDEGATE_CONFIG", default_value = "tidegate.yaml")]
@@ -21,7 +21,7 @@ pub enum ConfigCommand {
     Show {
         #[arg(long, value_name = "FILE", env = "TIDEGATE_CONFIG", default_value = "tidegate.yaml")]
         config: PathBuf,
-        /// Say where each value comes from.
+        /// Say of each value where it comes from, as `--output json` always does.
         #[arg(long)]
         origin: bool,
     },
@@ -32,21 +32,21 @@ pub enum ConfigCommand {
 }
 
 #[derive(Debug, Args)]
-pub struct InitArgs {
+pub(super) struct InitArgs {
     #[arg(long, value_name = "NAME")]
-    pub cluster: ClusterName,
+    pub(super) cluster: ClusterName,
     /// AWS Region, written into the file; the environment's otherwise.
     #[arg(long, value_name = "REGION")]
-    pub region: Option<String>,
+    pub(super) region: Option<String>,
     /// The ceiling of the mode.
     #[arg(long, default_value_t = Mode::Observe)]
-    pub mode: Mode,
+    pub(super) mode: Mode,
     /// Kinds of action permitted in mode act.
     #[arg(long, value_name = "KIND", value_delimiter = ',')]
-    pub allow: Vec<ActionKind>,
+    pub(super) allow: Vec<ActionKind>,
 }
 
-pub async fn config(command: ConfigCommand, output: Output) -> Result<Exit, Failure> {
+pub(super) async fn config(command: ConfigCommand, output: Output) -> Result<Exit, Failure> {
     match command {
         ConfigCommand::Check { config } => check(&config, output),
         ConfigCommand::Show { config, origin } => show(&config, origin, output),
@@ -59,7 +59,7 @@ pub async fn config(command: ConfigCommand, output: Output) -> Result<Exit, Fail
 }
 
 /// Reads a file; every error in it, rendered with its line, in the failure.
-pub fn read(file: &Path) -> Result<Config, Failure> {
+pub(super) fn read(file: &Path) -> Result<Config, Failure> {
     let name = file.display().to_string();
     let text = std::fs::read_to_string(file).map_err(|error| {
         Failure::new(Exit::BadConfig, format!("{name}: {error}"))
@@ -91,7 +91,11 @@ fn check(file: &Path, output: Output) -> Result<Exit, Failure> {
 fn show(file: &Path, origin: bool, output: Output) -> Result<Exit, Failure> {
     let config = read(file)?;
     let shown = config::show(&config);
-    output.result(&shown, || shown.text(origin));
+    output.result(&shown, || {
+        let text = shown.to_string();
+        let without = |line: &str| line.split("  # ").next().unwrap_or(line).trim_end().to_owned();
+        if origin { text } else { text.lines().map(without).collect::<Vec<_>>().join("\n") }
+    });
     Ok(Exit::Ok)
 }
 

@@ -25,7 +25,7 @@ use crate::sim::{Faults, SimClock, SimCloud, story};
 const LISTEN: Duration = Duration::from_millis(200);
 
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// The same seed gives the same world.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -47,7 +47,7 @@ pub struct Args {
     assert: bool,
 }
 
-pub async fn demo(args: Args, output: Output) -> Result<Exit, Failure> {
+pub(super) async fn demo(args: Args, output: Output) -> Result<Exit, Failure> {
     start_log()?;
     if args.headless {
         return headless(&args, output).await;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 /// The table shown to people; [`Exit`] is the same for the program.
-pub const TABLE: &str = "\
+pub(super) const TABLE: &str = "\
 Exit codes:
    0  done, or nothing to do
    1  failed
@@ -41,7 +41,7 @@ impl From<Exit> for ExitCode {
 
 /// Why a command did not do what it was asked, and what to do about it.
 #[derive(Clone, Debug, Serialize)]
-pub struct Failure {
+pub(super) struct Failure {
     pub exit: Exit,
     pub message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -49,12 +49,12 @@ pub struct Failure {
 }
 
 impl Failure {
-    pub fn new(exit: Exit, message: impl Into<String>) -> Self {
+    pub(super) fn new(exit: Exit, message: impl Into<String>) -> Self {
         Self { exit, message: message.into(), hint: None }
     }
 
     #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }

@@ -18,7 +18,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-pub use exit::{Exit, Failure};
+use exit::{Exit, Failure};
 use output::Output;
 
 /// Keeps ECS on EC2 fleets as large as their tasks need.

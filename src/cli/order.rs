@@ -15,7 +15,7 @@ use crate::journal::sqlite::Sqlite;
 use crate::model::{ClusterName, Command, Memory, Mode, Order, PoolId, Record, Seq};
 
 #[derive(Debug, Subcommand)]
-pub enum ModeCommand {
+pub(super) enum ModeCommand {
     /// Show the stored mode, and the one in force.
     Show(ModeShow),
     /// Set the stored mode: observe, recommend or act. The configuration's ceiling still holds.
@@ -23,7 +23,7 @@ pub enum ModeCommand {
 }
 
 #[derive(Debug, Args)]
-pub struct ModeShow {
+pub(super) struct ModeShow {
     #[arg(long, value_name = "NAME")]
     cluster: ClusterName,
     #[command(flatten)]
@@ -31,7 +31,7 @@ pub struct ModeShow {
 }
 
 #[derive(Debug, Args)]
-pub struct ModeSet {
+pub(super) struct ModeSet {
     mode: Mode,
     #[arg(long, value_name = "NAME")]
     cluster: ClusterName,
@@ -43,7 +43,7 @@ pub struct ModeSet {
 }
 
 #[derive(Debug, Args)]
-pub struct PauseArgs {
+pub(super) struct PauseArgs {
     #[arg(long, value_name = "NAME")]
     cluster: ClusterName,
     /// Why; shown wherever something is held by it.
@@ -54,7 +54,7 @@ pub struct PauseArgs {
 }
 
 #[derive(Debug, Args)]
-pub struct ResumeArgs {
+pub(super) struct ResumeArgs {
     #[arg(long, value_name = "NAME")]
     cluster: ClusterName,
     /// Only lift what holds this pool.
@@ -67,7 +67,7 @@ pub struct ResumeArgs {
 }
 
 #[derive(Debug, Args)]
-pub struct HandoverArgs {
+pub(super) struct HandoverArgs {
     #[arg(long, value_name = "NAME")]
     cluster: ClusterName,
     /// Only these pools; every pool under managed scaling otherwise.
@@ -89,7 +89,7 @@ struct Done {
     changes: Vec<String>,
 }
 
-pub async fn mode(command: ModeCommand, output: Output) -> Result<Exit, Failure> {
+pub(super) async fn mode(command: ModeCommand, output: Output) -> Result<Exit, Failure> {
     match command {
         ModeCommand::Show(ModeShow { cluster, at }) => show(&cluster, &at, output).await,
         ModeCommand::Set(ModeSet { mode, cluster, reason, at }) => {
@@ -146,7 +146,7 @@ async fn show(cluster: &ClusterName, at: &Where, output: Output) -> Result<Exit,
     Ok(Exit::Ok)
 }
 
-pub async fn pause(args: PauseArgs, output: Output) -> Result<Exit, Failure> {
+pub(super) async fn pause(args: PauseArgs, output: Output) -> Result<Exit, Failure> {
     let PauseArgs { cluster, reason, at } = args;
     let body = json!({ "reason": reason });
     give(&at, &cluster, "pause", body, Order::Pause, &reason).await?;
@@ -156,7 +156,7 @@ pub async fn pause(args: PauseArgs, output: Output) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-pub async fn resume(args: ResumeArgs, output: Output) -> Result<Exit, Failure> {
+pub(super) async fn resume(args: ResumeArgs, output: Output) -> Result<Exit, Failure> {
     let ResumeArgs { cluster, pool, reason, at } = args;
     let body = json!({ "reason": reason, "pool": pool });
     let order = Order::Resume { pool: pool.clone() };
@@ -168,7 +168,7 @@ pub async fn resume(args: ResumeArgs, output: Output) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-pub async fn handover(args: HandoverArgs, output: Output) -> Result<Exit, Failure> {
+pub(super) async fn handover(args: HandoverArgs, output: Output) -> Result<Exit, Failure> {
     let HandoverArgs { cluster, pool, apply, reason, at } = args;
     let remote = Remote::must(&at).await?;
     let body = json!({ "reason": reason, "pools": pool, "apply": apply });

@@ -1,6 +1,6 @@
 //! The only place that prints.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 
 use clap::ValueEnum;
 use serde::Serialize;
@@ -9,7 +9,7 @@ use super::exit::Failure;
 
 /// How results are printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Output {
+pub(super) enum Output {
     /// For people.
     #[default]
     Text,
@@ -19,7 +19,7 @@ pub enum Output {
 
 impl Output {
     /// Prints a result in either form.
-    pub fn result(self, value: &impl Serialize, text: impl FnOnce() -> String) {
+    pub(super) fn result(self, value: &impl Serialize, text: impl FnOnce() -> String) {
         let printed = match self {
             Self::Text => text(),
             Self::Json => serde_json::to_string_pretty(value).unwrap_or_default(),
@@ -28,7 +28,7 @@ impl Output {
     }
 
     /// Says on standard error what went wrong; programs find it on standard output as well.
-    pub fn failure(self, failure: &Failure) {
+    pub(super) fn failure(self, failure: &Failure) {
         if self == Self::Json {
             self.result(&serde_json::json!({ "error": failure }), String::new);
         }
@@ -40,18 +40,13 @@ impl Output {
 }
 
 /// A line for people on standard error, which is never part of a result.
-pub fn say(message: &str) {
+pub(super) fn say(message: &str) {
     let _closed = writeln!(std::io::stderr(), "{message}");
 }
 
 /// Bytes as they are on standard output.
-pub fn raw(bytes: &[u8]) {
+pub(super) fn raw(bytes: &[u8]) {
     let _closed = std::io::stdout().write_all(bytes);
-}
-
-/// Whether a person reads standard output.
-pub fn to_terminal() -> bool {
-    std::io::stdout().is_terminal()
 }
 
 fn line(text: &str) {

@@ -14,7 +14,7 @@ use crate::control::{Preview, preview::replay};
 use crate::model::{ClusterName, Memory, Snapshot};
 
 #[derive(Debug, ClapArgs)]
-pub struct Args {
+pub(super) struct Args {
     /// The cluster to look at. Needs read permissions only.
     #[arg(long, value_name = "NAME", required_unless_present = "snapshot")]
     cluster: Option<ClusterName>,
@@ -43,7 +43,7 @@ pub struct Args {
     at: Where,
 }
 
-pub async fn plan(args: Args, output: Output) -> Result<Exit, Failure> {
+pub(super) async fn plan(args: Args, output: Output) -> Result<Exit, Failure> {
     let status = match &args.snapshot {
         Some(file) => from_file(&args, file)?,
         None => from_cluster(&args).await?,

@@ -14,28 +14,28 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Which server or journal a command speaks to.
 #[derive(Clone, Debug, Args)]
-pub struct Where {
+pub(super) struct Where {
     /// Address of a running server, such as http://127.0.0.1:8080.
     ///
     /// Without it, the server that runs on --state is asked, if there is one.
     #[arg(long, env = "TIDEGATE_SERVER", value_name = "URL")]
-    pub server: Option<String>,
+    pub(super) server: Option<String>,
 
     /// Token that permits changes; a server on --state needs none to be given.
     #[arg(long, env = "TIDEGATE_TOKEN", value_name = "TOKEN", hide_env_values = true)]
-    pub token: Option<String>,
+    pub(super) token: Option<String>,
 
     /// Directory of the journals.
     #[arg(long, env = "TIDEGATE_STATE", value_name = "DIR", default_value = ".tidegate")]
-    pub state: PathBuf,
+    pub(super) state: PathBuf,
 }
 
 /// What a server leaves in its state directory for commands on the same machine.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Address {
-    pub url: String,
-    pub token: String,
-    pub pid: u32,
+pub(super) struct Address {
+    pub(super) url: String,
+    pub(super) token: String,
+    pub(super) pid: u32,
 }
 
 impl Address {
@@ -43,8 +43,9 @@ impl Address {
         state.join("server.json")
     }
 
+    #[cfg_attr(not(feature = "aws"), expect(dead_code, reason = "only `run` leaves an address"))]
     /// Writes the file, readable by its owner only.
-    pub fn leave(&self, state: &Path) -> std::io::Result<()> {
+    pub(super) fn leave(&self, state: &Path) -> std::io::Result<()> {
         use std::io::Write;
         use std::os::unix::fs::OpenOptionsExt;
         std::fs::create_dir_all(state)?;
@@ -54,8 +55,9 @@ impl Address {
         file.write_all(&serde_json::to_vec_pretty(self)?)
     }
 
+    #[cfg_attr(not(feature = "aws"), expect(dead_code, reason = "only `run` leaves an address"))]
     /// Takes the file away again.
-    pub fn remove(state: &Path) {
+    pub(super) fn remove(state: &Path) {
         let _gone = std::fs::remove_file(Self::path(state));
     }
 
@@ -65,7 +67,7 @@ impl Address {
 }
 
 /// A server that can be asked.
-pub struct Remote {
+pub(super) struct Remote {
     base: String,
     token: Option<String>,
     http: reqwest::Client,
@@ -81,7 +83,7 @@ struct Problem {
 
 impl Remote {
     /// The server named, else the one running on the state directory, else none.
-    pub async fn find(at: &Where) -> Result<Option<Self>, Failure> {
+    pub(super) async fn find(at: &Where) -> Result<Option<Self>, Failure> {
         if let Some(url) = &at.server {
             return Self::new(url, at.token.clone()).map(Some);
         }
@@ -93,7 +95,7 @@ impl Remote {
     }
 
     /// The server, or a failure that says how to start one.
-    pub async fn must(at: &Where) -> Result<Self, Failure> {
+    pub(super) async fn must(at: &Where) -> Result<Self, Failure> {
         Self::find(at).await?.ok_or_else(|| {
             let state = at.state.display();
             Failure::new(Exit::Unreachable, format!("no server runs on the state directory {state}"))
@@ -107,12 +109,12 @@ impl Remote {
         Ok(Self { base: url.trim_end_matches('/').to_owned(), token, http })
     }
 
-    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+    pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
         self.answer(self.http.get(format!("{}{path}", self.base))).await
     }
 
     /// Gives an order in the name of whoever is logged in here.
-    pub async fn post<T: DeserializeOwned>(
+    pub(super) async fn post<T: DeserializeOwned>(
         &self,
         path: &str,
         body: &serde_json::Value,
@@ -159,7 +161,7 @@ impl Remote {
 }
 
 /// The name an order is recorded under.
-pub fn actor() -> String {
+pub(super) fn actor() -> String {
     let name = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
     name.unwrap_or_else(|_| "operator".to_owned())
 }

@@ -7,7 +7,7 @@ use super::exit::{Exit, Failure};
 use super::output::Output;
 
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// The configuration file.
     #[arg(long, value_name = "FILE", env = "TIDEGATE_CONFIG")]
     config: PathBuf,
@@ -30,19 +30,19 @@ pub struct Args {
 }
 
 #[cfg(not(feature = "aws"))]
-pub async fn run(_args: Args, _output: Output) -> Result<Exit, Failure> {
+pub(super) async fn run(_args: Args, _output: Output) -> Result<Exit, Failure> {
     Err(without_aws())
 }
 
 /// What commands say that need AWS in a build that has none.
 #[cfg(not(feature = "aws"))]
-pub fn without_aws() -> Failure {
+pub(super) fn without_aws() -> Failure {
     Failure::new(Exit::Failed, "this build has no AWS SDK")
         .hint("build with the default features: `cargo build --release`")
 }
 
 #[cfg(feature = "aws")]
-pub async fn run(args: Args, _output: Output) -> Result<Exit, Failure> {
+pub(super) async fn run(args: Args, _output: Output) -> Result<Exit, Failure> {
     use super::output::say;
     use super::remote::Address;
     use super::serve::{Door, Scope, serve, stop_on_signal};
@@ -92,14 +92,14 @@ pub async fn run(args: Args, _output: Output) -> Result<Exit, Failure> {
 }
 
 /// Logs to standard error as `TIDEGATE_LOG` says.
-pub fn start_log() -> Result<(), Failure> {
+pub(super) fn start_log() -> Result<(), Failure> {
     use crate::telemetry::log;
     let filter = std::env::var(log::FILTER_VARIABLE).ok();
     log::init(filter.as_deref()).map_err(|error| Failure::new(Exit::Usage, error.to_string()))
 }
 
 /// Opens the listening socket.
-pub async fn bind(listen: SocketAddr) -> Result<tokio::net::TcpListener, Failure> {
+pub(super) async fn bind(listen: SocketAddr) -> Result<tokio::net::TcpListener, Failure> {
     tokio::net::TcpListener::bind(listen).await.map_err(|error| {
         Failure::new(Exit::Failed, format!("cannot listen on {listen}: {error}"))
             .hint("choose another address with --listen; port 0 takes a free one")

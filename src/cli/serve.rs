@@ -13,28 +13,27 @@ use super::output::say;
 use crate::api::{self, Access, ApiState, Token};
 use crate::cloud::Cloud;
 use crate::control::status::Publisher;
-use crate::control::{Clock, Cluster, SystemClock, Voice, inbox, run};
-use crate::dashboard;
+use crate::control::{Clock, Cluster, SystemClock, inbox, run};
 use crate::journal::Journal;
 
 /// One cluster with all it runs on.
-pub struct Scope<C, J, K> {
-    pub cloud: C,
-    pub journal: J,
-    pub clock: K,
-    pub cluster: Cluster,
+pub(super) struct Scope<C, J, K> {
+    pub(super) cloud: C,
+    pub(super) journal: J,
+    pub(super) clock: K,
+    pub(super) cluster: Cluster,
 }
 
 /// Where the server listens and whom it lets change things.
-pub struct Door {
-    pub listener: TcpListener,
-    pub token: Token,
+pub(super) struct Door {
+    pub(super) listener: TcpListener,
+    pub(super) token: Token,
     /// Names it answers to beyond loopback.
-    pub hosts: BTreeSet<String>,
+    pub(super) hosts: BTreeSet<String>,
 }
 
 /// Runs until `stop`. A loop that ends by a bug leaves the others running.
-pub async fn serve<C, J, K>(
+pub(super) async fn serve<C, J, K>(
     scopes: Vec<Scope<C, J, K>>,
     door: Door,
     publish: impl FnOnce(Publisher),
@@ -53,16 +52,16 @@ where
     for mut scope in scopes {
         let (sender, mut receiver) = inbox();
         orders.insert(scope.cluster.config.name.clone(), sender);
-        let mut voice = Voice::new(publisher.clone());
+        let publisher = publisher.clone();
         let stop = stop.clone();
         loops.spawn(async move {
             let Scope { cloud, journal, clock, cluster } = &mut scope;
-            run(cloud, journal, cluster, clock, &mut receiver, &mut voice, &stop).await;
+            run(cloud, journal, cluster, clock, &mut receiver, &publisher, &stop).await;
         });
     }
     let access = Access { token: door.token, hosts: door.hosts };
     let state = ApiState::new(status, orders, access, stop.clone());
-    let router = api::router(state.clone(), dashboard::pages(state));
+    let router = api::router(state, axum::Router::new());
     let served = axum::serve(door.listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
     let served = served.await;
     stop.cancel();
@@ -75,7 +74,7 @@ where
 }
 
 /// Cancelled by SIGTERM or SIGINT; a second SIGINT ends the process at once.
-pub fn stop_on_signal() -> Result<CancellationToken, Failure> {
+pub(super) fn stop_on_signal() -> Result<CancellationToken, Failure> {
     use tokio::signal::unix::{SignalKind, signal};
     let stop = CancellationToken::new();
     let failed = |error| Failure::new(Exit::Failed, format!("no signals: {error}"));

@@ -13,7 +13,7 @@ use crate::journal::sqlite::Sqlite;
 use crate::model::ClusterName;
 
 #[derive(Debug, Args)]
-pub struct StatusArgs {
+pub(super) struct StatusArgs {
     /// Only this cluster.
     #[arg(long, value_name = "NAME")]
     cluster: Option<ClusterName>,
@@ -22,7 +22,7 @@ pub struct StatusArgs {
 }
 
 #[derive(Debug, Args)]
-pub struct DecisionsArgs {
+pub(super) struct DecisionsArgs {
     /// One decision with everything it rests on.
     id: Option<String>,
     #[arg(long, value_name = "NAME")]
@@ -49,7 +49,7 @@ struct Decisions {
     decisions: Vec<Decision>,
 }
 
-pub async fn status(args: StatusArgs, output: Output) -> Result<Exit, Failure> {
+pub(super) async fn status(args: StatusArgs, output: Output) -> Result<Exit, Failure> {
     let remote = Remote::must(&args.at).await?;
     let names = match args.cluster {
         Some(name) => vec![name],
@@ -69,7 +69,7 @@ pub async fn status(args: StatusArgs, output: Output) -> Result<Exit, Failure> {
 }
 
 /// From the server, or from the ring beside the journal when none runs.
-pub async fn decisions(args: DecisionsArgs, output: Output) -> Result<Exit, Failure> {
+pub(super) async fn decisions(args: DecisionsArgs, output: Output) -> Result<Exit, Failure> {
     let DecisionsArgs { id, cluster, limit, at } = args;
     let base = format!("/api/v1/clusters/{cluster}/decisions");
     let remote = Remote::find(&at).await?;

@@ -10,7 +10,7 @@ use crate::control::status::{ActionView, ClusterStatus, Decision, Fate};
 use crate::model::{ActionKind, Outcome, why::usd};
 
 /// The plan of a cluster: what would be done, what is not allowed, what is held, who else writes.
-pub fn plan(status: &ClusterStatus) -> String {
+pub(super) fn plan(status: &ClusterStatus) -> String {
     let mut text = String::new();
     // Writing to a string cannot fail.
     let _written = write_plan(&mut text, status);
@@ -52,7 +52,7 @@ fn write_plan(to: &mut String, status: &ClusterStatus) -> fmt::Result {
 }
 
 /// The state of a cluster in a few lines, and its plan in short.
-pub fn status(status: &ClusterStatus) -> String {
+pub(super) fn status(status: &ClusterStatus) -> String {
     let mut text = String::new();
     let _written = write_status(&mut text, status);
     text
@@ -140,7 +140,7 @@ fn line(to: &mut String, action: &ActionView) -> fmt::Result {
 }
 
 /// One decision in a line for each action.
-pub fn decision(decision: &Decision) -> String {
+pub(super) fn decision(decision: &Decision) -> String {
     let mut text = String::new();
     let at = clock(decision.at);
     for decided in &decision.actions {
@@ -155,7 +155,7 @@ pub fn decision(decision: &Decision) -> String {
 }
 
 /// One decision with everything it rests on, ready to paste into an incident channel.
-pub fn explained(decision: &Decision) -> String {
+pub(super) fn explained(decision: &Decision) -> String {
     let mut text = String::new();
     let _written = write_explained(&mut text, decision);
     text

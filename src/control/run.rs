@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::clock::Clock;
+use super::clock::{Clock, SystemClock};
 use super::cluster::Cluster;
 use super::inbox::Inbox;
-use super::publish::Voice;
+use super::status::{Decision, Publisher};
 use super::tick::tick;
 use crate::cloud::Cloud;
 use crate::journal::Journal;
@@ -22,14 +22,16 @@ pub async fn run(
     cx: &mut Cluster,
     clock: &impl Clock,
     inbox: &mut Inbox,
-    voice: &mut Voice,
+    publisher: &Publisher,
     stop: &CancellationToken,
 ) {
     let mut previous = None;
     while !stop.is_cancelled() {
         let report = tick(cloud, journal, cx, clock, inbox, previous).await;
         previous = Some(report.ended_at);
-        voice.tell(cx, journal, &report);
+        if let Some(decision) = publisher.tell(cx, &report, SystemClock.now()) {
+            keep(journal, &decision);
+        }
         let interval = cx.config.interval.to_std().unwrap_or(AFTER_ACTING);
         let pause = if report.acted() {
             AFTER_ACTING.min(interval)
@@ -46,5 +48,12 @@ pub async fn run(
                 }
             }
         }
+    }
+}
+
+/// The ring of decisions is for people: what cannot be kept is only missing there.
+fn keep(journal: &mut impl Journal, decision: &Decision) {
+    if let Ok(json) = serde_json::to_value(decision) {
+        journal.keep_decision(&decision.id, decision.at, &json);
     }
 }

@@ -33,7 +33,7 @@ pub const HISTORY_MAX: usize = 720;
 pub const DECISIONS_MAX: usize = 100;
 
 /// All clusters of this process.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, serde::Deserialize, ToSchema)]
 pub struct Status {
     /// Grows with each publication.
     pub generation: u64,
@@ -59,7 +59,7 @@ impl Status {
 }
 
 /// One cluster as of its last tick.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, serde::Deserialize, ToSchema)]
 pub struct ClusterStatus {
     pub name: ClusterName,
     pub region: Option<String>,
@@ -116,7 +116,7 @@ impl ClusterStatus {
     }
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, serde::Deserialize, ToSchema)]
 pub struct ModeStatus {
     /// Of the configuration.
     pub ceiling: Mode,
@@ -127,7 +127,7 @@ pub struct ModeStatus {
 }
 
 /// What the last observation was worth.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, serde::Deserialize, ToSchema)]
 pub struct Seen {
     pub taken_at: DateTime<Utc>,
     /// Age of the oldest part when the tick ended.
@@ -139,7 +139,7 @@ pub struct Seen {
 
 /// Where a host stands, judged for placing tasks.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema, strum::Display,
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, serde::Deserialize, ToSchema, strum::Display,
 )]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
@@ -156,7 +156,7 @@ pub enum HostState {
     Other,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, serde::Deserialize, ToSchema)]
 pub struct HostView {
     pub instance: InstanceId,
     pub zone: Zone,
@@ -180,13 +180,13 @@ pub struct HostView {
     pub held: Vec<String>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, serde::Deserialize, ToSchema)]
 pub struct TasksOnHost {
     pub of: String,
     pub count: u64,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, serde::Deserialize, ToSchema)]
 pub struct HostCounts {
     pub all: usize,
     pub usable: usize,
@@ -197,7 +197,7 @@ pub struct HostCounts {
 }
 
 /// Of usable hosts only: what is reserved on a host that takes no tasks is no reservation.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, ToSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, serde::Deserialize, ToSchema)]
 pub struct Reservation {
     /// To a tenth; `None` without a usable host.
     pub cpu_percent: Option<f64>,
@@ -212,7 +212,7 @@ pub struct Reservation {
     pub largest_hole: Option<Resources>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, serde::Deserialize, ToSchema)]
 pub struct TaskCounts {
     pub desired: u64,
     pub running: u64,
@@ -224,7 +224,7 @@ pub struct TaskCounts {
 }
 
 /// List prices with each pool's price factor, in millionths of a US dollar an hour.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, serde::Deserialize, ToSchema)]
 pub struct Cost {
     pub now_micro_usd_per_hour: u64,
     /// Once what would be done has taken effect.
@@ -235,7 +235,7 @@ pub struct Cost {
     pub unpriced_hosts: usize,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, serde::Deserialize, ToSchema)]
 pub struct PoolView {
     pub id: PoolId,
     pub fleet: bool,
@@ -255,7 +255,7 @@ pub struct PoolView {
     pub handover: Vec<String>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, serde::Deserialize, ToSchema)]
 pub struct ServiceView {
     pub name: ServiceName,
     pub desired: u64,
@@ -268,7 +268,7 @@ pub struct ServiceView {
 }
 
 /// The plan as the guard sees it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, serde::Deserialize, ToSchema)]
 pub struct PlanView {
     pub would_do: Vec<ActionView>,
     /// Kept back only by mode or `allow`.
@@ -276,7 +276,7 @@ pub struct PlanView {
     pub held: Vec<HoldView>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, serde::Deserialize, ToSchema)]
 pub struct ActionView {
     pub kind: ActionKind,
     pub text: String,
@@ -297,7 +297,7 @@ pub struct HoldView {
     pub hold: Hold,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, serde::Deserialize, ToSchema)]
 pub struct OtherWriter {
     pub text: String,
     /// It cannot act, or acts only on what Tidegate leaves to it.
@@ -305,14 +305,14 @@ pub struct OtherWriter {
     pub rival: Rival,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, serde::Deserialize, ToSchema)]
 pub struct Budget {
     pub name: String,
     pub used: u64,
     pub limit: u64,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, serde::Deserialize, ToSchema)]
 pub struct BreakerView {
     pub name: String,
     pub failures: u32,
@@ -321,7 +321,7 @@ pub struct BreakerView {
     pub open: bool,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, serde::Deserialize, ToSchema)]
 pub struct JournalView {
     pub seq: Seq,
     pub epoch: Epoch,
@@ -334,7 +334,7 @@ pub struct JournalView {
 }
 
 /// One point of the chart.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, serde::Deserialize, ToSchema)]
 pub struct Point {
     pub at: DateTime<Utc>,
     pub cpu_percent: Option<f64>,

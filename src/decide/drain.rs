@@ -13,12 +13,12 @@ use crate::model::{
 };
 
 /// Plans the next step of every drain, and notes those that began or ended.
-pub fn drains(view: View<'_>, needed_again: bool, draft: &mut Draft) {
+pub fn drains(view: View<'_>, reclaimed: &BTreeSet<InstanceId>, draft: &mut Draft) {
     settle(view, draft);
     let mut starts: BTreeMap<DrainMark, BTreeSet<InstanceId>> = BTreeMap::new();
     let mut emptied: BTreeMap<&PoolId, Vec<(&Host, DrainCause, bool)>> = BTreeMap::new();
     for host in view.hosts() {
-        match step(view, host, needed_again) {
+        match step(view, host, reclaimed.contains(&host.instance)) {
             Step::None => {}
             Step::Foreign => {
                 let subject = Subject::Host(host.instance.clone());
@@ -95,7 +95,7 @@ fn step(view: View<'_>, host: &Host, needed_again: bool) -> Step {
     }
     if host.status != HostStatus::Draining {
         return if late && !lost {
-            Step::GiveBack(mark, "a step that never took effect".to_owned())
+            Step::GiveBack(mark, "past its deadline before it took effect".to_owned())
         } else {
             Step::Drain(mark)
         };
@@ -114,7 +114,9 @@ fn step(view: View<'_>, host: &Host, needed_again: bool) -> Step {
             cause: mark.cause,
             forced: true,
         },
-        Remaining::Tasks { named, .. } if late => Step::GiveBack(mark, named),
+        Remaining::Tasks { named, .. } if late => {
+            Step::GiveBack(mark, format!("past its deadline, {named} would not leave"))
+        }
         Remaining::Tasks { count, .. } => Step::Wait(mark, Reason::TasksStillStopping { count }),
     }
 }

@@ -47,10 +47,11 @@ pub fn capacity(
     let mut bins = room::bins(view, &fresh);
     let growing = scale_out::scale_out(view, &fresh, &mut bins, wanted, &mut draft);
     repair::repair(view, &mut draft);
-    if !growing {
+    let reclaimed = room::reclaimed(&bins);
+    if !growing && reclaimed.is_empty() {
         scale_in::scale_in(view, &mut bins, &mut draft);
     }
-    drain::drains(view, growing, &mut draft);
+    drain::drains(view, &reclaimed, &mut draft);
     handover::handovers(view, &mut draft);
     pools::pools(view, &mut draft);
 

@@ -26,6 +26,8 @@ pub struct Demand {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BinOf {
     Host(InstanceId),
+    /// Being drained to save it, and could be given back.
+    Leaving(InstanceId),
     /// Ordered or launching; which instance does not matter.
     Coming,
     /// Not ordered yet.
@@ -116,7 +118,7 @@ pub fn place(bins: &mut Vec<Bin<'_>>, demand: &Demand) -> u64 {
         let each = bin.takes(demand).min(left);
         let usable_hosts = match bin.of {
             BinOf::Host(_) => bin.hosts.min(existing),
-            BinOf::Coming | BinOf::Fresh => bin.hosts,
+            BinOf::Leaving(_) | BinOf::Coming | BinOf::Fresh => bin.hosts,
         };
         if each == 0 || usable_hosts == 0 {
             at += 1;
@@ -208,7 +210,7 @@ pub fn place_all<'a>(bins: &mut Vec<Bin<'_>>, demands: &'a mut [Demand]) -> Vec<
 
 /// The most room any existing host has that this demand may use, by the needs' own measure.
 pub fn best_free(bins: &[Bin<'_>], demand: &Demand) -> Option<Resources> {
-    let hosts = bins.iter().filter(|bin| bin.of != BinOf::Fresh);
+    let hosts = bins.iter().filter(|bin| matches!(bin.of, BinOf::Host(_) | BinOf::Coming));
     let rooms = hosts.map(|bin| bin.room);
     rooms.max_by(|a, b| closeness(demand.shape.needs, *a).cmp(&closeness(demand.shape.needs, *b)))
 }

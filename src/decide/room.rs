@@ -3,13 +3,15 @@
 //! Rule: a host that is leaving, lost or terminating is no room; one that was ordered is, until
 //! it is given up.
 
+use std::collections::BTreeSet;
+
 use chrono::TimeDelta;
 
 use super::demand;
 use super::placement::{Bin, BinOf, shared_attributes};
 use super::view::View;
 use crate::model::{
-    Attributes, Fact, Host, Lifecycle, Pool, PoolId, Resources, Subject, TaskShape,
+    Attributes, DrainCause, Fact, Host, InstanceId, Lifecycle, Pool, PoolId, Resources, Subject, TaskShape,
 };
 
 /// Time AWS has to launch what was ordered before the pool counts as out of capacity
@@ -78,10 +80,17 @@ fn daemons_on(view: View<'_>, attributes: &Attributes) -> Resources {
         .sum()
 }
 
-/// Usable hosts in order of their ids, then those on their way.
+/// Usable hosts in order of their ids, then those that could be given back, then those on their
+/// way.
 pub fn bins<'a>(view: View<'a>, fresh: &'a FreshHosts<'a>) -> Vec<Bin<'a>> {
     let mut bins: Vec<_> = usable(view).map(|host| bin_of(host)).collect();
     expect_daemons(view, &mut bins);
+    bins.extend(reclaimable(view).map(|host| {
+        let of = BinOf::Leaving(host.instance.clone());
+        let mut bin = bin_of(host);
+        bin.of = of;
+        bin
+    }));
     for FreshHost {
         pool,
         attributes,
@@ -108,6 +117,15 @@ pub fn usable<'a>(view: View<'a>) -> impl Iterator<Item = &'a Host> {
         .filter(move |host| host.is_usable() && !view.is_leaving(host))
 }
 
+/// Hosts that drain only to save money: keeping one is better than ordering one.
+fn reclaimable<'a>(view: View<'a>) -> impl Iterator<Item = &'a Host> {
+    view.hosts().filter(|host| {
+        host.mark.is_some_and(|mark| mark.cause == DrainCause::ScaleIn)
+            && host.agent_connected
+            && host.lifecycle != Lifecycle::Terminating
+    })
+}
+
 fn bin_of(host: &Host) -> Bin<'_> {
     let of = BinOf::Host(host.instance.clone());
     // ECS counts no network interfaces: what is left of none is no limit.
@@ -126,7 +144,7 @@ fn expect_daemons(view: View<'_>, bins: &mut [Bin<'_>]) {
         let mut youngest: Vec<usize> = (0..bins.len()).collect();
         youngest.sort_by_key(|at| match &bins[*at].of {
             BinOf::Host(instance) => view.host(instance).and_then(|host| host.registered_at),
-            BinOf::Coming | BinOf::Fresh => None,
+            BinOf::Leaving(_) | BinOf::Coming | BinOf::Fresh => None,
         });
         let count = usize::try_from(missing).unwrap_or(usize::MAX);
         for at in youngest.into_iter().rev().take(count) {
@@ -175,4 +193,14 @@ fn hidden_hosts(view: View<'_>, pool: &Pool) -> usize {
         .unwrap_or(1)
         .max(1);
     undelivered_units(view, pool).div_ceil(heaviest) as usize
+}
+
+/// Hosts under drain on which something was placed: they are needed again.
+pub fn reclaimed(bins: &[Bin<'_>]) -> BTreeSet<InstanceId> {
+    let needed = bins.iter().filter(|bin| bin.placed > 0);
+    let of = needed.filter_map(|bin| match &bin.of {
+        BinOf::Leaving(instance) => Some(instance.clone()),
+        BinOf::Host(_) | BinOf::Coming | BinOf::Fresh => None,
+    });
+    of.collect()
 }

@@ -339,7 +339,7 @@ fn after_the_deadline_the_host_is_given_back_with_the_blocker_named() {
     let (snapshot, memory) = draining(DrainCause::ScaleIn, -1);
     check(&config(), &snapshot, &memory, expect![[r#"
         do reactivate i-3
-           drain (scale_in) passed its deadline, blocked by small
+           drain (scale_in) is called off: past its deadline, small would not leave
     "#]]);
 }
 
@@ -446,4 +446,14 @@ fn a_second_foreign_write_within_the_hour_lowers_the_pool_to_recommend() {
     assert!(!notes(&memory).iter().any(|note| matches!(note, Note::Demoted { .. })));
     memory.pools.entry(workers()).or_default().foreign_writes.push_back(now());
     assert!(notes(&memory).iter().any(|note| matches!(note, Note::Demoted { .. })));
+}
+
+#[test]
+fn a_drain_is_given_back_before_a_host_is_ordered() {
+    let (snapshot, memory) = draining(DrainCause::ScaleIn, 10);
+    let snapshot = snapshot.with_service(service("big", 1, 0), TaskShape::plain(1024, 2048));
+    check(&config(), &snapshot, &memory, expect![[r#"
+        do reactivate i-3
+           drain (scale_in) is called off: tasks that need its room
+    "#]]);
 }

@@ -48,7 +48,7 @@ pub enum Why {
     },
     /// Every task on it has stopped.
     Emptied { cause: DrainCause },
-    /// The drain's deadline has passed.
+    /// The drain is called off: its deadline has passed, or its reason is gone.
     DrainAborted {
         cause: DrainCause,
         blocked_by: String,
@@ -182,7 +182,7 @@ impl fmt::Display for Why {
             Self::DrainAborted { cause, blocked_by } => {
                 write!(
                     f,
-                    "drain ({cause}) passed its deadline, blocked by {blocked_by}"
+                    "drain ({cause}) is called off: {blocked_by}"
                 )
             }
             Self::FleetOversized { emptied } => {

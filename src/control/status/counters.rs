@@ -13,7 +13,7 @@ use super::decision::{Decision, Fate};
 use crate::model::{Failure, Outcome, Snapshot};
 
 /// Sums since the process started.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, serde::Deserialize, ToSchema)]
 pub struct Counters {
     pub ticks: u64,
     /// Ticks whose observation was complete and whose journal worked.
@@ -30,7 +30,7 @@ pub struct Counters {
 }
 
 /// How long ticks took, in buckets up to [`Durations::BOUNDS`].
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, serde::Deserialize, ToSchema)]
 pub struct Durations {
     pub count: u64,
     pub sum_microseconds: u64,
