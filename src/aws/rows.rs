@@ -138,6 +138,27 @@ pub(super) struct FleetRow {
     pub(super) members: BTreeMap<InstanceId, MemberRow>,
 }
 
+impl FleetRow {
+    /// How many units this instance counts; 1 where nothing else is said.
+    pub(super) fn weight_of(&self, instance: &InstanceId) -> u32 {
+        let name = self
+            .members
+            .get(instance)
+            .and_then(|row| row.instance_type.as_ref());
+        let size = || Some(crate::model::catalog::find(name?)?.resources);
+        let weight = match self.unit {
+            CapacityUnit::Hosts => {
+                let mut launches = self.launches.iter();
+                let of_type = launches.find(|launch| launch.instance_type.as_ref() == name);
+                of_type.and_then(|launch| launch.weight)
+            }
+            CapacityUnit::Vcpus => size().and_then(|s| u32::try_from(s.cpu_units / 1024).ok()),
+            CapacityUnit::MemoryMib => size().and_then(|s| u32::try_from(s.memory_mib).ok()),
+        };
+        weight.unwrap_or(1)
+    }
+}
+
 /// What never changes about an EC2 instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct MachineRow {
