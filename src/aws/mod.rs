@@ -8,6 +8,7 @@ mod act_pools;
 mod autoscaling;
 mod clients;
 mod count;
+mod discover;
 mod ec2;
 mod ecs;
 mod ecs_services;
@@ -26,6 +27,7 @@ use std::time::Duration;
 pub use aws_config::SdkConfig;
 pub use clients::ConnectError;
 pub use count::{Call, CallCounter, CallResult};
+pub use discover::{DiscoverError, Discovered};
 use tokio::sync::Mutex;
 
 use self::clients::{Reads, Writes};
