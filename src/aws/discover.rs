@@ -1,0 +1,102 @@
+//! Finds what a cluster stands on, for a first configuration and for plans without one. Reads only.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Aws;
+use super::ec2::Machine;
+use crate::config::{ClusterConfig, PoolConfig};
+use crate::control::Clock;
+use crate::model::*;
+
+/// The tag EC2 Auto Scaling puts on its instances.
+const GROUP_TAG: &str = "aws:autoscaling:groupName";
+/// The tag Spot Fleet puts on its instances.
+const FLEET_TAG: &str = "aws:ec2spot:fleet-request-id";
+
+/// What could not be looked at, so that no configuration can be proposed.
+#[derive(Debug, thiserror::Error)]
+#[error("{source_call} failed: {failure}")]
+pub struct DiscoverError {
+    /// The AWS call, `ecs:DescribeClusters`.
+    pub source_call: String,
+    pub failure: Failure,
+}
+
+impl From<Gap> for DiscoverError {
+    fn from(gap: Gap) -> Self {
+        Self {
+            source_call: gap.source,
+            failure: gap.failure,
+        }
+    }
+}
+
+/// What was found of a cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Discovered {
+    /// All defaults, in mode observe, with the pools found; Region and role are the caller's.
+    pub config: ClusterConfig,
+    pub services: BTreeSet<ServiceName>,
+    /// Container instances that belong to no Auto Scaling group or Spot Fleet.
+    pub poolless: BTreeSet<InstanceId>,
+}
+
+impl<K: Clock> Aws<K> {
+    /// Pools by the capacity providers' groups and by the groups and fleets of the container
+    /// instances; services by listing.
+    ///
+    /// # Errors
+    /// When the cluster does not exist or one of the reads is refused: a configuration that
+    /// silently lacks a pool is worse than none.
+    pub async fn discover(&self, cluster: &ClusterName) -> Result<Discovered, DiscoverError> {
+        let reads = &self.reads;
+        let found = reads.cluster(cluster).await?;
+        let (providers, containers, services) = futures::try_join!(
+            reads.providers(&found.providers),
+            reads.containers(cluster),
+            reads.services(cluster),
+        )?;
+        let hosts: BTreeSet<String> = containers
+            .found
+            .values()
+            .map(|row| row.instance.to_string())
+            .collect();
+        let hosts: Vec<String> = hosts.into_iter().collect();
+        let (machines, groups) =
+            futures::try_join!(reads.machines(&hosts), reads.groups_of(&hosts))?;
+
+        let providers = providers.found.into_values().map(|row| row.pool);
+        let mut pools: BTreeSet<PoolId> = providers.collect();
+        let mut poolless = BTreeSet::new();
+        for host in hosts.iter().map(|host| InstanceId::from(host.as_str())) {
+            match pool_of(&host, &groups, &machines) {
+                Some(pool) => drop(pools.insert(pool)),
+                None => drop(poolless.insert(host)),
+            }
+        }
+        let pools = pools.into_iter().map(PoolConfig::new).collect();
+        Ok(Discovered {
+            config: ClusterConfig::new(cluster.clone(), pools),
+            services: services
+                .found
+                .into_keys()
+                .chain(services.lacking.into_keys())
+                .collect(),
+            poolless,
+        })
+    }
+}
+
+/// The group Auto Scaling names, else what the instance's own tags say.
+fn pool_of(
+    host: &InstanceId,
+    groups: &BTreeMap<InstanceId, String>,
+    machines: &BTreeMap<InstanceId, Machine>,
+) -> Option<PoolId> {
+    if let Some(group) = groups.get(host) {
+        return Some(PoolId::group(group));
+    }
+    let tags = &machines.get(host)?.tags;
+    let group = tags.get(GROUP_TAG).map(PoolId::group);
+    group.or_else(|| tags.get(FLEET_TAG).map(|id| PoolId::SpotFleet(id.clone())))
+}

@@ -1,0 +1,94 @@
+//! The port on the real AWS SDK, one file per service. SDK types stop here.
+//!
+//! Rule: a read that fails is a gap, never an error; a write is sent at most once.
+
+mod act;
+mod act_hosts;
+mod act_pools;
+mod autoscaling;
+mod clients;
+mod count;
+mod discover;
+mod ec2;
+mod ecs;
+mod ecs_services;
+mod ecs_tasks;
+mod failure;
+mod join;
+mod kept;
+mod observe;
+mod rivals;
+mod rows;
+mod scaling_targets;
+mod spot_fleet;
+
+use std::time::Duration;
+
+pub use aws_config::SdkConfig;
+pub use clients::ConnectError;
+pub use count::{Call, CallCounter, CallResult};
+pub use discover::{DiscoverError, Discovered};
+use tokio::sync::Mutex;
+
+use self::clients::{Reads, Writes};
+use self::kept::Kept;
+use crate::cloud::Cloud;
+use crate::config::ClusterConfig;
+use crate::control::Clock;
+use crate::journal::Intent;
+use crate::model::{Change, ClusterName, Need, Outcome, Snapshot};
+
+/// AWS as one scope sees it: one cluster's account, Region and role.
+#[derive(Debug)]
+pub struct Aws<K> {
+    cluster: ClusterName,
+    reads: Reads,
+    writes: Writes,
+    calls: CallCounter,
+    clock: K,
+    kept: Mutex<Kept>,
+}
+
+impl<K: Clock> Aws<K> {
+    /// Clients for this cluster's scope. Region, endpoint and credentials come by the SDK's
+    /// conventions where the configuration says nothing. Makes no call to AWS but to assume a
+    /// role, and that only when the first request needs it.
+    pub async fn connect(config: &ClusterConfig, clock: K) -> Result<Self, ConnectError> {
+        let sdk = clients::load(config).await?;
+        Ok(Self::with_config(&sdk, config.name.clone(), clock))
+    }
+
+    /// Clients on a ready SDK configuration.
+    pub fn with_config(config: &SdkConfig, cluster: ClusterName, clock: K) -> Self {
+        let calls = CallCounter::default();
+        Self {
+            cluster,
+            reads: Reads::new(config, &calls),
+            writes: Writes::new(config, &calls),
+            calls,
+            clock,
+            kept: Mutex::default(),
+        }
+    }
+
+    /// Calls made so far, by service, operation and result.
+    pub fn calls(&self) -> &CallCounter {
+        &self.calls
+    }
+}
+
+impl<K: Clock> Cloud for Aws<K> {
+    async fn observe(&self, need: &Need) -> Snapshot {
+        let mut kept = self.kept.lock().await;
+        observe::observe(&self.reads, &mut kept, need, self.clock.now()).await
+    }
+
+    async fn act(&self, intent: &Intent, time_limit: Duration) -> Outcome {
+        self.perform(&intent.planned().action, time_limit).await
+    }
+
+    /// Polling only: no queue of events is read.
+    async fn changes(&self, _cluster: &ClusterName) -> Vec<Change> {
+        std::future::pending().await
+    }
+}
