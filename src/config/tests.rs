@@ -48,7 +48,8 @@ fn an_error_is_data() {
             "message": "15 has no unit",
             "remedy": "write `15m` for minutes, `15s` or `15h`"
           }
-        ]"#]].assert_eq(&json);
+        ]"#]]
+    .assert_eq(&json);
 }
 
 #[test]

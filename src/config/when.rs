@@ -2,6 +2,7 @@
 //!
 //! Rule: what parses matches some minute of the week and leaves some minute open.
 
+use std::collections::BTreeSet;
 use std::str::FromStr;
 
 use chrono::Weekday;
@@ -100,33 +101,31 @@ fn never<T>() -> Result<T, WhenError> {
 
 /// Sorted spans of the minutes that are closed, wherever they overlap or touch.
 fn join(closed: &[Minutes]) -> Result<Vec<Span>, WhenError> {
-    let is_closed = |minute: u32| {
-        let again = minute + WeekMinute::WEEK;
-        closed
-            .iter()
-            .any(|span| span.contains(&minute) || span.contains(&again))
+    let closed: BTreeSet<u32> = closed
+        .iter()
+        .flat_map(|span| span.clone().map(|minute| minute % WeekMinute::WEEK))
+        .collect();
+    let before = |minute: u32| (minute + WeekMinute::WEEK - 1) % WeekMinute::WEEK;
+    let starts = closed
+        .iter()
+        .filter(|minute| !closed.contains(&before(**minute)));
+    let end = |start: u32| {
+        (start..start + WeekMinute::WEEK)
+            .map(|minute| minute % WeekMinute::WEEK)
+            .find(|minute| !closed.contains(minute))
     };
-    let edge = |minute: &u32| {
-        is_closed(*minute) && !is_closed((minute + WeekMinute::WEEK - 1) % WeekMinute::WEEK)
+    let span = |start: &u32| {
+        let (start, end) = (WeekMinute(*start), WeekMinute(end(*start)?));
+        Some(Span { start, end })
     };
-    let starts: Vec<u32> = (0..WeekMinute::WEEK).filter(edge).collect();
-    if starts.is_empty() {
+    let spans: Vec<Span> = starts.filter_map(span).collect();
+    if spans.is_empty() {
         return refuse(
             "it covers the whole week",
             "leave the kinds out of `allow` instead: what is always forbidden is not allowed",
         );
     }
-    let end = |start: u32| {
-        let minutes = (start..start + WeekMinute::WEEK).map(|minute| minute % WeekMinute::WEEK);
-        minutes.into_iter().find(|minute| !is_closed(*minute))
-    };
-    let span = |start: u32| {
-        Some(Span {
-            start: WeekMinute(start),
-            end: WeekMinute(end(start)?),
-        })
-    };
-    Ok(starts.into_iter().filter_map(span).collect())
+    Ok(spans)
 }
 
 fn day(text: &str) -> Result<u32, WhenError> {
