@@ -2,7 +2,6 @@
 //!
 //! Rule: what parses matches some minute of the week and leaves some minute open.
 
-use std::collections::BTreeSet;
 use std::str::FromStr;
 
 use chrono::Weekday;
@@ -101,23 +100,20 @@ fn never<T>() -> Result<T, WhenError> {
 
 /// Sorted spans of the minutes that are closed, wherever they overlap or touch.
 fn join(closed: &[Minutes]) -> Result<Vec<Span>, WhenError> {
-    let closed: BTreeSet<u32> = closed
-        .iter()
-        .flat_map(|span| span.clone().map(|minute| minute % WeekMinute::WEEK))
-        .collect();
-    let before = |minute: u32| (minute + WeekMinute::WEEK - 1) % WeekMinute::WEEK;
-    let starts = closed
-        .iter()
-        .filter(|minute| !closed.contains(&before(**minute)));
-    let end = |start: u32| {
-        (start..start + WeekMinute::WEEK)
-            .map(|minute| minute % WeekMinute::WEEK)
-            .find(|minute| !closed.contains(minute))
-    };
-    let span = |start: &u32| {
-        let (start, end) = (WeekMinute(*start), WeekMinute(end(*start)?));
+    let minute_of_week = |minute: u32| (minute % WeekMinute::WEEK) as usize;
+    let mut is_closed = vec![false; WeekMinute::WEEK as usize];
+    for minute in closed.iter().cloned().flatten() {
+        is_closed[minute_of_week(minute)] = true;
+    }
+    let is_closed = |minute: u32| is_closed[minute_of_week(minute)];
+    let begins = |minute: &u32| is_closed(*minute) && !is_closed(minute + WeekMinute::WEEK - 1);
+    let end = |start: u32| (start..start + WeekMinute::WEEK).find(|minute| !is_closed(*minute));
+    let span = |start: u32| {
+        let end = WeekMinute(end(start)? % WeekMinute::WEEK);
+        let start = WeekMinute(start);
         Some(Span { start, end })
     };
+    let starts = (0..WeekMinute::WEEK).filter(begins);
     let spans: Vec<Span> = starts.filter_map(span).collect();
     if spans.is_empty() {
         return refuse(
