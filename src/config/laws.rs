@@ -199,7 +199,7 @@ proptest! {
         prop_assume!(clusters.len() < 2 || clusters[0].name != clusters[1].name);
         prop_assume!(clusters.len() < 2 || clusters[0].pools != clusters[1].pools);
         let config = Config { clusters, ..Config::default() };
-        for text in [show(&config).to_string(), show(&config).yaml()] {
+        for text in [true, false].map(|origins| show(&config).text(origins)) {
             match load(&text, "t.yaml") {
                 Ok(loaded) => prop_assert_eq!(&loaded.clusters, &config.clusters),
                 Err(errors) => prop_assert!(false, "{}\n{}", errors, text),

@@ -81,7 +81,7 @@ fn the_example_loads_and_says_what_it_seems_to() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tidegate.example.yaml");
     let text = fs::read_to_string(path).unwrap();
     let config = load(&text, "e.yaml").unwrap_or_else(|errors| panic!("{errors}"));
-    expect_file![golden().join("example-shown.txt")].assert_eq(&show(&config).to_string());
+    expect_file![golden().join("example-shown.txt")].assert_eq(&show(&config).text(true));
 }
 
 #[test]
