@@ -177,12 +177,29 @@ proptest! {
         }
     }
 
+    /// The defaults that stand behind a `#`, as against comments, which begin with a space.
+    #[test]
+    fn the_defaults_that_are_rendered_are_the_defaults(cluster in cluster()) {
+        let setting = |line: &str| {
+            let tail = line.strip_prefix("    #")?;
+            (!tail.starts_with(' ') || tail.starts_with("  ")).then(|| format!("    {tail}"))
+        };
+        let text: String = render(&cluster)
+            .lines()
+            .map(|line| setting(line).unwrap_or_else(|| line.to_owned()) + "\n")
+            .collect();
+        match load(&text, "t.yaml") {
+            Ok(config) => prop_assert_eq!(config.clusters, vec![cluster]),
+            Err(errors) => prop_assert!(false, "{}\n{}", errors, text),
+        }
+    }
+
     #[test]
     fn what_is_shown_loads_to_the_same(clusters in prop::collection::vec(cluster(), 1..3)) {
         prop_assume!(clusters.len() < 2 || clusters[0].name != clusters[1].name);
         prop_assume!(clusters.len() < 2 || clusters[0].pools != clusters[1].pools);
         let config = Config { clusters, ..Config::default() };
-        for text in [show(&config).to_string(), show(&config).yaml()] {
+        for text in [true, false].map(|origins| show(&config).text(origins)) {
             match load(&text, "t.yaml") {
                 Ok(loaded) => prop_assert_eq!(&loaded.clusters, &config.clusters),
                 Err(errors) => prop_assert!(false, "{}\n{}", errors, text),

@@ -11,6 +11,7 @@ use crate::model::{ActionKind, ClusterName, Mode, PoolId, ServiceName};
 mod error;
 mod lines;
 mod load;
+mod names;
 mod node;
 mod raw;
 mod read;
@@ -22,6 +23,7 @@ mod show;
 mod suggest;
 mod when;
 pub mod window;
+mod words;
 
 pub use error::{ConfigErrors, Error};
 pub use lines::Value;

@@ -2,8 +2,10 @@
 //!
 //! Rule: every key is here and nowhere else; defaults are those of the resolved types.
 
+use super::names::{ExternalId, FleetId, GroupName, Region, RoleArn};
 use super::read::{Named, Written, table};
-use super::scalar::{ExternalId, FleetId, GroupName, Percent, Period, Region, RoleArn, Voluntary};
+use super::scalar::{Percent, Period};
+use super::words::Voluntary;
 use super::{CountOwner, Evict, Like};
 use crate::model::{ActionKind, ClusterName, Mode};
 

@@ -13,7 +13,7 @@ const HEAD: &str = "\
 #   tidegate config check     is this file right?
 #   tidegate config show      every value in force, and where it comes from
 #   tidegate config schema    all keys, for editors
-# Settings behind a `#` show their defaults.
+# A setting behind a `#` has its default; take the `#` away to change it.
 version: 1
 clusters:
 ";
@@ -39,7 +39,7 @@ pub fn render(cluster: &ClusterConfig) -> String {
         }
         let always = matches!(line.path.as_str(), "mode" | "allow");
         if line.default && !always && !line.to_string().trim_start().starts_with('#') {
-            push(&mut file, &format!("    # {line}"));
+            push(&mut file, &format!("    #{line}"));
         } else {
             push(&mut file, &format!("    {line}"));
         }

@@ -8,12 +8,13 @@ use std::ops::RangeInclusive;
 use chrono::TimeDelta;
 
 use super::error::{Place, Problems};
+use super::names;
 use super::raw::{
     RawBudgets, RawCeiling, RawCluster, RawConfig, RawHeadroom, RawPool, RawRepair, RawScaleIn,
     RawService, RawWindow,
 };
 use super::read::{Named, Written, join};
-use super::scalar::{self, Period};
+use super::scalar::Period;
 use super::{
     Budgets, ClusterConfig, Headroom, PoolConfig, Repair, ReservationCeiling, ScaleIn,
     ServiceConfig, Window, when,
@@ -240,9 +241,9 @@ fn services(
 ) -> BTreeMap<ServiceName, ServiceConfig> {
     let mut all = BTreeMap::new();
     for (place, name, written) in &named.0 {
-        if !scalar::is_ecs_name(name) {
+        if !names::is_ecs_name(name) {
             let message = format!("`{name}` is no name of an ECS service");
-            problems.add(*place, &written.path, message, scalar::SERVICE_REMEDY);
+            problems.add(*place, &written.path, message, names::SERVICE_REMEDY);
         }
         let Some(raw) = &written.value else { continue };
         let service = ServiceConfig {

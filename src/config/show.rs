@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::lines::{Value, lines};
 use super::{Config, Origins};
 
-/// The effective configuration. Its text is YAML that loads to the same, origins as comments.
+/// The effective configuration.
 #[derive(Clone, Debug, Serialize)]
 #[serde(transparent)]
 pub struct Shown {
@@ -87,27 +87,14 @@ pub fn show(config: &Config) -> Shown {
 }
 
 impl Shown {
-    /// The YAML alone, without origins.
-    pub fn yaml(&self) -> String {
-        let line = |(text, _): &(String, Option<Origin>)| format!("{text}\n");
+    /// As YAML that loads to the same; with the origins as comments if they are wanted.
+    pub fn text(&self, origins: bool) -> String {
+        let widest = self.lines.iter().map(|(text, _)| text.chars().count());
+        let width = widest.max().unwrap_or(0).min(72);
+        let line = |(text, origin): &(String, Option<Origin>)| match origin {
+            Some(origin) if origins => format!("{text:width$}  # {origin}\n"),
+            _ => format!("{text}\n"),
+        };
         self.lines.iter().map(line).collect()
-    }
-}
-
-impl fmt::Display for Shown {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let widest = self
-            .lines
-            .iter()
-            .map(|(text, _)| text.chars().count())
-            .max();
-        let width = widest.unwrap_or(0).min(72);
-        for (text, origin) in &self.lines {
-            match origin {
-                Some(origin) => writeln!(f, "{text:width$}  # {origin}")?,
-                None => writeln!(f, "{text}")?,
-            }
-        }
-        Ok(())
     }
 }

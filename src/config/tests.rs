@@ -48,7 +48,8 @@ fn an_error_is_data() {
             "message": "15 has no unit",
             "remedy": "write `15m` for minutes, `15s` or `15h`"
           }
-        ]"#]].assert_eq(&json);
+        ]"#]]
+    .assert_eq(&json);
 }
 
 #[test]
@@ -80,7 +81,7 @@ fn the_example_loads_and_says_what_it_seems_to() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tidegate.example.yaml");
     let text = fs::read_to_string(path).unwrap();
     let config = load(&text, "e.yaml").unwrap_or_else(|errors| panic!("{errors}"));
-    expect_file![golden().join("example-shown.txt")].assert_eq(&show(&config).to_string());
+    expect_file![golden().join("example-shown.txt")].assert_eq(&show(&config).text(true));
 }
 
 #[test]

@@ -100,33 +100,28 @@ fn never<T>() -> Result<T, WhenError> {
 
 /// Sorted spans of the minutes that are closed, wherever they overlap or touch.
 fn join(closed: &[Minutes]) -> Result<Vec<Span>, WhenError> {
-    let is_closed = |minute: u32| {
-        let again = minute + WeekMinute::WEEK;
-        closed
-            .iter()
-            .any(|span| span.contains(&minute) || span.contains(&again))
+    let minute_of_week = |minute: u32| (minute % WeekMinute::WEEK) as usize;
+    let mut is_closed = vec![false; WeekMinute::WEEK as usize];
+    for minute in closed.iter().cloned().flatten() {
+        is_closed[minute_of_week(minute)] = true;
+    }
+    let is_closed = |minute: u32| is_closed[minute_of_week(minute)];
+    let begins = |minute: &u32| is_closed(*minute) && !is_closed(minute + WeekMinute::WEEK - 1);
+    let end = |start: u32| (start..start + WeekMinute::WEEK).find(|minute| !is_closed(*minute));
+    let span = |start: u32| {
+        let end = WeekMinute(end(start)? % WeekMinute::WEEK);
+        let start = WeekMinute(start);
+        Some(Span { start, end })
     };
-    let edge = |minute: &u32| {
-        is_closed(*minute) && !is_closed((minute + WeekMinute::WEEK - 1) % WeekMinute::WEEK)
-    };
-    let starts: Vec<u32> = (0..WeekMinute::WEEK).filter(edge).collect();
-    if starts.is_empty() {
+    let starts = (0..WeekMinute::WEEK).filter(begins);
+    let spans: Vec<Span> = starts.filter_map(span).collect();
+    if spans.is_empty() {
         return refuse(
             "it covers the whole week",
             "leave the kinds out of `allow` instead: what is always forbidden is not allowed",
         );
     }
-    let end = |start: u32| {
-        let minutes = (start..start + WeekMinute::WEEK).map(|minute| minute % WeekMinute::WEEK);
-        minutes.into_iter().find(|minute| !is_closed(*minute))
-    };
-    let span = |start: u32| {
-        Some(Span {
-            start: WeekMinute(start),
-            end: WeekMinute(end(start)?),
-        })
-    };
-    Ok(starts.into_iter().filter_map(span).collect())
+    Ok(spans)
 }
 
 fn day(text: &str) -> Result<u32, WhenError> {

@@ -143,5 +143,4 @@ impl fmt::Display for Window {
 }
 
 #[cfg(test)]
-#[path = "window_tests.rs"]
 mod tests;

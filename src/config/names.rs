@@ -1,0 +1,168 @@
+//! Names and ids as AWS spells them.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+use super::Like;
+use super::error::Problems;
+use super::node::{Node, Value};
+use super::read::{Read, needs};
+use crate::model::{ClusterName, ServiceName};
+
+impl Read for String {
+    fn read(node: &Node, path: &str, problems: &mut Problems) -> Option<Self> {
+        let remedy = match &node.value {
+            Value::Text(text)
+                if text.chars().any(char::is_control) || text.trim() != text || text.is_empty() =>
+            {
+                let message = "is empty or has spaces or control characters around or in it";
+                problems.add(
+                    node.place,
+                    path,
+                    message,
+                    "write it on one line, without them",
+                );
+                return None;
+            }
+            Value::Text(text) => return Some(text.clone()),
+            Value::Whole(number) => format!("write it in quotes: \"{number}\""),
+            Value::Flag(flag) => format!("write it in quotes: \"{flag}\""),
+            Value::Fraction(number) => format!("write it in quotes: \"{number}\""),
+            Value::Null => "write one, or leave the key out".to_owned(),
+            Value::List(_) | Value::Map(_) => "write one name".to_owned(),
+        };
+        problems.add(node.place, path, needs("text", &node.value), remedy);
+        None
+    }
+}
+
+/// Text of which `fits` is true.
+fn checked(
+    node: &Node,
+    path: &str,
+    problems: &mut Problems,
+    (what, remedy): (&str, &str),
+    fits: impl Fn(&str) -> bool,
+) -> Option<String> {
+    let text = String::read(node, path, problems)?;
+    if fits(&text) {
+        return Some(text);
+    }
+    problems.add(node.place, path, format!("`{text}` is no {what}"), remedy);
+    None
+}
+
+macro_rules! texts {
+    ($($(#[$doc:meta])* $name:ident: $what:literal, $remedy:literal, $fits:expr;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Debug, JsonSchema)]
+        #[schemars(transparent, inline)]
+        pub(super) struct $name(pub(super) String);
+
+        impl Read for $name {
+            fn read(node: &Node, path: &str, problems: &mut Problems) -> Option<Self> {
+                checked(node, path, problems, ($what, $remedy), $fits).map(Self)
+            }
+        }
+    )*};
+}
+
+texts! {
+    // 1 to 255 characters from 33 to 126 without `:` (Auto Scaling API reference); the prefix is
+    // how a fleet is told from a group elsewhere.
+    GroupName: "name of an Auto Scaling group",
+        "write the group's name as `aws autoscaling describe-auto-scaling-groups` shows it",
+        |text| (1..=255).contains(&text.len())
+            && text.bytes().all(|byte| (33..=126).contains(&byte) && byte != b':')
+            && !text.starts_with("spot-fleet/");
+    FleetId: "Spot Fleet request id",
+        "write the id, which begins with `sfr-`, as `aws ec2 describe-spot-fleet-requests` shows it",
+        |text| text.len() > 4 && text.starts_with("sfr-") && text.bytes().all(is_word);
+    Region: "AWS Region",
+        "write its code, such as `eu-west-1`",
+        |text| text.contains('-') && text.bytes().all(|byte| byte.is_ascii_lowercase()
+            || byte.is_ascii_digit() || byte == b'-');
+    RoleArn: "ARN of an IAM role",
+        "write it in full: `arn:aws:iam::ACCOUNT:role/NAME`",
+        is_role;
+    // 2 to 1224 of these characters (STS API reference, AssumeRole).
+    ExternalId: "external id",
+        "write 2 to 1224 letters, digits and any of `_+=,.@:/-`",
+        |text| (2..=1224).contains(&text.len())
+            && text.bytes().all(|byte| is_word(byte) || b"+=,.@:/".contains(&byte));
+}
+
+/// Letters, digits, hyphens and underscores, as ECS allows them in names.
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'
+}
+
+/// 1 to 255 characters that ECS allows in names of clusters and services.
+pub(super) fn is_ecs_name(text: &str) -> bool {
+    (1..=255).contains(&text.len()) && text.bytes().all(is_word)
+}
+
+fn is_role(text: &str) -> bool {
+    let parts: Vec<&str> = text.splitn(6, ':').collect();
+    matches!(parts[..], ["arn", partition, "iam", "", account, role]
+        if partition.starts_with("aws")
+            && account.len() == 12
+            && account.bytes().all(|byte| byte.is_ascii_digit())
+            && role.strip_prefix("role/").is_some_and(|name| !name.is_empty()))
+}
+
+/// What a service's name must be, for a place where it is a key.
+pub(super) const SERVICE_REMEDY: &str =
+    "write the service's name, not its ARN: letters, digits, `-` and `_`";
+
+impl Read for ServiceName {
+    fn read(node: &Node, path: &str, problems: &mut Problems) -> Option<Self> {
+        checked(
+            node,
+            path,
+            problems,
+            ("name of an ECS service", SERVICE_REMEDY),
+            is_ecs_name,
+        )
+        .map(Self::new)
+    }
+}
+
+impl Read for ClusterName {
+    fn read(node: &Node, path: &str, problems: &mut Problems) -> Option<Self> {
+        let remedy = "write the cluster's name, not its ARN: letters, digits, `-` and `_`";
+        checked(
+            node,
+            path,
+            problems,
+            ("name of an ECS cluster", remedy),
+            is_ecs_name,
+        )
+        .map(Self::new)
+    }
+}
+
+/// What headroom is measured by: `largest`, or a service's name.
+impl Read for Like {
+    fn read(node: &Node, path: &str, problems: &mut Problems) -> Option<Self> {
+        match &node.value {
+            Value::Text(text) if text == Self::LARGEST => Some(Self::LargestTask),
+            _ => ServiceName::read(node, path, problems).map(Self::TasksOf),
+        }
+    }
+}
+
+impl JsonSchema for Like {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Like".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string" })
+    }
+}
