@@ -43,8 +43,9 @@ impl Stage {
     /// Opens an empty journal and orders mode act, as a person would.
     pub(crate) async fn open(world: World, config: ClusterConfig, faults: Faults) -> Self {
         let clock = SimClock::stepped(world.now());
-        let mut journal = Sqlite::in_memory(&config.name).unwrap();
-        let mut cx = Cluster::open(config, &mut journal).await.unwrap();
+        let mut journal = Sqlite::in_memory(&config.name).expect("memory is there");
+        let cx = Cluster::open(config, &mut journal).await;
+        let mut cx = cx.expect("a new journal opens");
         let (orders, mut inbox) = inbox();
         let command = Command {
             actor: "operator".to_owned(),
@@ -53,10 +54,11 @@ impl Stage {
         };
         let (given, taken) = (orders.order(command), async {
             let ordered = inbox.next().await;
-            cx.obey(&mut journal, ordered, &clock).await.unwrap();
+            let obeyed = cx.obey(&mut journal, ordered, &clock).await;
+            obeyed.expect("the order is recorded");
         });
         let (answer, ()) = tokio::join!(given, taken);
-        answer.unwrap();
+        answer.expect("the order is taken");
         let start = world.now();
         Self {
             cloud: SimCloud::new(world, clock.clone(), faults),
