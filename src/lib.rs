@@ -19,8 +19,6 @@
 //! `aws`, `sim`, `telemetry`; `api`, `dashboard`; `cli`.
 
 pub mod api;
-
-pub mod api;
 #[cfg(feature = "aws")]
 pub mod aws;
 pub mod cli;

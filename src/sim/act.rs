@@ -12,7 +12,7 @@ use crate::model::{
 
 use super::delays;
 use super::laws::Violation;
-use super::state::{Due, SimPool};
+use super::state::{Displaced, Due, SimPool};
 use super::world::World;
 
 type Answer = Result<Vec<SubjectFailure>, Outcome>;
@@ -195,21 +195,15 @@ impl World {
             let displaced = self.services_on(&id);
             if let Some(sim) = self.hosts.get_mut(&id) {
                 sim.host.status = now;
-                sim.displaced = match now {
-                    HostStatus::Draining => displaced,
-                    _ => Default::default(),
-                };
+                sim.drain = (now == HostStatus::Draining).then_some(displaced);
             }
             self.touch(&id);
         }
         Ok(failed)
     }
 
-    /// Each service with live tasks on a host, and its desired count.
-    fn services_on(
-        &self,
-        id: &InstanceId,
-    ) -> std::collections::BTreeMap<crate::model::ServiceName, u64> {
+    /// Each service with live tasks on a host, and how many it has on all hosts.
+    fn services_on(&self, id: &InstanceId) -> Displaced {
         let tasks = self.hosts.get(id).map(|sim| sim.tasks.iter());
         let tasks = tasks
             .into_iter()
@@ -219,9 +213,14 @@ impl World {
             TaskOwner::Service(name) if task.is_live() => self.services.get(name),
             _ => None,
         });
-        services
-            .map(|service| (service.spec.name.clone(), service.spec.count))
-            .collect()
+        let services = services.map(|service| {
+            let (running, pending) = service.counts();
+            (service.spec.name.clone(), running + pending)
+        });
+        Displaced {
+            since: self.now,
+            services: services.collect(),
+        }
     }
 
     /// A group's desired capacity falls by the host's weight, or the group replaces it. A fleet
@@ -251,9 +250,14 @@ impl World {
                 "{after} is below the minimum {min} of {id}"
             )));
         }
-        self.judge_termination(host, replace);
+        self.judge_termination(host);
         if let Some(target) = self.hosts.get_mut(host) {
             target.ended_by_us = true;
+            if !target.host.agent_connected {
+                self.disturbed_at = Some(self.now);
+            } else if let Some(displaced) = target.drain.take() {
+                self.enter(delays::SETTLED, Due::Judge(host.clone(), displaced));
+            }
         }
         if decrement && let Some(sim) = self.pools.get_mut(id) {
             sim.pool.desired = Units(after);

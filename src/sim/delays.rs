@@ -37,6 +37,10 @@ pub const ROUND: TimeDelta = TimeDelta::seconds(4);
 /// Most tasks one service starts in one round: the size of a `RunTask` batch.
 pub const STARTS_PER_ROUND: u64 = 10;
 
+/// Tasks that a drain moved have found a place this long after their host was ended, if there is
+/// one: longer than the default stop timeout, which holds room, shorter than a launch.
+pub const SETTLED: TimeDelta = TimeDelta::seconds(45);
+
 /// PENDING to RUNNING with the image on the host or near it.
 pub const TASK_START: (TimeDelta, TimeDelta) = (TimeDelta::seconds(3), TimeDelta::seconds(12));
 

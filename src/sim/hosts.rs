@@ -1,6 +1,6 @@
 //! The life of a host: launched, in service, registered, terminated, gone; and its agent.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use chrono::TimeDelta;
 
@@ -56,7 +56,7 @@ impl World {
         let sim = SimHost {
             host,
             tasks: BTreeSet::new(),
-            displaced: BTreeMap::new(),
+            drain: None,
             ended_by_us: false,
         };
         self.hosts.insert(instance, sim);

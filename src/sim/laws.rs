@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 
 use crate::model::{InstanceId, PoolId, Resources, ServiceName, TaskStatus, Units};
 
-use super::state::SimHost;
+use super::state::Displaced;
 use super::world::World;
 
 /// A broken law.
@@ -64,33 +64,38 @@ impl World {
         broken
     }
 
-    /// Looks at a host we are about to end. Tasks of a host that is given up are lost anyway.
-    pub(super) fn judge_termination(&mut self, id: &InstanceId, replace: bool) {
+    /// Looks at a host we are about to end. Tasks of a host whose agent is lost are lost anyway.
+    pub(super) fn judge_termination(&mut self, id: &InstanceId) {
         let Some(sim) = self.hosts.get(id) else {
             return;
         };
-        if sim.host.is_registered() && !sim.host.agent_connected {
+        let lost = sim.host.is_registered() && !sim.host.agent_connected;
+        if !lost && !sim.tasks.is_empty() {
+            self.violations.push(Violation::TerminatedWithTasks {
+                at: self.now,
+                host: id.clone(),
+                tasks: sim.tasks.len(),
+            });
+        }
+    }
+
+    /// Looks whether what a drained host ran has a place, unless something else has happened since.
+    pub(super) fn judge_drain(&mut self, host: InstanceId, displaced: &Displaced) {
+        if self.disturbed_at >= Some(displaced.since) {
             return;
         }
-        let (at, host, tasks) = (self.now, id.clone(), sim.tasks.len());
-        let mut broken = Vec::new();
-        if tasks > 0 {
-            broken.push(Violation::TerminatedWithTasks { at, host, tasks });
-        }
-        let lost = |sim: &SimHost| sim.host.is_registered() && !sim.host.agent_connected;
-        let intact = !replace && !self.hosts.values().any(lost);
-        for (service, before) in sim.displaced.iter().filter(|_| intact) {
+        let at = self.now;
+        for (service, before) in &displaced.services {
             let missing = self.missing(service, *before);
             if missing > 0 {
-                broken.push(Violation::LeftPending {
+                self.violations.push(Violation::LeftPending {
                     at,
-                    host: id.clone(),
+                    host: host.clone(),
                     service: service.clone(),
                     missing,
                 });
             }
         }
-        self.violations.extend(broken);
     }
 
     /// Tasks that found no host in the last round, of those wanted before and still.

@@ -127,6 +127,7 @@ impl World {
                 tasks,
             });
         }
+        self.disturbed_at = Some(self.now);
         self.shut_down(&victim, &format!("{id} is above its desired capacity"));
         true
     }
@@ -186,6 +187,7 @@ impl World {
     pub(super) fn zone_move(&mut self, victim: &InstanceId) {
         let movable = |host: &Host| !host.protected;
         if self.hosts.get(victim).is_some_and(|sim| movable(&sim.host)) {
+            self.disturbed_at = Some(self.now);
             self.shut_down(victim, "zones are rebalanced");
         }
     }

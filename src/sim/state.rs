@@ -25,6 +25,8 @@ pub(super) enum Due {
     InService(InstanceId),
     Registers(InstanceId),
     HostGone(InstanceId),
+    /// Time to look whether all that a drained host ran has found a place.
+    Judge(InstanceId, Displaced),
     TaskRuns(TaskNo),
     TaskEnds(TaskNo),
     TaskStopped(TaskNo),
@@ -59,10 +61,18 @@ impl SimTask {
 pub(super) struct SimHost {
     pub(super) host: Host,
     pub(super) tasks: BTreeSet<TaskNo>,
-    /// Once we have drained it: each service with tasks here and its desired count then.
-    pub(super) displaced: BTreeMap<ServiceName, u64>,
+    /// Set while it drains by our doing.
+    pub(super) drain: Option<Displaced>,
     /// A terminate request of ours was accepted.
     pub(super) ended_by_us: bool,
+}
+
+/// Whom a drain of ours moved.
+#[derive(Clone, Debug)]
+pub(super) struct Displaced {
+    pub(super) since: DateTime<Utc>,
+    /// Each service with tasks on the host, and how many of its tasks there were then.
+    pub(super) services: BTreeMap<ServiceName, u64>,
 }
 
 impl SimHost {

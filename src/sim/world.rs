@@ -41,6 +41,8 @@ pub struct World {
     pub(super) declared: BTreeSet<Rival>,
     /// Hosts changed since the last look, with the version a host left at that is gone.
     pub(super) changed: BTreeMap<InstanceId, Option<u64>>,
+    /// When something last happened that was not our doing.
+    pub(super) disturbed_at: Option<DateTime<Utc>>,
     pub(super) violations: Vec<Violation>,
     narration: Vec<(DateTime<Utc>, String)>,
     activities: Vec<(DateTime<Utc>, String)>,
@@ -67,6 +69,7 @@ impl World {
             round_due: false,
             declared: BTreeSet::new(),
             changed: BTreeMap::new(),
+            disturbed_at: None,
             violations: Vec::new(),
             narration: Vec::new(),
             activities: Vec::new(),
@@ -234,6 +237,7 @@ impl World {
             Due::Alarm(pool) => self.alarm(&pool),
             Due::InService(host) => self.in_service(&host),
             Due::Registers(host) => self.register(&host),
+            Due::Judge(host, displaced) => self.judge_drain(host, &displaced),
             Due::HostGone(host) => self.host_gone(&host),
             Due::TaskRuns(task) => self.task_runs(task),
             Due::TaskEnds(task) => self.stop(task),
@@ -242,6 +246,7 @@ impl World {
     }
 
     fn play(&mut self, event: Event) {
+        self.disturbed_at = Some(self.now);
         match event {
             Event::SetCount { service, count } => {
                 if let Some(service) = self.services.get_mut(&service) {

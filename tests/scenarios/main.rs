@@ -1,5 +1,6 @@
 //! The real control loop on the simulated AWS: stories with golden transcripts, and weeks of chance.
 
+mod capacity;
 mod stage;
 mod story;
 mod week;

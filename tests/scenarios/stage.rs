@@ -19,7 +19,7 @@ pub(crate) struct Stage {
     pub(crate) cx: Cluster,
     clock: SimClock,
     journal: Sqlite,
-    _orders: Orders,
+    orders: Orders,
     inbox: Inbox,
     pub(crate) script: Script,
 }
@@ -43,27 +43,17 @@ impl Stage {
     /// Opens an empty journal and orders mode act, as a person would.
     pub(crate) async fn open(world: World, config: ClusterConfig, faults: Faults) -> Self {
         let clock = SimClock::stepped(world.now());
-        let mut journal = Sqlite::in_memory(&config.name).unwrap();
-        let mut cx = Cluster::open(config, &mut journal).await.unwrap();
-        let (orders, mut inbox) = inbox();
-        let command = Command {
-            actor: "operator".to_owned(),
-            reason: "the scenario begins".to_owned(),
-            order: Order::SetMode { mode: Mode::Act },
-        };
-        let (given, taken) = (orders.order(command), async {
-            let ordered = inbox.next().await;
-            cx.obey(&mut journal, ordered, &clock).await.unwrap();
-        });
-        let (answer, ()) = tokio::join!(given, taken);
-        answer.unwrap();
+        let mut journal = Sqlite::in_memory(&config.name).expect("memory is there");
+        let cx = Cluster::open(config, &mut journal).await;
+        let cx = cx.expect("a new journal opens");
+        let (orders, inbox) = inbox();
         let start = world.now();
-        Self {
+        let mut stage = Self {
             cloud: SimCloud::new(world, clock.clone(), faults),
             cx,
             clock,
             journal,
-            _orders: orders,
+            orders,
             inbox,
             script: Script {
                 start,
@@ -75,7 +65,28 @@ impl Stage {
                 last_plan: start,
                 broken: Vec::new(),
             },
-        }
+        };
+        stage.order(Order::SetMode { mode: Mode::Act }).await;
+        stage
+    }
+
+    /// Orders something as a person would, between two ticks.
+    pub(crate) async fn order(&mut self, order: Order) {
+        let command = Command {
+            actor: "operator".to_owned(),
+            reason: "the scenario wants it".to_owned(),
+            order,
+        };
+        let given = self.orders.order(command);
+        let (cx, inbox) = (&mut self.cx, &mut self.inbox);
+        let (journal, clock) = (&mut self.journal, &self.clock);
+        let taken = async {
+            let ordered = inbox.next().await;
+            cx.obey(journal, ordered, clock).await
+        };
+        let (answer, obeyed) = tokio::join!(given, taken);
+        obeyed.expect("the order is recorded");
+        answer.expect("the order is taken");
     }
 
     /// Lets the loop run for a while, exactly as the server runs it.

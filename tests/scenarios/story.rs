@@ -7,7 +7,7 @@ use crate::stage::Stage;
 
 /// A Saturday in November, nine in the morning.
 pub(crate) fn start() -> DateTime<Utc> {
-    DateTime::from_timestamp(1_795_251_600, 0).unwrap()
+    DateTime::from_timestamp(1_795_251_600, 0).expect("a moment chrono knows")
 }
 
 #[tokio::test]

@@ -255,6 +255,7 @@ fn a_drain_that_leaves_tasks_without_a_place_is_held_against_us() {
     minutes(&mut world, 5);
     let pool = see(&world).pools.value[&workers()].clone();
     assert_eq!(world.apply(&terminate(&pool, &id)), done());
+    pass(&mut world, super::super::delays::SETTLED);
     let broken = Violation::LeftPending {
         at: world.now(),
         host: id,

@@ -5,6 +5,7 @@ mod books;
 mod faults;
 mod hosts;
 mod managed;
+mod port;
 mod scheduler;
 
 use std::collections::BTreeSet;
