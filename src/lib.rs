@@ -25,6 +25,7 @@ pub mod cli;
 pub mod cloud;
 pub mod config;
 pub mod control;
+pub mod dashboard;
 pub mod decide;
 pub mod guard;
 pub mod journal;

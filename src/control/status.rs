@@ -65,6 +65,8 @@ pub struct ClusterStatus {
     pub region: Option<String>,
     /// The end of the tick, by the loop's clock.
     pub at: DateTime<Utc>,
+    /// Time between two ticks when nothing wakes the loop; news are late after some of these.
+    pub interval_seconds: i64,
     pub mode: ModeStatus,
     pub pause: Option<Pause>,
     /// Kinds of action that mode act carries out.

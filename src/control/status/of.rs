@@ -44,6 +44,7 @@ impl ClusterStatus {
             name: config.name.clone(),
             region: config.region.clone(),
             at: now,
+            interval_seconds: config.interval.num_seconds(),
             mode: mode(config, memory),
             pause: memory.pause.clone(),
             allow: config.allow.clone(),

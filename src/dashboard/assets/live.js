@@ -1,0 +1,126 @@
+// Keeps a cluster's page live: hears of news, fetches the page's changing part, puts it in place.
+// Also turns the order buttons into a form. The page is complete without it.
+"use strict";
+(() => {
+  const live = document.getElementById("live");
+  const badge = document.getElementById("freshness");
+  const said = document.getElementById("said");
+  const cluster = live.dataset.cluster;
+  // Three ticks without news are late.
+  const staleAfterMs = Math.max(30, 3 * Number(live.dataset.interval)) * 1000;
+  let newsAt = Date.now();
+  let shownAt = null;
+  let fetching = false;
+  let again = false;
+
+  const latest = () => live.querySelector("[data-decision]")?.dataset.decision;
+
+  const ready = () => {
+    for (const part of live.querySelectorAll(".needs-script")) part.hidden = false;
+  };
+
+  const put = (html) => {
+    const open = [...live.querySelectorAll("details[open]")].map((part) => part.id);
+    const focused = live.contains(document.activeElement) ? document.activeElement.id : "";
+    const before = latest();
+    live.innerHTML = html;
+    for (const id of open) document.getElementById(id)?.setAttribute("open", "");
+    ready();
+    if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
+    const now = latest();
+    if (now && now !== before) {
+      said.textContent = live.querySelector("[data-decision] .what")?.textContent ?? "";
+    }
+  };
+
+  const refresh = async () => {
+    if (fetching) { again = true; return; }
+    fetching = true;
+    try {
+      const answer = await fetch(`/clusters/${encodeURIComponent(cluster)}/fragment`);
+      if (answer.ok) { put(await answer.text()); newsAt = Date.now(); }
+    } catch { /* the badge tells */ }
+    // Ticks may come faster than anyone can read.
+    setTimeout(() => { fetching = false; if (again) { again = false; refresh(); } }, 500);
+  };
+
+  const stream = new EventSource("/api/v1/stream");
+  stream.addEventListener("status", (event) => {
+    const mine = JSON.parse(event.data).clusters.find((one) => one.name === cluster);
+    if (mine && mine.at !== shownAt) { shownAt = mine.at; refresh(); }
+  });
+
+  const tell = () => {
+    const age = Math.round((Date.now() - newsAt) / 1000);
+    let state = ["live", "● live"];
+    if (stream.readyState !== EventSource.OPEN) state = ["lost", `✕ disconnected, ${age} s old`];
+    else if (age * 1000 > staleAfterMs) state = ["stale", `◔ stale ${age} s`];
+    else if (age > 4) state = ["live", `● live, ${age} s`];
+    badge.className = `badge ${state[0]}`;
+    if (badge.textContent !== state[1]) badge.textContent = state[1];
+    const warning = state[0] === "live" ? "" : "! ";
+    document.title = `${warning}${cluster} · Tidegate`;
+  };
+  setInterval(tell, 1000);
+  // A dropped stream is taken up again by the browser; one the server refused is not.
+  setInterval(() => { if (stream.readyState === EventSource.CLOSED) location.reload(); }, 30000);
+
+  const ask = document.getElementById("ask");
+  const form = ask.querySelector("form");
+  const error = document.getElementById("ask-error");
+  const titles = { pause: "Pause", resume: "Resume", mode: "Set mode" };
+  const texts = {
+    pause: "Nothing is written to AWS until somebody resumes. A request under way is finished.",
+    resume: "Writing goes on, breakers close, and pools lowered to recommend may be written again.",
+    mode: "The configuration's ceiling still holds.",
+  };
+  let order = null;
+
+  live.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-order]");
+    if (!button) return;
+    order = { ...button.dataset };
+    document.getElementById("ask-title").textContent =
+      order.mode ? `${titles.mode} ${order.mode}` : titles[order.order];
+    document.getElementById("ask-text").textContent = texts[order.order];
+    document.getElementById("ask-cli").textContent = order.cli;
+    error.textContent = "";
+    ask.showModal();
+    form.elements[form.elements.actor.value ? "reason" : "actor"].focus();
+  });
+  document.getElementById("ask-cancel").addEventListener("click", () => ask.close());
+
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const go = document.getElementById("ask-go");
+    const body = { reason: form.elements.reason.value };
+    if (order.mode) body.mode = order.mode;
+    const headers = {
+      "Content-Type": "application/json",
+      Authorization: `Bearer ${form.elements.token.value.trim()}`,
+    };
+    // Header values hold ASCII only.
+    const actor = form.elements.actor.value.replace(/[^\x20-\x7e]/g, "?").trim();
+    if (actor) headers["x-tidegate-actor"] = actor;
+    go.disabled = true;
+    try {
+      const path = `/api/v1/clusters/${encodeURIComponent(cluster)}/${order.order}`;
+      const answer = await fetch(path, { method: "POST", headers, body: JSON.stringify(body) });
+      if (answer.ok) {
+        form.elements.reason.value = "";
+        ask.close();
+        refresh();
+      } else {
+        const problem = await answer.json();
+        error.textContent = `${problem.detail}: ${problem.hint}`;
+      }
+    } catch {
+      error.textContent = "The server could not be reached. Use the command line.";
+    } finally {
+      go.disabled = false;
+    }
+  });
+
+  ready();
+  tell();
+})();

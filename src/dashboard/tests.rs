@@ -1,0 +1,260 @@
+use std::collections::BTreeSet;
+
+use axum::body::Body;
+use axum::http::Request;
+use chrono::TimeDelta;
+use tower::ServiceExt;
+
+use super::*;
+use crate::control::status::{ClusterStatus, Publisher, story};
+use crate::model::{ClusterName, Pause, build};
+
+async fn get_from(status: &Shown, path: &str) -> (StatusCode, String) {
+    let request = Request::get(path).body(Body::empty()).unwrap();
+    let response = pages(status.clone()).oneshot(request).await.unwrap();
+    let code = response.status();
+    let bytes = axum::body::to_bytes(response.into_body(), 1 << 24).await;
+    (code, String::from_utf8(bytes.unwrap().to_vec()).unwrap())
+}
+
+fn shown(clusters: &[ClusterStatus]) -> Shown {
+    let (publisher, status) = Publisher::new([ClusterName::new("web")], build::now());
+    for cluster in clusters {
+        publisher.publish(cluster.clone(), build::now());
+    }
+    status
+}
+
+async fn page_of(cluster: ClusterStatus) -> String {
+    let (code, page) = get_from(&shown(&[cluster]), "/clusters/web").await;
+    assert_eq!(code, 200);
+    page
+}
+
+/// What the page says, without its tags.
+fn said(page: &str) -> String {
+    let mut text = String::new();
+    let mut inside = false;
+    for c in page.chars() {
+        match c {
+            '<' => {
+                inside = true;
+                text.push(' ');
+            }
+            '>' => inside = false,
+            c if !inside => text.push(c),
+            _ => {}
+        }
+    }
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[tokio::test]
+async fn the_page_says_what_there_is_what_is_wanted_and_why() {
+    let text = said(&page_of(story::status()).await);
+    for phrase in [
+        "act: scale_out",
+        "tasks without a host 2 for 44 s",
+        "hosts that take tasks 2 of 5",
+        "CPU 81.3 % ceiling 85 %",
+        "memory 55.9 % ceiling 90 %",
+        "list price now $0.4800/h",
+        "after this plan $0.5760/h",
+        "~ draining 1",
+        "! agent lost 1",
+        "+ launching 1",
+        "scale out workers desired capacity 5 -&#62; 6 shop: 2 tasks fit on no host",
+        "repair drain i-0d agent disconnected since 08:54:00Z needs repair in `allow`",
+        "scale in i-0b family:&#60;report&#62; is a standalone task",
+        "held for 12 min",
+        "drains for scale in until 09:09:00.",
+        "! workers: scheduled action night may set its size",
+        "d-20261121-090003-",
+    ] {
+        assert!(text.contains(phrase), "`{phrase}` is missing in: {text}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_inline_and_no_id_is_given_twice() {
+    let page = page_of(story::status()).await;
+    for forbidden in [
+        " style=",
+        "<style",
+        "<script>",
+        " onclick=",
+        "javascript:",
+        "//cdn",
+    ] {
+        assert!(!page.contains(forbidden), "{forbidden}");
+    }
+    let ids: Vec<_> = page
+        .split(" id=\"")
+        .skip(1)
+        .map(|rest| rest.split('"').next())
+        .collect();
+    let unique: BTreeSet<_> = ids.iter().collect();
+    assert_eq!(ids.len(), unique.len(), "{ids:?}");
+    let labels = page.split("aria-labelledby=\"").skip(1);
+    for label in labels.filter_map(|rest| rest.split('"').next()) {
+        assert!(ids.contains(&Some(label)), "nothing has the id {label}");
+    }
+}
+
+#[tokio::test]
+async fn names_from_aws_cannot_become_markup() {
+    let mut cluster = story::status();
+    cluster.services[0].name = "<script>alert(1)</script>".into();
+    cluster.pause = Some(Pause {
+        by: "\"><img src=x>".into(),
+        reason: "<b>".into(),
+        at: build::now(),
+    });
+    let page = page_of(cluster).await;
+    assert!(!page.contains("<script>alert"));
+    assert!(!page.contains("<img"));
+    assert!(!page.contains("<b>,"));
+}
+
+#[tokio::test]
+async fn a_pause_and_a_failing_journal_are_told_first() {
+    let mut cluster = story::status();
+    cluster.pause = Some(Pause {
+        by: "ada".into(),
+        reason: "incident 7".into(),
+        at: build::now() - TimeDelta::minutes(3),
+    });
+    cluster.journal.trouble = Some("disk full".into());
+    let page = page_of(cluster).await;
+    let text = said(&page);
+    assert!(
+        text.contains("Paused by ada since 08:57:00 UTC: incident 7."),
+        "{text}"
+    );
+    let failing = "The journal fails , so nothing is written to AWS: disk full";
+    assert!(text.contains(failing), "{text}");
+    assert!(page.contains("data-order=\"resume\""));
+    assert!(!page.contains("data-order=\"pause\""));
+}
+
+#[tokio::test]
+async fn the_only_cluster_is_shown_at_once_and_several_are_listed() {
+    let one = shown(&[story::status()]);
+    assert_eq!(get_from(&one, "/").await.0, StatusCode::TEMPORARY_REDIRECT);
+    let mut other = story::status();
+    other.name = "batch".into();
+    let (code, page) = get_from(&shown(&[story::status(), other]), "/").await;
+    assert_eq!(code, 200);
+    assert!(page.contains("href=\"/clusters/batch\""));
+    assert!(page.contains("href=\"/clusters/web\""));
+    let (_, none) = get_from(&shown(&[]), "/").await;
+    assert!(said(&none).contains("web … not observed yet"));
+}
+
+#[tokio::test]
+async fn a_cluster_not_seen_yet_is_waited_for_and_an_unknown_one_is_not() {
+    let none = shown(&[]);
+    let (code, page) = get_from(&none, "/clusters/web").await;
+    assert_eq!(code, 503);
+    assert!(page.contains("http-equiv=\"refresh\""));
+    let (code, page) = get_from(&none, "/clusters/shop").await;
+    assert_eq!(code, 404);
+    assert!(!page.contains("http-equiv=\"refresh\""));
+}
+
+#[tokio::test]
+async fn the_fragment_is_the_part_of_the_page_that_changes() {
+    let status = shown(&[story::status()]);
+    let (_, page) = get_from(&status, "/clusters/web").await;
+    let (_, fragment) = get_from(&status, "/clusters/web/fragment").await;
+    assert!(page.contains(&fragment));
+    assert!(!fragment.contains("<html"));
+    assert!(
+        !fragment.contains("<dialog"),
+        "what a person types must stay"
+    );
+}
+
+#[tokio::test]
+async fn a_large_fleet_is_drawn_small_and_bounded() {
+    let mut cluster = story::status();
+    let host = cluster.hosts[0].clone();
+    cluster.hosts = vec![host; 5_000];
+    let page = page_of(cluster).await;
+    assert_eq!(page.matches("<li class=\"host ").count(), 600);
+    assert!(said(&page).contains("and 4400 more"));
+    assert!(page.len() < 1_000_000, "{} bytes", page.len());
+}
+
+#[test]
+fn the_chart_breaks_where_nothing_is_known() {
+    let mut cluster = story::status();
+    cluster.history[3].cpu_percent = None;
+    let chart = chart::Chart::of(&cluster);
+    assert_eq!(chart.cpu.matches('M').count(), 2, "{}", chart.cpu);
+    assert_eq!(chart.memory.matches('M').count(), 1);
+    cluster.history.clear();
+    assert_eq!(chart::Chart::of(&cluster).cpu, "");
+}
+
+#[test]
+fn durations_are_told_as_people_say_them() {
+    for (seconds, text) in [
+        (-5, "0 s"),
+        (41, "41 s"),
+        (119, "119 s"),
+        (150, "2 min"),
+        (7_500, "2 h 05 min"),
+        (400_000, "4 d"),
+    ] {
+        assert_eq!(view::lasting(TimeDelta::seconds(seconds)), text);
+    }
+}
+
+/// WCAG 2.2 AA: 4.5 to 1 for text, in both themes.
+#[test]
+fn text_stands_out_from_its_ground() {
+    let css = include_str!("assets/tidegate.css");
+    let (light, dark) = css.split_once("prefers-color-scheme: dark").unwrap();
+    for theme in [light, dark] {
+        let colour = |name: &str| {
+            let (_, rest) = theme.split_once(&format!("--{name}: #")).unwrap();
+            u32::from_str_radix(&rest[..6], 16).unwrap()
+        };
+        let pairs = [
+            ("text", "card"),
+            ("text", "ground"),
+            ("text", "warn-soft"),
+            ("text", "bad-soft"),
+            ("muted", "card"),
+            ("muted", "ground"),
+            ("tide", "card"),
+            ("tide", "tide-soft"),
+            ("memory", "card"),
+            ("new", "card"),
+            ("new", "new-soft"),
+            ("good", "card"),
+            ("warn", "card"),
+            ("bad", "card"),
+            ("calm", "card"),
+            ("card", "tide"),
+        ];
+        for (text, ground) in pairs {
+            let (a, b) = (luminance(colour(text)), luminance(colour(ground)));
+            let contrast = (a.max(b) + 0.05) / (a.min(b) + 0.05);
+            assert!(contrast >= 4.5, "{text} on {ground}: {contrast:.2}");
+        }
+    }
+}
+
+fn luminance(rgb: u32) -> f64 {
+    let channel = |shift: u32| {
+        let c = f64::from(rgb >> shift & 0xff) / 255.0;
+        if c <= 0.04045 {
+            c / 12.92
+        } else {
+            ((c + 0.055) / 1.055).powf(2.4)
+        }
+    };
+    0.2126 * channel(16) + 0.7152 * channel(8) + 0.0722 * channel(0)
+}
