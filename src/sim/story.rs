@@ -27,6 +27,8 @@ pub fn world(seed: u64, start: DateTime<Utc>) -> World {
     let mut world = World::new("shop", start - BEFORE, seed);
     world.add_pool(group("general", "m6i.large", 3, 1, 16), Market::OnDemand);
     world.add_pool(group("memory", "r6i.xlarge", 1, 0, 4), Market::OnDemand);
+    // All hosts are up before the first task comes, so that tasks spread over them.
+    world.advance(start - BEFORE / 2);
     world.add_service(ServiceSpec::new("web", 4, TaskShape::plain(512, 1024)));
     world.add_service(ServiceSpec::new("orders", 4, TaskShape::plain(256, 512)));
     world.add_service(ServiceSpec::new(
@@ -34,7 +36,7 @@ pub fn world(seed: u64, start: DateTime<Utc>) -> World {
         2,
         TaskShape::plain(1024, 12_288),
     ));
-    let ledger = ServiceSpec::new("ledger", 2, TaskShape::plain(256, 512));
+    let ledger = ServiceSpec::new("ledger", 4, TaskShape::plain(128, 256));
     world.add_service(ledger.healthy(100, 100));
     world.advance(start);
     play(&mut world);

@@ -314,6 +314,7 @@ async fn a_group_that_was_handed_over_is_sized_and_its_rival_is_silent() {
     stage.run(TimeDelta::minutes(50)).await;
     assert_eq!(stage.violations(), []);
     expect![[r#"
+        told:
          10:00   general scale-in protection of new instances on
          10:00   general protect h1 from scale-in
          10:01   general suspend AZRebalance, AlarmNotification
@@ -322,5 +323,6 @@ async fn a_group_that_was_handed_over_is_sized_and_its_rival_is_silent() {
          30:03   mark h2 for drain (scale_in)
          30:04   drain h2
          30:05   terminate h2, general desired capacity 2 -> 1
-    "#]].assert_eq(stage.script.text());
+    "#]]
+    .assert_eq(&format!("told:\n{}", stage.script.text()));
 }

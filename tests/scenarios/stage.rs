@@ -2,16 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tidegate::config::ClusterConfig;
-use tidegate::control::{Clock, Cluster, Inbox, Orders, TickReport, Verdict, inbox, run};
+use tidegate::control::{Clock, Cluster, Inbox, Orders, TickReport, Verdict, inbox, tick};
 use tidegate::journal::Sqlite;
 use tidegate::model::{
     Command, DrainCause, Hold, Host, InstanceId, Lifecycle, Mode, Order, Outcome,
 };
 use tidegate::sim::{Faults, SimClock, SimCloud, Violation, World};
-use tokio_util::sync::CancellationToken;
+
+/// As the loop waits after a tick that wrote something.
+const AFTER_ACTING: Duration = Duration::from_secs(1);
 
 /// The loop, its journal and the world it looks after, on a clock that jumps.
 pub(crate) struct Stage {
@@ -21,6 +24,7 @@ pub(crate) struct Stage {
     journal: Sqlite,
     orders: Orders,
     inbox: Inbox,
+    previous: Option<DateTime<Utc>>,
     pub(crate) script: Script,
 }
 
@@ -55,6 +59,7 @@ impl Stage {
             journal,
             orders,
             inbox,
+            previous: None,
             script: Script {
                 start,
                 text: String::new(),
@@ -89,22 +94,29 @@ impl Stage {
         answer.expect("the order is taken");
     }
 
-    /// Lets the loop run for a while, exactly as the server runs it.
+    /// Ticks for a while, one after the other: soon after acting, else at the interval.
     pub(crate) async fn run(&mut self, time: TimeDelta) {
         let until = self.clock.now() + time;
-        let stop = CancellationToken::new();
-        let (cloud, script) = (&self.cloud, &mut self.script);
-        let tell = |cx: &Cluster, report: &TickReport| {
-            cloud.with_world(|world| script.narrate(world));
-            script.write(report);
-            script.watch(cx, report);
+        loop {
+            let (journal, cx) = (&mut self.journal, &mut self.cx);
+            let (clock, inbox) = (&self.clock, &mut self.inbox);
+            let report = tick(&self.cloud, journal, cx, clock, inbox, self.previous).await;
+            self.previous = Some(report.ended_at);
+            let script = &mut self.script;
+            self.cloud.with_world(|world| script.narrate(world));
+            script.write(&report);
+            script.watch(&self.cx, &report);
             if report.ended_at >= until {
-                stop.cancel();
+                break;
             }
-        };
-        let (journal, cx) = (&mut self.journal, &mut self.cx);
-        let (clock, inbox) = (&self.clock, &mut self.inbox);
-        run(cloud, journal, cx, clock, inbox, tell, &stop).await;
+            let interval = self.cx.config.interval.to_std().unwrap_or_default();
+            let soon = if report.acted() {
+                AFTER_ACTING
+            } else {
+                interval
+            };
+            self.clock.sleep(soon).await;
+        }
     }
 
     pub(crate) fn now(&self) -> DateTime<Utc> {
