@@ -32,7 +32,7 @@ pub(super) async fn healthz() -> Json<Health> {
     OK
 }
 
-/// The control loop is alive.
+/// The control loop of every cluster is alive.
 #[utoipa::path(get, path = "/livez", tag = "health",
     responses((status = 200, body = Health), (status = 503, body = Problem)))]
 pub(super) async fn livez(State(state): State<ApiState>) -> Result<Json<Health>, Problem> {
@@ -43,13 +43,16 @@ pub(super) async fn livez(State(state): State<ApiState>) -> Result<Json<Health>,
     Err(Problem::new(
         StatusCode::SERVICE_UNAVAILABLE,
         "loop_silent",
-        format!("no tick has ended for {} s", silence.num_seconds()),
+        format!(
+            "a cluster's loop has told nothing for {} s",
+            silence.num_seconds()
+        ),
         "restart the process; it goes on from its journal",
     ))
 }
 
 fn silence(status: &Arc<Status>) -> TimeDelta {
-    SystemClock.now() - status.published_at
+    SystemClock.now() - status.silent_since()
 }
 
 /// Every configured cluster has been looked at.

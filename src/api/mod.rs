@@ -9,7 +9,6 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
-use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use utoipa::OpenApi;
@@ -118,17 +117,6 @@ fn described() -> OpenApiRouter<ApiState> {
         .routes(routes!(commands::resume))
         .routes(routes!(commands::handover))
         .routes(routes!(stream::stream))
-}
-
-/// Serves until `stop`, then finishes the requests under way.
-pub async fn serve(
-    listener: TcpListener,
-    router: Router,
-    stop: CancellationToken,
-) -> std::io::Result<()> {
-    axum::serve(listener, router)
-        .with_graceful_shutdown(stop.cancelled_owned())
-        .await
 }
 
 #[cfg(test)]

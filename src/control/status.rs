@@ -38,7 +38,9 @@ pub struct Status {
     /// Grows with each publication.
     pub generation: u64,
     /// By the machine's clock, which a simulated world does not follow.
-    pub published_at: DateTime<Utc>,
+    pub started_at: DateTime<Utc>,
+    /// When each cluster was last published, by the machine's clock.
+    pub told_at: BTreeMap<ClusterName, DateTime<Utc>>,
     /// Configured clusters that have not been looked at yet.
     pub awaited: BTreeSet<ClusterName>,
     pub clusters: Vec<ClusterStatus>,
@@ -51,6 +53,13 @@ pub struct Status {
 }
 
 impl Status {
+    /// Since when the most silent of the loops has told nothing, by the machine's clock.
+    pub fn silent_since(&self) -> DateTime<Utc> {
+        let told = self.told_at.values().copied().min();
+        let all_told = told.filter(|_| self.awaited.is_empty());
+        all_told.unwrap_or(self.started_at)
+    }
+
     pub fn cluster(&self, name: &str) -> Option<&ClusterStatus> {
         self.clusters
             .iter()
@@ -141,7 +150,17 @@ pub struct Seen {
 
 /// Where a host stands, judged for placing tasks.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, serde::Deserialize, ToSchema, strum::Display,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    serde::Deserialize,
+    ToSchema,
+    strum::Display,
 )]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
@@ -356,7 +375,7 @@ impl Publisher {
         at: DateTime<Utc>,
     ) -> (Self, watch::Receiver<Arc<Status>>) {
         let status = Status {
-            published_at: at,
+            started_at: at,
             awaited: clusters.into_iter().collect(),
             ..Status::default()
         };
@@ -370,7 +389,7 @@ impl Publisher {
             let earlier = status.remembered.remove(&cluster.name).unwrap_or_default();
             cluster.decisions.extend(earlier);
             cluster.decisions.truncate(DECISIONS_MAX);
-            status.published_at = at;
+            status.told_at.insert(cluster.name.clone(), at);
             status.awaited.remove(&cluster.name);
             status.clusters.retain(|known| known.name != cluster.name);
             status.clusters.push(cluster);

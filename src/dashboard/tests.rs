@@ -53,7 +53,7 @@ fn said(page: &str) -> String {
 async fn the_page_says_what_there_is_what_is_wanted_and_why() {
     let text = said(&page_of(story::status()).await);
     for phrase in [
-        "act: scale_out",
+        "act: scale out",
         "tasks without a host 2 for 44 s",
         "hosts that take tasks 2 of 5",
         "CPU 81.3 % ceiling 85 %",
@@ -184,6 +184,22 @@ async fn a_large_fleet_is_drawn_small_and_bounded() {
     assert_eq!(page.matches("<li class=\"host ").count(), 600);
     assert!(said(&page).contains("and 4400 more"));
     assert!(page.len() < 1_000_000, "{} bytes", page.len());
+}
+
+#[tokio::test]
+async fn holds_for_one_reason_are_one_row() {
+    let mut cluster = story::status();
+    let hold = cluster.plan.held[0].clone();
+    for n in 1..=8 {
+        let mut other = hold.clone();
+        other.subject = format!("i-1{n}");
+        other.since = None;
+        cluster.plan.held.push(other);
+    }
+    let text = said(&page_of(cluster).await);
+    let row = "scale in i-0b, i-11, i-12, i-13, i-14, i-15 and 3 more family:";
+    assert!(text.contains(row), "{text}");
+    assert_eq!(text.matches("held for 12 min").count(), 1);
 }
 
 #[test]

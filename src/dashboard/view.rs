@@ -1,5 +1,7 @@
 //! What a cluster's page says, in words ready to be placed.
 
+use std::borrow::Borrow;
+
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
 use super::chart::{self, Chart};
@@ -38,7 +40,7 @@ impl<'a> View<'a> {
 
     /// What mode act would carry out, or why the mode does less.
     pub(super) fn mode_line(&self) -> String {
-        let kinds: Vec<_> = self.c.allow.iter().map(ToString::to_string).collect();
+        let kinds: Vec<_> = self.c.allow.iter().map(words).collect();
         match self.c.mode.effective {
             Mode::Act if kinds.is_empty() => "act, but no kind is allowed".to_owned(),
             Mode::Act => format!("act: {}", kinds.join(", ")),
@@ -84,12 +86,18 @@ impl<'a> View<'a> {
         self.c.decisions.iter().take(DECISIONS_SHOWN)
     }
 
-    pub(super) fn held_shown(&self) -> impl Iterator<Item = &'a HoldView> {
-        self.c.plan.held.iter().take(ROWS_MAX)
-    }
-
-    pub(super) fn held_hidden(&self) -> usize {
-        self.c.plan.held.len().saturating_sub(ROWS_MAX)
+    /// Holds of the same kind for the same reason in one row.
+    pub(super) fn held(&self) -> Vec<Held<'a>> {
+        let mut rows: Vec<Held<'a>> = Vec::new();
+        for hold in &self.c.plan.held {
+            let same = |row: &&mut Held<'_>| row.wants == hold.wants && row.why == hold.why;
+            match rows.iter_mut().find(same) {
+                Some(row) => row.add(hold),
+                None => rows.push(Held::of(hold)),
+            }
+        }
+        rows.truncate(ROWS_MAX);
+        rows
     }
 
     pub(super) fn is_short(&self) -> bool {
@@ -119,6 +127,43 @@ impl<'a> View<'a> {
     }
 }
 
+/// One row of the plan's table: what several subjects are held for.
+pub(super) struct Held<'a> {
+    pub(super) wants: ActionKind,
+    pub(super) why: &'a str,
+    subjects: Vec<&'a str>,
+    /// The longest lasting.
+    pub(super) since: Option<DateTime<Utc>>,
+}
+
+impl<'a> Held<'a> {
+    /// Subjects named; the rest is counted.
+    const NAMED: usize = 6;
+
+    fn of(hold: &'a HoldView) -> Self {
+        Self {
+            wants: hold.wants,
+            why: &hold.why,
+            subjects: vec![&hold.subject],
+            since: hold.since,
+        }
+    }
+
+    fn add(&mut self, hold: &'a HoldView) {
+        self.subjects.push(&hold.subject);
+        self.since = [self.since, hold.since].into_iter().flatten().min();
+    }
+
+    pub(super) fn subjects(&self) -> String {
+        let named = self.subjects.iter().take(Self::NAMED).copied();
+        let named = named.collect::<Vec<_>>().join(", ");
+        match self.subjects.len().saturating_sub(Self::NAMED) {
+            0 => named,
+            more => format!("{named} and {more} more"),
+        }
+    }
+}
+
 /// `41 s`, `12 min`, `3 h 05 min`, `4 d`.
 pub(super) fn lasting(time: TimeDelta) -> String {
     let seconds = time.num_seconds().max(0);
@@ -144,6 +189,13 @@ pub(super) fn clock(at: &DateTime<Utc>) -> String {
 
 pub(super) fn iso(at: &DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+/// `1 task`, `2 tasks`.
+pub(super) fn tasks(count: impl Borrow<u64>) -> String {
+    let count = *count.borrow();
+    let s = if count == 1 { "" } else { "s" };
+    format!("{count} task{s}")
 }
 
 /// Words for codes: `scale_out` becomes `scale out`.

@@ -43,3 +43,21 @@ pub fn init(filter: Option<&str>) -> Result<(), LogError> {
     };
     started.map_err(|_| LogError::Twice)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_that_cannot_be_read_is_named_with_the_remedy() {
+        let told = init(Some("tidegate=loud")).unwrap_err().to_string();
+        assert!(
+            told.starts_with("TIDEGATE_LOG is `tidegate=loud`: "),
+            "{told}"
+        );
+        assert!(
+            told.ends_with("write it like `info,tidegate=debug`"),
+            "{told}"
+        );
+    }
+}

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use super::{ActionView, ClusterStatus, Decided, Decision, Fate, Publisher};
 use crate::control::cluster::{Cluster, Verdict};
 use crate::control::tick::TickReport;
-use crate::model::{Hold, Planned};
+use crate::model::{ClusterName, Hold, Planned};
 
 impl Publisher {
     /// Publishes what a tick saw, wanted and did. Returns its decision if it is news, which the
@@ -18,12 +18,13 @@ impl Publisher {
         news
     }
 
-    /// Shows decisions of before this process started, newest first, until the first tick ends and
-    /// from then on behind its own.
-    pub fn remember(&self, cx: &Cluster, decisions: Vec<Decision>) {
+    /// Shows what the journal's ring kept of before this process started, newest first, behind the
+    /// decisions of its own. What cannot be read is left out.
+    pub fn remember(&self, cluster: &ClusterName, kept: Vec<serde_json::Value>) {
+        let read = |json| serde_json::from_value(json).ok();
+        let decisions = kept.into_iter().filter_map(read).collect();
         self.change(|status| {
-            let name = &cx.config.name;
-            status.remembered.insert(name.clone(), decisions);
+            status.remembered.insert(cluster.clone(), decisions);
         });
     }
 }

@@ -228,7 +228,8 @@ fn a_tick_is_told_with_what_became_of_its_plan() {
     let (publisher, status) = Publisher::new(["web".into()], build::now());
     let (cluster, acted) = report(None);
     let earlier = story::status().decisions;
-    publisher.remember(&cluster, earlier.clone());
+    let kept = serde_json::to_value(&earlier[0]).unwrap();
+    publisher.remember(&cluster.config.name, vec![kept, "not one".into()]);
     let decision = publisher.tell(&cluster, &acted, build::now()).unwrap();
     let shown = status.borrow().clusters[0].clone();
     assert_eq!(shown.decisions, [decision, earlier[0].clone()]);
@@ -269,4 +270,18 @@ fn a_handover_still_to_make_is_listed_with_its_pool() {
     publisher.tell(&cluster, &told, build::now());
     let handover = status.borrow().clusters[0].pools[0].handover.clone();
     assert_eq!(handover, ["workers suspend AlarmNotification"]);
+}
+
+#[test]
+fn the_most_silent_loop_says_how_long_it_is_quiet() {
+    let at = |minutes| build::now() + TimeDelta::minutes(minutes);
+    let (publisher, status) = Publisher::new(["web".into(), "batch".into()], at(0));
+    assert_eq!(status.borrow().silent_since(), at(0));
+    publisher.publish(story::status(), at(3));
+    assert_eq!(status.borrow().silent_since(), at(0), "batch is awaited");
+    let mut batch = story::status();
+    batch.name = "batch".into();
+    publisher.publish(batch, at(1));
+    publisher.publish(story::status(), at(9));
+    assert_eq!(status.borrow().silent_since(), at(1));
 }
