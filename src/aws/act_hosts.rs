@@ -88,14 +88,14 @@ impl<K: Clock> Aws<K> {
         Ok(ready(found))
     }
 
-    /// A host goes only from the pool, at the size and in the state the plan saw, and empty.
-    pub(super) async fn check_termination(
+    /// A host goes only from the pool, at the size and in the state the plan saw.
+    pub(super) async fn check_pool_of(
         &self,
         pool: &PoolId,
         host: &InstanceId,
         desired_was: Units,
         replace: bool,
-    ) -> Result<Ready, Outcome> {
+    ) -> Result<(), Outcome> {
         let lifecycle = match pool {
             PoolId::AutoScalingGroup(_) => {
                 let group = self.group(pool).await?;
@@ -120,20 +120,15 @@ impl<K: Clock> Aws<K> {
         if !matches!(lifecycle, Some(Lifecycle::InService | Lifecycle::Pending)) {
             return Err(moved(format!("{host} in {pool}"), gone(lifecycle)));
         }
-        self.check_empty(host, replace).await?;
-        Ok(Ready::default())
+        Ok(())
     }
 
-    /// Every task STOPPED, and none can come. A lost agent reports neither, so a host that is
-    /// replaced for it is not asked.
-    async fn check_empty(&self, host: &InstanceId, replace: bool) -> Result<(), Outcome> {
+    /// Every task STOPPED, and none can come.
+    pub(super) async fn check_empty(&self, host: &InstanceId) -> Result<(), Outcome> {
         let mut found = self.containers_of(&BTreeSet::from([host.clone()])).await?;
         let Some((container, row)) = found.remove(host) else {
             return Ok(());
         };
-        if replace && !row.agent_connected {
-            return Ok(());
-        }
         if row.agent_connected && row.status == HostStatus::Active {
             return Err(moved(
                 format!("{host} draining"),

@@ -21,6 +21,8 @@ mod rivals;
 mod rows;
 mod scaling_targets;
 mod spot_fleet;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 

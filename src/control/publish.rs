@@ -16,21 +16,38 @@ pub struct Voice {
 
 impl Voice {
     pub fn new(publisher: Publisher) -> Self {
-        Self { publisher, before: None }
+        Self {
+            publisher,
+            before: None,
+        }
     }
 
     /// Publishes what a tick saw, wanted and did; a decision goes to the ring when it is news.
     pub fn tell(&mut self, cx: &Cluster, journal: &mut impl Journal, report: &TickReport) {
         let now = report.ended_at;
-        let judged: Vec<_> = report.verdicts.iter().map(|(p, v)| (p.clone(), judged(v))).collect();
-        let mut status =
-            ClusterStatus::of(&cx.config, &report.snapshot, &cx.memory, &report.plan, &judged, now);
+        let judged: Vec<_> = report
+            .verdicts
+            .iter()
+            .map(|(p, v)| (p.clone(), judged(v)))
+            .collect();
+        let mut status = ClusterStatus::of(
+            &cx.config,
+            &report.snapshot,
+            &cx.memory,
+            &report.plan,
+            &judged,
+            now,
+        );
         if let Some(before) = &self.before {
             status = status.after(before, cx.config.interval / 2);
         }
         status.journal.trouble = report.trouble.as_ref().map(ToString::to_string);
-        let took = (report.ended_at - report.began_at).to_std().unwrap_or(Duration::ZERO);
-        status.counters.tick(&report.snapshot, report.trouble.is_none(), took, now);
+        let took = (report.ended_at - report.began_at)
+            .to_std()
+            .unwrap_or(Duration::ZERO);
+        status
+            .counters
+            .tick(&report.snapshot, report.trouble.is_none(), took, now);
         let decision = Decision::of(&status, decided(report));
         status.counters.decision(&decision);
         if decision.differs_from(status.decisions.first()) {
@@ -58,11 +75,18 @@ fn decided(report: &TickReport) -> Vec<Decided> {
         let verdict = report.verdicts.iter().find(|(of, _)| of == planned);
         match verdict.map(|(_, verdict)| verdict) {
             Some(Verdict::Held(hold)) => Fate::Held { hold: hold.clone() },
-            Some(Verdict::Acted { outcome, .. }) => Fate::Outcome { outcome: outcome.clone() },
+            Some(Verdict::Acted { outcome, .. }) => Fate::Outcome {
+                outcome: outcome.clone(),
+            },
             None => Fate::NotReached,
         }
     };
-    report.plan.actions.iter().map(|p| Decided::new(p.clone(), fate(p))).collect()
+    report
+        .plan
+        .actions
+        .iter()
+        .map(|p| Decided::new(p.clone(), fate(p)))
+        .collect()
 }
 
 fn log(decision: &Decision) {

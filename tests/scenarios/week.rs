@@ -70,6 +70,13 @@ async fn with_a_bad_line_nothing_is_harmed_and_it_goes_on() {
         lost_per_mille: 30,
     };
     let stage = lives_through(2, 2, faults).await;
-    let mut stage = stage; let holds = stage.script.holds();
-    assert!(stage.script.acts > 100, "{} acts {}\n{:?}\n{holds}", stage.script.acts, stage.script.tail(40), stage.cx.memory);
+    let mut stage = stage;
+    let holds = stage.script.holds();
+    assert!(
+        stage.script.acts > 100,
+        "{} acts {}\n{:?}\n{holds}",
+        stage.script.acts,
+        stage.script.tail(40),
+        stage.cx.memory
+    );
 }

@@ -15,7 +15,9 @@ pub fn config() -> ClusterConfig {
     use strum::IntoEnumIterator;
     let mut config = ClusterConfig::new("web", vec![PoolConfig::new(build::workers())]);
     config.mode = Mode::Act;
-    config.allow = ActionKind::iter().filter(|kind| *kind != ActionKind::Handover).collect();
+    config.allow = ActionKind::iter()
+        .filter(|kind| *kind != ActionKind::Handover)
+        .collect();
     config.headroom.clear();
     config
 }
@@ -61,23 +63,46 @@ impl<J: Journal> Run<J> {
         let (orders, inbox) = inbox();
         if cluster.memory.mode < Mode::Act {
             let order = Order::SetMode { mode: Mode::Act };
-            let command = Command { actor: "ann".into(), reason: "go".into(), order };
+            let command = Command {
+                actor: "ann".into(),
+                reason: "go".into(),
+                order,
+            };
             let (done, _answer) = tokio::sync::oneshot::channel();
             let ordered = tidegate::control::inbox::Ordered { command, done };
             let _ = cluster.obey(&mut journal, ordered, &clock).await;
         }
         let transcript = String::new();
-        Self { cloud, clock, journal, cluster, orders, inbox, previous: None, transcript }
+        Self {
+            cloud,
+            clock,
+            journal,
+            cluster,
+            orders,
+            inbox,
+            previous: None,
+            transcript,
+        }
     }
 
     /// One tick, then the pause the loop would make.
     pub async fn tick(&mut self) -> TickReport {
-        let Self { cloud, journal, cluster, clock, inbox, previous, .. } = self;
+        let Self {
+            cloud,
+            journal,
+            cluster,
+            clock,
+            inbox,
+            previous,
+            ..
+        } = self;
         let report = tick(cloud, journal, cluster, clock, inbox, *previous).await;
         self.previous = Some(report.ended_at);
         self.write_down(&report);
         let pause = if report.acted() { 1 } else { 15 };
-        self.clock.sleep(std::time::Duration::from_secs(pause)).await;
+        self.clock
+            .sleep(std::time::Duration::from_secs(pause))
+            .await;
         report
     }
 
@@ -96,9 +121,19 @@ impl<J: Journal> Run<J> {
 
     /// What the AWS API would say now, without the control loop.
     pub fn look(&self) -> Snapshot {
-        let pools = self.cluster.config.pools.iter().map(|pool| pool.id.clone()).collect();
+        let pools = self
+            .cluster
+            .config
+            .pools
+            .iter()
+            .map(|pool| pool.id.clone())
+            .collect();
         let cluster = self.cluster.config.name.clone();
-        let need = Need { cluster, pools, tasks_of: Default::default() };
+        let need = Need {
+            cluster,
+            pools,
+            tasks_of: Default::default(),
+        };
         self.cloud.with_world(|world| world.snapshot(&need))
     }
 
@@ -121,6 +156,11 @@ impl<J: Journal> Run<J> {
 
     fn say(&mut self, line: &str) {
         let seconds = (self.clock.now() - build::now()).num_seconds();
-        let _ = writeln!(self.transcript, "{:>3}:{:02}  {line}", seconds / 60, seconds % 60);
+        let _ = writeln!(
+            self.transcript,
+            "{:>3}:{:02}  {line}",
+            seconds / 60,
+            seconds % 60
+        );
     }
 }
