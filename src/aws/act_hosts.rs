@@ -1,6 +1,7 @@
 //! Writes to hosts, and the re-reads before them: drain marks, status, termination.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use aws_sdk_ecs::types::{Attribute, ContainerInstanceStatus, TargetType};
@@ -16,16 +17,20 @@ use crate::control::Clock;
 use crate::model::*;
 
 impl<K: Clock> Aws<K> {
-    /// The container instances of these hosts as they are now. The query narrows the listing;
-    /// what it lets through is checked by instance id.
+    /// The container instances of these hosts as they are now: those the last observation knew,
+    /// or all of the cluster when it did not know one of them.
     pub(super) async fn containers_of(
         &self,
         hosts: &BTreeSet<InstanceId>,
     ) -> Result<Containers, Outcome> {
-        let names: Vec<&str> = hosts.iter().map(InstanceId::as_str).collect();
-        let query = format!("ec2InstanceId in [{}]", names.join(", "));
-        let listed = self.reads.list_containers(&self.cluster, Some(query)).await;
-        let listed = listed.map_err(unknown)?;
+        let listed = match self.known_containers(hosts) {
+            Some(known) => known,
+            None => self
+                .reads
+                .list_containers(&self.cluster)
+                .await
+                .map_err(unknown)?,
+        };
         let answer = self.reads.describe_containers(&self.cluster, &listed).await;
         let answer = answer.map_err(unknown)?;
         if let Some(gap) = answer.lacking.into_values().next() {
@@ -41,6 +46,13 @@ impl<K: Clock> Aws<K> {
             }
         }
         Ok(found)
+    }
+
+    /// Their ARNs, if the last observation knew them all.
+    fn known_containers(&self, hosts: &BTreeSet<InstanceId>) -> Option<Vec<String>> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let arns = hosts.iter().map(|host| known.get(host));
+        arns.map(|arn| Some(arn?.to_string())).collect()
     }
 
     /// The container instances of all these hosts, at most as many as one call takes.
