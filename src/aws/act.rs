@@ -74,9 +74,14 @@ impl<K: Clock> Aws<K> {
                 host,
                 desired_was,
                 replace,
+                forced,
             } => {
-                self.check_termination(pool, host, *desired_was, *replace)
-                    .await
+                self.check_pool_of(pool, host, *desired_was, *replace)
+                    .await?;
+                if !forced {
+                    self.check_empty(host).await?;
+                }
+                Ok(Ready::default())
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Writes to hosts, and the re-reads before them: drain marks, status, termination.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use aws_sdk_ecs::types::{Attribute, ContainerInstanceStatus, TargetType};
@@ -16,16 +17,20 @@ use crate::control::Clock;
 use crate::model::*;
 
 impl<K: Clock> Aws<K> {
-    /// The container instances of these hosts as they are now. The query narrows the listing;
-    /// what it lets through is checked by instance id.
+    /// The container instances of these hosts as they are now: those the last observation knew,
+    /// or all of the cluster when it did not know one of them.
     pub(super) async fn containers_of(
         &self,
         hosts: &BTreeSet<InstanceId>,
     ) -> Result<Containers, Outcome> {
-        let names: Vec<&str> = hosts.iter().map(InstanceId::as_str).collect();
-        let query = format!("ec2InstanceId in [{}]", names.join(", "));
-        let listed = self.reads.list_containers(&self.cluster, Some(query)).await;
-        let listed = listed.map_err(unknown)?;
+        let listed = match self.known_containers(hosts) {
+            Some(known) => known,
+            None => self
+                .reads
+                .list_containers(&self.cluster)
+                .await
+                .map_err(unknown)?,
+        };
         let answer = self.reads.describe_containers(&self.cluster, &listed).await;
         let answer = answer.map_err(unknown)?;
         if let Some(gap) = answer.lacking.into_values().next() {
@@ -41,6 +46,13 @@ impl<K: Clock> Aws<K> {
             }
         }
         Ok(found)
+    }
+
+    /// Their ARNs, if the last observation knew them all.
+    fn known_containers(&self, hosts: &BTreeSet<InstanceId>) -> Option<Vec<String>> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let arns = hosts.iter().map(|host| known.get(host));
+        arns.map(|arn| Some(arn?.to_string())).collect()
     }
 
     /// The container instances of all these hosts, at most as many as one call takes.
@@ -88,14 +100,14 @@ impl<K: Clock> Aws<K> {
         Ok(ready(found))
     }
 
-    /// A host goes only from the pool, at the size and in the state the plan saw, and empty.
-    pub(super) async fn check_termination(
+    /// A host goes only from the pool, at the size and in the state the plan saw.
+    pub(super) async fn check_pool_of(
         &self,
         pool: &PoolId,
         host: &InstanceId,
         desired_was: Units,
         replace: bool,
-    ) -> Result<Ready, Outcome> {
+    ) -> Result<(), Outcome> {
         let lifecycle = match pool {
             PoolId::AutoScalingGroup(_) => {
                 let group = self.group(pool).await?;
@@ -120,20 +132,15 @@ impl<K: Clock> Aws<K> {
         if !matches!(lifecycle, Some(Lifecycle::InService | Lifecycle::Pending)) {
             return Err(moved(format!("{host} in {pool}"), gone(lifecycle)));
         }
-        self.check_empty(host, replace).await?;
-        Ok(Ready::default())
+        Ok(())
     }
 
-    /// Every task STOPPED, and none can come. A lost agent reports neither, so a host that is
-    /// replaced for it is not asked.
-    async fn check_empty(&self, host: &InstanceId, replace: bool) -> Result<(), Outcome> {
+    /// Every task STOPPED, and none can come.
+    pub(super) async fn check_empty(&self, host: &InstanceId) -> Result<(), Outcome> {
         let mut found = self.containers_of(&BTreeSet::from([host.clone()])).await?;
         let Some((container, row)) = found.remove(host) else {
             return Ok(());
         };
-        if replace && !row.agent_connected {
-            return Ok(());
-        }
         if row.agent_connected && row.status == HostStatus::Active {
             return Err(moved(
                 format!("{host} draining"),

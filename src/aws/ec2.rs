@@ -142,13 +142,14 @@ pub(super) fn user_attributes(user_data: &str) -> Attributes {
         return Attributes::new();
     };
     let text = String::from_utf8_lossy(&bytes);
-    let written = text.lines().filter_map(|line| {
+    // The last line wins, as it does for the agent.
+    let mut written = text.lines().rev().filter_map(|line| {
         let (_, value) = line.split_once("ECS_INSTANCE_ATTRIBUTES=")?;
         let (open, close) = (value.find('{')?, value.find('}')?);
         let json = value.get(open..=close)?.replace("\\\"", "\"");
         serde_json::from_str::<Attributes>(&json).ok()
     });
-    written.last().unwrap_or_default()
+    written.next().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -101,21 +101,16 @@ impl Reads {
         &self,
         cluster: &ClusterName,
     ) -> Result<Answer<ContainerInstanceArn, ContainerRow>, Gap> {
-        let arns = self.list_containers(cluster, None).await?;
+        let arns = self.list_containers(cluster).await?;
         self.describe_containers(cluster, &arns).await
     }
 
-    /// ARNs of the cluster's container instances, all or those a cluster query selects.
-    pub(super) async fn list_containers(
-        &self,
-        cluster: &ClusterName,
-        filter: Option<String>,
-    ) -> Result<Vec<String>, Gap> {
+    /// ARNs of the cluster's container instances, but those that are `INACTIVE`.
+    pub(super) async fn list_containers(&self, cluster: &ClusterName) -> Result<Vec<String>, Gap> {
         let listing = self
             .ecs
             .list_container_instances()
             .cluster(cluster.as_str())
-            .set_filter(filter)
             .max_results(100)
             .into_paginator()
             .send();

@@ -151,8 +151,8 @@ fn shape(definition: &TaskDefinition) -> Option<TaskShape> {
     let expressions = definition.placement_constraints().iter();
     Some(TaskShape {
         needs: Resources {
-            cpu_units: own_cpu.map_or_else(|| Some(cpu()), |cpu| cpu)?,
-            memory_mib: own_memory.map_or_else(|| Some(memory()), |memory| memory)?,
+            cpu_units: own_cpu.unwrap_or_else(|| Some(cpu()))?,
+            memory_mib: own_memory.unwrap_or_else(|| Some(memory()))?,
             gpus,
             enis: u64::from(mode == Some(&NetworkMode::Awsvpc)),
         },

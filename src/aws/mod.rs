@@ -21,7 +21,11 @@ mod rivals;
 mod rows;
 mod scaling_targets;
 mod spot_fleet;
+#[cfg(test)]
+mod tests;
 
+use std::collections::BTreeMap;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 pub use aws_config::SdkConfig;
@@ -36,7 +40,9 @@ use crate::cloud::Cloud;
 use crate::config::ClusterConfig;
 use crate::control::Clock;
 use crate::journal::Intent;
-use crate::model::{Change, ClusterName, Need, Outcome, Snapshot};
+use crate::model::{
+    Change, ClusterName, ContainerInstanceArn, InstanceId, Need, Outcome, Snapshot,
+};
 
 /// AWS as one scope sees it: one cluster's account, Region and role.
 #[derive(Debug)]
@@ -47,6 +53,8 @@ pub struct Aws<K> {
     calls: CallCounter,
     clock: K,
     kept: Mutex<Kept>,
+    /// Container instances by host, as last observed, so that an act need not list them anew.
+    known: std::sync::Mutex<BTreeMap<InstanceId, ContainerInstanceArn>>,
 }
 
 impl<K: Clock> Aws<K> {
@@ -68,6 +76,7 @@ impl<K: Clock> Aws<K> {
             calls,
             clock,
             kept: Mutex::default(),
+            known: std::sync::Mutex::default(),
         }
     }
 
@@ -80,7 +89,12 @@ impl<K: Clock> Aws<K> {
 impl<K: Clock> Cloud for Aws<K> {
     async fn observe(&self, need: &Need) -> Snapshot {
         let mut kept = self.kept.lock().await;
-        observe::observe(&self.reads, &mut kept, need, self.clock.now()).await
+        let seen = observe::observe(&self.reads, &mut kept, need, self.clock.now()).await;
+        let hosts = seen.hosts.value.iter();
+        let known =
+            hosts.filter_map(|(id, host)| Some((id.clone(), host.container_instance.clone()?)));
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = known.collect();
+        seen
     }
 
     async fn act(&self, intent: &Intent, time_limit: Duration) -> Outcome {

@@ -91,11 +91,7 @@ fn check(file: &Path, output: Output) -> Result<Exit, Failure> {
 fn show(file: &Path, origin: bool, output: Output) -> Result<Exit, Failure> {
     let config = read(file)?;
     let shown = config::show(&config);
-    output.result(&shown, || {
-        let text = shown.to_string();
-        let without = |line: &str| line.split("  # ").next().unwrap_or(line).trim_end().to_owned();
-        if origin { text } else { text.lines().map(without).collect::<Vec<_>>().join("\n") }
-    });
+    output.result(&shown, || shown.text(origin));
     Ok(Exit::Ok)
 }
 
@@ -110,6 +106,10 @@ async fn init(args: InitArgs, output: Output) -> Result<Exit, Failure> {
     use crate::config::ClusterConfig;
     use crate::control::SystemClock;
     let InitArgs { cluster, region, mode, allow } = args;
+    if allow.contains(&ActionKind::Handover) {
+        return Err(Failure::new(Exit::Usage, "a handover cannot be allowed once for all")
+            .hint("a person orders each with `tidegate handover`"));
+    }
     let unreachable = |error: &dyn std::fmt::Display| {
         Failure::new(Exit::Unreachable, format!("cluster {cluster}: {error}"))
     };

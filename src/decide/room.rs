@@ -130,7 +130,11 @@ fn bin_of(host: &Host) -> Bin<'_> {
     let of = BinOf::Host(host.instance.clone());
     // ECS counts no network interfaces: what is left of none is no limit.
     let counted = host.registered.enis > 0;
-    let room = if counted { host.remaining } else { host.remaining.without_eni_limit() };
+    let room = if counted {
+        host.remaining
+    } else {
+        host.remaining.without_eni_limit()
+    };
     let mut bin = Bin::new(of, host.pool.as_ref(), room, &host.attributes);
     bin.ports.clone_from(&host.ports_used);
     bin

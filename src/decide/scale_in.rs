@@ -119,8 +119,15 @@ impl Remaining {
             // At 100 the ceiling is off: that tasks fit is proved by placing them.
             ceiling >= 100 || (registered > 0 && percent(reserved, registered) <= ceiling)
         };
-        keeps(self.reserved.cpu_units, registered.cpu_units, ceiling.cpu_percent)
-            && keeps(self.reserved.memory_mib, registered.memory_mib, ceiling.memory_percent)
+        keeps(
+            self.reserved.cpu_units,
+            registered.cpu_units,
+            ceiling.cpu_percent,
+        ) && keeps(
+            self.reserved.memory_mib,
+            registered.memory_mib,
+            ceiling.memory_percent,
+        )
     }
 
     fn remove(&mut self, pool: &Pool, host: &Host) {
@@ -151,11 +158,17 @@ fn candidates<'a>(view: View<'a>, left: &Remaining, draft: &mut Draft) -> Vec<&'
         .filter(spare)
         .collect();
     hosts.retain(|host| {
-        let Some(pool) = host.pool.as_ref().and_then(|pool| view.pool(pool)) else { return false };
+        let Some(pool) = host.pool.as_ref().and_then(|pool| view.pool(pool)) else {
+            return false;
+        };
         let at_minimum = left.is_at_minimum(pool, host);
         if at_minimum {
             let reason = Reason::AtMinimum { min: pool.min.0 };
-            draft.hold(Hold::new(Subject::Pool(pool.id.clone()), ActionKind::ScaleIn, reason));
+            draft.hold(Hold::new(
+                Subject::Pool(pool.id.clone()),
+                ActionKind::ScaleIn,
+                reason,
+            ));
         }
         !at_minimum
     });

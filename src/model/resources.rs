@@ -55,7 +55,14 @@ impl Resources {
 
     /// The same with network interfaces not limiting, where nobody counts them.
     pub const fn without_eni_limit(self) -> Self {
-        if self.enis == 0 { Self { enis: u64::MAX, ..self } } else { self }
+        if self.enis == 0 {
+            Self {
+                enis: u64::MAX,
+                ..self
+            }
+        } else {
+            self
+        }
     }
 
     /// CPU and memory only, which is what most tasks ask for.

@@ -1,0 +1,213 @@
+//! A fake at the wire: answers HTTP requests with canned pages, so that the SDK's own parsing,
+//! paging, retries and timeouts run as they do against AWS.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex};
+
+use aws_config::{BehaviorVersion, Region};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_runtime_api::http::StatusCode;
+use aws_smithy_types::body::SdkBody;
+use serde_json::Value;
+
+use super::super::{Aws, SdkConfig};
+use super::TestClock;
+
+/// A request as it went over the wire.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    /// `ecs:ListServices`.
+    pub(super) call: String,
+    /// JSON, or a form.
+    pub(super) body: String,
+}
+
+impl Asked {
+    /// A field of a JSON request.
+    pub(super) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_default()
+    }
+}
+
+/// What the wire gives back.
+#[derive(Clone, Debug)]
+pub(super) enum Reply {
+    Json(Value),
+    /// The inside of a query protocol's answer.
+    Xml(String),
+    Error(u16, &'static str, &'static str),
+    /// The connection is cut after the request was sent.
+    Cut,
+    /// No connection is made.
+    Down,
+    /// No answer ever.
+    Silence,
+}
+
+type Otherwise = fn(&Asked) -> Reply;
+
+/// Answers by call, in order; the last answer of a call is repeated.
+#[derive(Clone)]
+pub(super) struct Fake {
+    replies: Arc<Mutex<BTreeMap<String, VecDeque<Reply>>>>,
+    otherwise: Otherwise,
+    log: Arc<Mutex<Vec<Asked>>>,
+}
+
+impl std::fmt::Debug for Fake {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Fake")
+    }
+}
+
+impl Fake {
+    /// Answers what was not scripted with `otherwise`.
+    pub(super) fn new(otherwise: Otherwise) -> Self {
+        Self {
+            replies: Arc::default(),
+            otherwise,
+            log: Arc::default(),
+        }
+    }
+
+    /// Scripts the answers to one call, in place of what was scripted before.
+    pub(super) fn on(&self, call: &str, replies: impl IntoIterator<Item = Reply>) -> &Self {
+        let replies = replies.into_iter().collect();
+        self.replies
+            .lock()
+            .unwrap()
+            .insert(call.to_owned(), replies);
+        self
+    }
+
+    /// Every request of this call so far.
+    pub(super) fn asked(&self, call: &str) -> Vec<Asked> {
+        let log = self.log.lock().unwrap();
+        log.iter()
+            .filter(|asked| asked.call == call)
+            .cloned()
+            .collect()
+    }
+
+    /// The adapter, speaking to this fake.
+    pub(super) fn aws(&self, clock: &TestClock) -> Aws<TestClock> {
+        let key = Credentials::new("AKIDEXAMPLE", "secret", None, None, "test");
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(Region::new("eu-west-1"))
+            .credentials_provider(SharedCredentialsProvider::new(key))
+            .sleep_impl(aws_smithy_async::rt::sleep::SharedAsyncSleep::new(
+                aws_smithy_async::rt::sleep::TokioSleep::new(),
+            ))
+            .http_client(self.clone())
+            .build();
+        Aws::with_config(&config, "web".into(), clock.clone())
+    }
+
+    fn reply(&self, asked: &Asked) -> Reply {
+        let mut replies = self.replies.lock().unwrap();
+        match replies.get_mut(&asked.call) {
+            Some(queue) if queue.len() > 1 => queue.pop_front().unwrap(),
+            Some(queue) => queue.front().cloned().unwrap(),
+            None => (self.otherwise)(asked),
+        }
+    }
+}
+
+fn asked(request: &HttpRequest) -> Asked {
+    let body = String::from_utf8(request.body().bytes().unwrap_or_default().to_vec()).unwrap();
+    let call = match request.headers().get("x-amz-target") {
+        Some(target) => {
+            let (service, operation) = target.split_once('.').unwrap();
+            let ecs = service.starts_with("AmazonEC2ContainerService");
+            let service = if ecs {
+                "ecs"
+            } else {
+                "application-autoscaling"
+            };
+            format!("{service}:{operation}")
+        }
+        None => {
+            let mut fields = body.split('&');
+            let action = fields
+                .find_map(|field| field.strip_prefix("Action="))
+                .unwrap();
+            let groups = body.contains("Version=2011-01-01");
+            let service = if groups { "autoscaling" } else { "ec2" };
+            format!("{service}:{action}")
+        }
+    };
+    Asked { call, body }
+}
+
+fn response(asked: &Asked, reply: Reply) -> Result<HttpResponse, ConnectorError> {
+    let query = !asked.body.starts_with('{');
+    let (_, operation) = asked.call.split_once(':').unwrap();
+    let (status, body) = match reply {
+        Reply::Json(value) => (200, value.to_string()),
+        Reply::Xml(inside) if asked.call.starts_with("ec2") => (
+            200,
+            format!("<{operation}Response>{inside}</{operation}Response>"),
+        ),
+        Reply::Xml(inside) => {
+            let result = format!("<{operation}Result>{inside}</{operation}Result>");
+            (
+                200,
+                format!("<{operation}Response>{result}</{operation}Response>"),
+            )
+        }
+        Reply::Error(status, code, message) if query => {
+            let error = format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>");
+            let ec2 = asked.call.starts_with("ec2");
+            let body = if ec2 {
+                format!("<Response><Errors>{error}</Errors></Response>")
+            } else {
+                format!("<ErrorResponse>{error}</ErrorResponse>")
+            };
+            (status, body)
+        }
+        Reply::Error(status, code, message) => (
+            status,
+            serde_json::json!({ "__type": code, "message": message }).to_string(),
+        ),
+        Reply::Cut => {
+            let error = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+            return Err(ConnectorError::io(error.into()));
+        }
+        Reply::Down => {
+            let error = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+            return Err(ConnectorError::io(error.into()));
+        }
+        Reply::Silence => unreachable!("never answered"),
+    };
+    let status = StatusCode::try_from(status).unwrap();
+    Ok(HttpResponse::new(status, SdkBody::from(body)))
+}
+
+impl HttpConnector for Fake {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let asked = asked(&request);
+        self.log.lock().unwrap().push(asked.clone());
+        match self.reply(&asked) {
+            Reply::Silence => HttpConnectorFuture::new(std::future::pending()),
+            reply => HttpConnectorFuture::ready(response(&asked, reply)),
+        }
+    }
+}
+
+impl HttpClient for Fake {
+    fn http_connector(
+        &self,
+        _settings: &HttpConnectorSettings,
+        _components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
