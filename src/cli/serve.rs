@@ -12,7 +12,8 @@ use super::exit::{Exit, Failure};
 use super::output::say;
 use crate::api::{self, Access, ApiState, Token};
 use crate::cloud::Cloud;
-use crate::control::status::Publisher;
+use crate::control::status::{DECISIONS_MAX, Publisher};
+use crate::dashboard;
 use crate::control::{Clock, Cluster, SystemClock, inbox, run};
 use crate::journal::Journal;
 
@@ -53,6 +54,7 @@ where
         let (sender, mut receiver) = inbox();
         orders.insert(scope.cluster.config.name.clone(), sender);
         let publisher = publisher.clone();
+        publisher.remember(&scope.cluster.config.name, scope.journal.decisions(DECISIONS_MAX));
         let stop = stop.clone();
         loops.spawn(async move {
             let Scope { cloud, journal, clock, cluster } = &mut scope;
@@ -60,8 +62,8 @@ where
         });
     }
     let access = Access { token: door.token, hosts: door.hosts };
-    let state = ApiState::new(status, orders, access, stop.clone());
-    let router = api::router(state, axum::Router::new());
+    let pages = dashboard::pages(status.clone());
+    let router = api::router(ApiState::new(status, orders, access, stop.clone()), pages);
     let served = axum::serve(door.listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
     let served = served.await;
     stop.cancel();

@@ -59,6 +59,13 @@ impl Cluster {
         })
     }
 
+    /// Takes up what the journal holds after a write of unknown fate, under a new epoch.
+    pub async fn reopen(&mut self, journal: &mut impl Journal) -> Result<(), JournalError> {
+        self.memory = journal.recover().await?;
+        self.lease.epoch = journal.epoch();
+        Ok(())
+    }
+
     /// Records notes and folds them in.
     pub async fn note(
         &mut self,

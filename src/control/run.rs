@@ -32,6 +32,10 @@ pub async fn run(
         if let Some(decision) = publisher.tell(cx, &report, SystemClock.now()) {
             keep(journal, &decision);
         }
+        if let Some(trouble) = &report.trouble {
+            tracing::error!(cluster = %cx.config.name, %trouble, "journal");
+            reopen(cx, journal).await;
+        }
         let interval = cx.config.interval.to_std().unwrap_or(AFTER_ACTING);
         let pause = if report.acted() {
             AFTER_ACTING.min(interval)
@@ -45,9 +49,17 @@ pub async fn run(
             ordered = inbox.next() => {
                 if let Err(error) = cx.obey(journal, ordered, clock).await {
                     tracing::error!(cluster = %cx.config.name, %error, "order not recorded");
+                    reopen(cx, journal).await;
                 }
             }
         }
+    }
+}
+
+/// Until it succeeds, nothing is written to AWS; the next tick tries again.
+async fn reopen(cx: &mut Cluster, journal: &mut impl Journal) {
+    if let Err(error) = cx.reopen(journal).await {
+        tracing::error!(cluster = %cx.config.name, %error, "journal not recovered");
     }
 }
 
