@@ -1,6 +1,7 @@
 //! The real control loop on the simulated AWS: stories with golden transcripts, and weeks of chance.
 
 mod capacity;
+mod crash;
 mod stage;
 mod story;
 mod week;
