@@ -329,11 +329,17 @@ fn unplaceable(view: View<'_>, fresh: &FreshHosts<'_>, want: &Want) -> Hold {
         let expression = constraint.to_string();
         return Hold::new(subject, kind, Reason::ConstraintUnknown { of, expression });
     }
+    let reason = no_pool_fits(fresh, of, needs);
+    Hold::new(subject, kind, reason)
+}
+
+/// Whether a larger type would do, and if not, what the largest host offers.
+fn no_pool_fits(fresh: &FreshHosts<'_>, of: String, needs: Resources) -> Reason {
     let larger = fresh
         .pools
         .iter()
         .find(|fresh| needs.fits(&fresh.pool.largest().without_eni_limit()));
-    let reason = match larger {
+    match larger {
         Some(FreshHost { pool, .. }) if !needs.fits(&pool.guaranteed().without_eni_limit()) => {
             let guaranteed = pool.guaranteed();
             Reason::LargerTypeOnly {
@@ -374,8 +380,7 @@ fn unplaceable(view: View<'_>, fresh: &FreshHosts<'_>, want: &Want) -> Hold {
                 advice,
             }
         }
-    };
-    Hold::new(subject, kind, reason)
+    }
 }
 
 /// Adds hosts until CPU and memory reservation are at or under their ceilings.

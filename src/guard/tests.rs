@@ -176,10 +176,10 @@ fn a_rival_that_is_not_silenced_has_the_pool() {
         silenced,
     };
     check("managed_scaling", raise(), |s| {
-        drop(s.snapshot.rivals.value.insert(rival(false)))
+        s.snapshot.rivals.value.extend([rival(false)])
     });
     check("admitted", raise(), |s| {
-        drop(s.snapshot.rivals.value.insert(rival(true)))
+        s.snapshot.rivals.value.extend([rival(true)])
     });
     check("foreign_write", raise(), |s| {
         s.memory
