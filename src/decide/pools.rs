@@ -9,7 +9,9 @@ const FOREIGN_WRITES_MAX: usize = 2;
 
 /// Notes about every pool.
 pub fn pools(view: View<'_>, draft: &mut Draft) {
-    for pool in view.pools() {
+    // An old value that stands in for a failed read is nobody's write.
+    let seen = view.snapshot.pools.gaps.is_empty();
+    for pool in view.pools().filter(|_| seen) {
         if undelivered_units(view, pool) > 0 {
             draft.fact(Subject::Pool(pool.id.clone()), Fact::Undelivered);
         }
@@ -70,7 +72,7 @@ fn explains(doubt: &Doubt, pool: &Pool, found: Units) -> bool {
             pool: of,
             desired_was,
             ..
-        } => *of == pool.id && desired_was.0.saturating_sub(1) == found.0,
+        } => *of == pool.id && found < *desired_was,
         Action::SetNewHostProtection { .. }
         | Action::ProtectHosts { .. }
         | Action::SetProcesses { .. }

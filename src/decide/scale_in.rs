@@ -44,6 +44,8 @@ pub fn scale_in<'a>(view: View<'a>, bins: &mut Vec<Bin<'a>>, draft: &mut Draft) 
                     due.push((host, tasks, since));
                 }
             }
+            // Its tasks are listed by the next tick.
+            Err(Reason::TasksUnseen) => {}
             Err(reason) => draft.hold(Hold::new(subject, ActionKind::ScaleIn, reason)),
         }
     }

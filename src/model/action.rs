@@ -111,6 +111,7 @@ impl Action {
     /// Its place in a plan: lower goes first and wins a contested subject.
     pub fn rank(&self, kind: ActionKind) -> Rank {
         match self {
+            _ if kind == ActionKind::Handover => Rank::Handover,
             Self::SetPoolCapacity { was, now, .. } if now > was => Rank::ScaleOut,
             Self::SetProcesses { .. } | Self::SetNewHostProtection { .. } => Rank::Prepare,
             Self::ProtectHosts { .. } => Rank::Prepare,
@@ -197,6 +198,8 @@ pub enum ActionKind {
 #[strum(serialize_all = "snake_case")]
 pub enum Rank {
     Rollback,
+    /// Ordered by a person: nothing else may be written to the pool before it is done.
+    Handover,
     Interruption,
     ScaleOut,
     CountUp,

@@ -221,14 +221,10 @@ impl Memory {
             Action::SetPoolCapacity { pool, now, .. } => {
                 self.pools.entry(pool.clone()).or_default().expected = Some(*now);
             }
-            Action::TerminateHost {
-                pool,
-                desired_was,
-                replace: false,
-                ..
-            } if !pool.is_fleet() => {
+            Action::TerminateHost { pool, replace: false, .. } if !pool.is_fleet() => {
                 let memory = self.pools.entry(pool.clone()).or_default();
-                memory.expected = Some(Units(desired_was.0.saturating_sub(1)));
+                // By how much it falls depends on the host's weight: seen at the next look.
+                memory.expected = None;
             }
             Action::TerminateHost { .. }
             | Action::SetNewHostProtection { .. }
