@@ -86,20 +86,6 @@ impl<'a> View<'a> {
         self.c.decisions.iter().take(DECISIONS_SHOWN)
     }
 
-    /// Holds of the same kind for the same reason in one row.
-    pub(super) fn held(&self) -> Vec<Held<'a>> {
-        let mut rows: Vec<Held<'a>> = Vec::new();
-        for hold in &self.c.plan.held {
-            let same = |row: &&mut Held<'_>| row.wants == hold.wants && row.why == hold.why;
-            match rows.iter_mut().find(same) {
-                Some(row) => row.add(hold),
-                None => rows.push(Held::of(hold)),
-            }
-        }
-        rows.truncate(ROWS_MAX);
-        rows
-    }
-
     pub(super) fn is_short(&self) -> bool {
         self.c.tasks.unplaced > 0
     }
@@ -127,7 +113,7 @@ impl<'a> View<'a> {
     }
 }
 
-/// One row of the plan's table: what several subjects are held for.
+/// What several subjects are held for.
 pub(super) struct Held<'a> {
     pub(super) wants: ActionKind,
     pub(super) why: &'a str,
@@ -162,6 +148,20 @@ impl<'a> Held<'a> {
             more => format!("{named} and {more} more"),
         }
     }
+}
+
+/// Holds of the same kind for the same reason in one row.
+pub(super) fn held(holds: &[HoldView]) -> Vec<Held<'_>> {
+    let mut rows: Vec<Held<'_>> = Vec::new();
+    for hold in holds {
+        let same = |row: &&mut Held<'_>| row.wants == hold.wants && row.why == hold.why;
+        match rows.iter_mut().find(same) {
+            Some(row) => row.add(hold),
+            None => rows.push(Held::of(hold)),
+        }
+    }
+    rows.truncate(ROWS_MAX);
+    rows
 }
 
 /// `41 s`, `12 min`, `3 h 05 min`, `4 d`.
