@@ -166,3 +166,14 @@ def test_the_death_of_its_host_stops_a_standalone_task(aws):
     aws.ec2.terminate_instances(InstanceIds=[host["ec2InstanceId"]])
     eventually(lambda: aws.task(arn)["lastStatus"] == "STOPPED", "the task stopped")
     assert "terminated" in aws.task(arn)["stoppedReason"]
+
+
+def test_tasks_of_services_answer_that_they_are_not_protected(aws):
+    aws.cluster_with_hosts(1)
+    aws.definition()
+    aws.service(desired=1)
+    aws.steady(1)
+    tasks = aws.ecs.list_tasks(cluster="c", serviceName="web")["taskArns"]
+    answer = aws.ecs.get_task_protection(cluster="c", tasks=tasks)
+    assert answer["protectedTasks"] == [{"taskArn": tasks[0], "protectionEnabled": False}]
+    assert answer["failures"] == []

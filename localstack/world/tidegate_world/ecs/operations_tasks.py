@@ -110,6 +110,22 @@ def describe_tasks(place: Place, request: dict, moto) -> dict:
     return {"tasks": render.with_tags_if_asked(found, request), "failures": failures}
 
 
+def get_task_protection(place: Place, request: dict, moto) -> dict:
+    """Nothing here protects tasks from scale-in, so every task of a service answers that it is not protected."""
+    cluster, names = cluster_of(place, request), request.get("tasks") or []
+    at_most(10, names, "tasks")
+    protected, failures = [], []
+    for name in names:
+        task = cluster.tasks.get(name.rsplit("/", 1)[-1])
+        if task is None:
+            failures.append({"arn": name, "reason": "MISSING"})
+        elif not task.group.startswith("service:"):
+            failures.append({"arn": name, "reason": "TASK_NOT_VALID"})
+        else:
+            protected.append({"taskArn": task.arn, "protectionEnabled": False})
+    return {"protectedTasks": protected, "failures": failures}
+
+
 def list_tasks(place: Place, request: dict, moto) -> dict:
     cluster = cluster_of(place, request)
     host_arn = host_of(cluster, request["containerInstance"]).arn if request.get("containerInstance") else None
@@ -134,5 +150,6 @@ OPERATIONS = {
     "StartTask": start_task,
     "StopTask": stop_task,
     "DescribeTasks": describe_tasks,
+    "GetTaskProtection": get_task_protection,
     "ListTasks": list_tasks,
 }
