@@ -1,3 +1,5 @@
+//! Laws of configuration: what is rendered loads to the same, and no text makes loading panic.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
