@@ -24,10 +24,7 @@ pub struct DiscoverError {
 
 impl From<Gap> for DiscoverError {
     fn from(gap: Gap) -> Self {
-        Self {
-            source_call: gap.source,
-            failure: gap.failure,
-        }
+        Self { source_call: gap.source, failure: gap.failure }
     }
 }
 
@@ -48,11 +45,8 @@ impl<K: Clock> Aws<K> {
             reads.containers(cluster),
             reads.services(cluster),
         )?;
-        let hosts: BTreeSet<String> = containers
-            .found
-            .values()
-            .map(|row| row.instance.to_string())
-            .collect();
+        let hosts: BTreeSet<String> =
+            containers.found.values().map(|row| row.instance.to_string()).collect();
         let hosts: Vec<String> = hosts.into_iter().collect();
         let (machines, groups) =
             futures::try_join!(reads.machines(&hosts), reads.groups_of(&hosts))?;
@@ -62,10 +56,7 @@ impl<K: Clock> Aws<K> {
         let hosts = hosts.iter().map(|host| InstanceId::from(host.as_str()));
         pools.extend(hosts.filter_map(|host| pool_of(&host, &groups, &machines)));
         let pools = pools.into_iter().map(PoolConfig::new).collect();
-        let names = services
-            .found
-            .into_keys()
-            .chain(services.lacking.into_keys());
+        let names = services.found.into_keys().chain(services.lacking.into_keys());
         let mut config = ClusterConfig::new(cluster.clone(), pools);
         config.services = names.map(|name| (name, ServiceConfig::default())).collect();
         Ok(config)

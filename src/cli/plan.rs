@@ -93,9 +93,8 @@ async fn from_cluster(args: &Args) -> Result<ClusterStatus, Failure> {
     let (config, preview) = look(cluster, config).await?;
     if let Some(file) = &args.save_snapshot {
         let json = serde_json::to_string_pretty(&preview.snapshot).unwrap_or_default();
-        std::fs::write(file, json).map_err(|error| {
-            Failure::new(Exit::Failed, format!("{}: {error}", file.display()))
-        })?;
+        std::fs::write(file, json)
+            .map_err(|error| Failure::new(Exit::Failed, format!("{}: {error}", file.display())))?;
     }
     Ok(shown(&config, &preview))
 }

@@ -69,9 +69,7 @@ impl<'a> View<'a> {
     pub(super) fn other_modes(&self) -> Vec<Mode> {
         let all = [Mode::Observe, Mode::Recommend, Mode::Act];
         let ceiling = self.c.mode.ceiling;
-        all.into_iter()
-            .filter(|mode| *mode != self.c.mode.stored && *mode <= ceiling)
-            .collect()
+        all.into_iter().filter(|mode| *mode != self.c.mode.stored && *mode <= ceiling).collect()
     }
 
     pub(super) fn hosts_shown(&self) -> impl Iterator<Item = &'a crate::control::status::HostView> {
@@ -127,12 +125,7 @@ impl<'a> Held<'a> {
     const NAMED: usize = 6;
 
     fn of(hold: &'a HoldView) -> Self {
-        Self {
-            wants: hold.wants,
-            why: &hold.why,
-            subjects: vec![&hold.subject],
-            since: hold.since,
-        }
+        Self { wants: hold.wants, why: &hold.why, subjects: vec![&hold.subject], since: hold.since }
     }
 
     fn add(&mut self, hold: &'a HoldView) {
@@ -220,11 +213,9 @@ pub(super) fn fate(decided: &Decided) -> (&'static str, &'static str, String) {
     match &decided.fate {
         Fate::Outcome { outcome } => match outcome {
             Outcome::Done { failed } if failed.is_empty() => ("✓", "good", "done".to_owned()),
-            Outcome::Done { failed } => (
-                "!",
-                "bad",
-                format!("done, but for {} of them", failed.len()),
-            ),
+            Outcome::Done { failed } => {
+                ("!", "bad", format!("done, but for {} of them", failed.len()))
+            }
             Outcome::Moved { found, .. } => ("·", "calm", format!("nothing sent: found {found}")),
             Outcome::Refused { failure } => ("✕", "bad", format!("refused: {failure}")),
             Outcome::InDoubt { message } => ("?", "warn", format!("in doubt: {message}")),
@@ -239,10 +230,6 @@ pub(super) fn groups<'a>(view: &View<'a>) -> [(&'static str, &'static str, &'a [
     let plan = &view.c.plan;
     [
         ("Would do", "do", plan.would_do.as_slice()),
-        (
-            "Would do, not allowed yet",
-            "may",
-            plan.not_allowed.as_slice(),
-        ),
+        ("Would do, not allowed yet", "may", plan.not_allowed.as_slice()),
     ]
 }

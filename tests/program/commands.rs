@@ -51,7 +51,10 @@ fn folder() -> tempfile::TempDir {
 fn a_plan_says_what_would_be_done_and_why() {
     let dir = folder();
     let plan = ["plan", "--snapshot", "seen.json", "--config", "tidegate.yaml"];
-    check(dir.path(), &plan, expect![[r#"
+    check(
+        dir.path(),
+        &plan,
+        expect![[r#"
         exit 0
         web    observed 0 s ago, complete   mode observe, allowed: scale_out
         hosts        2 now (2 usable)
@@ -63,7 +66,8 @@ fn a_plan_says_what_would_be_done_and_why() {
          + scale_out: workers desired capacity 2 -> 3
               big: 1 task fits on no host, each needs 1024 cpu 2048 MiB; best free is 768 cpu 5734 MiB: 1 host   needs: mode act
         0 to do, 1 not allowed, 0 held.
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -81,22 +85,41 @@ fn a_pending_change_is_an_exit_code_where_it_is_asked_for() {
 #[test]
 fn what_cannot_be_done_says_so_with_the_code_for_it() {
     let dir = folder();
-    check(dir.path(), &["status"], expect![[r#"
+    check(
+        dir.path(),
+        &["status"],
+        expect![[r#"
         exit 69
         tidegate: no server runs on the state directory .tidegate
           start one with `tidegate run --config FILE`, or name one with --server URL
-    "#]]);
-    check(dir.path(), &["plan", "--snapshot", "none.json"], expect![[r#"
+    "#]],
+    );
+    check(
+        dir.path(),
+        &["plan", "--snapshot", "none.json"],
+        expect![[r#"
         exit 1
         tidegate: none.json: No such file or directory (os error 2)
           `tidegate plan --cluster NAME --save-snapshot FILE` writes one
-    "#]]);
-    check(dir.path(), &["config", "check", "--config", "none.yaml"], expect![[r#"
+    "#]],
+    );
+    check(
+        dir.path(),
+        &["config", "check", "--config", "none.yaml"],
+        expect![[r#"
         exit 78
         tidegate: none.yaml: No such file or directory (os error 2)
-    "#]]);
-    std::fs::write(dir.path().join("bad.yaml"), "version: 1\nclusters:\n  - name: web\n    pols: []\n").unwrap();
-    check(dir.path(), &["config", "check", "--config", "bad.yaml"], expect![[r#"
+    "#]],
+    );
+    std::fs::write(
+        dir.path().join("bad.yaml"),
+        "version: 1\nclusters:\n  - name: web\n    pols: []\n",
+    )
+    .unwrap();
+    check(
+        dir.path(),
+        &["config", "check", "--config", "bad.yaml"],
+        expect![[r#"
         exit 78
         error: clusters[0]: `pools` is missing
          --> bad.yaml:3:5
@@ -111,11 +134,16 @@ fn what_cannot_be_done_says_so_with_the_code_for_it() {
         4 |     pols: []
           |     ^^^^
           = did you mean `pools`? known keys: name, region, role_arn, external_id, mode, allow, pools, reservation_ceiling, headroom, services, windows, scale_in, repair, budgets, interval
-    "#]]);
-    check(dir.path(), &["config", "check"], expect![[r#"
+    "#]],
+    );
+    check(
+        dir.path(),
+        &["config", "check"],
+        expect![[r#"
         exit 0
         tidegate.yaml: valid, web
-    "#]]);
+    "#]],
+    );
     assert_eq!(tidegate(dir.path(), &["plann"]).status.code(), Some(64));
     assert_eq!(tidegate(dir.path(), &["--help"]).status.code(), Some(0));
     let run = ["run", "--config", "tidegate.yaml", "--listen", "0.0.0.0:0"];
@@ -125,33 +153,57 @@ fn what_cannot_be_done_says_so_with_the_code_for_it() {
 #[test]
 fn without_a_server_orders_go_into_the_journal() {
     let dir = folder();
-    check(dir.path(), &["mode", "show", "--cluster", "web"], expect![[r#"
+    check(
+        dir.path(),
+        &["mode", "show", "--cluster", "web"],
+        expect![[r#"
         exit 0
         web: stored mode observe; no server runs
-    "#]]);
+    "#]],
+    );
     let set = ["mode", "set", "act", "--cluster", "web", "--reason", "week one"];
-    check(dir.path(), &set, expect![[r#"
+    check(
+        dir.path(),
+        &set,
+        expect![[r#"
         exit 0
         web: mode act
-    "#]]);
-    check(dir.path(), &["mode", "show", "--cluster", "web"], expect![[r#"
+    "#]],
+    );
+    check(
+        dir.path(),
+        &["mode", "show", "--cluster", "web"],
+        expect![[r#"
         exit 0
         web: stored mode act; no server runs
-    "#]]);
+    "#]],
+    );
     let pause = ["pause", "--cluster", "web", "--reason", "audit"];
-    check(dir.path(), &pause, expect![[r#"
+    check(
+        dir.path(),
+        &pause,
+        expect![[r#"
         exit 0
         web: paused; `tidegate resume --cluster web` ends it
-    "#]]);
-    check(dir.path(), &["resume", "--cluster", "web"], expect![[r#"
+    "#]],
+    );
+    check(
+        dir.path(),
+        &["resume", "--cluster", "web"],
+        expect![[r#"
         exit 0
         web: resumed
-    "#]]);
-    check(dir.path(), &["handover", "--cluster", "web"], expect![[r#"
+    "#]],
+    );
+    check(
+        dir.path(),
+        &["handover", "--cluster", "web"],
+        expect![[r#"
         exit 69
         tidegate: no server runs on the state directory .tidegate
           start one with `tidegate run --config FILE`, or name one with --server URL
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
