@@ -189,7 +189,7 @@ impl World {
     pub async fn launch_template(&self, name: &str, instance_type: &str) -> String {
         let data = RequestLaunchTemplateData::builder().image_id("ami-12c6146b");
         let data = data.instance_type(instance_type.into()).user_data(user_data());
-        let template = self.ec2.create_launch_template().launch_template_name(name);
+        let template = self.ec2.create_launch_template().launch_template_name(format!("{name}-hosts"));
         let made = template.launch_template_data(data.build()).send().await;
         let made = made.expect("CreateLaunchTemplate").launch_template.expect("a template");
         made.launch_template_id.expect("its id")
@@ -231,26 +231,23 @@ impl World {
 
     /// A service of its own task definition on cluster `c`, healthy from 50 to 200 percent.
     pub async fn service(&self, name: &str, cpu: i32, memory: i32, desired: i32) {
-        self.service_between(name, cpu, memory, desired, (50, 200)).await;
+        self.service_in("c", name, cpu, memory, desired).await;
     }
 
-    /// The same between these healthy percents.
-    pub async fn service_between(
-        &self,
-        name: &str,
-        cpu: i32,
-        memory: i32,
-        desired: i32,
-        (minimum, maximum): (i32, i32),
-    ) {
-        use aws_sdk_ecs::types::{DeploymentConfiguration, LaunchType};
+    pub async fn service_in(&self, cluster: &str, name: &str, cpu: i32, memory: i32, desired: i32) {
+        use aws_sdk_ecs::types::LaunchType;
         let definition = self.definition(name, cpu, memory).await;
-        let deployment = DeploymentConfiguration::builder().minimum_healthy_percent(minimum);
-        let deployment = deployment.maximum_percent(maximum).build();
-        let made = self.ecs.create_service().cluster("c").service_name(name);
+        let made = self.ecs.create_service().cluster(cluster).service_name(name);
         let made = made.task_definition(definition).desired_count(desired);
-        let made = made.launch_type(LaunchType::Ec2).deployment_configuration(deployment);
+        let made = made.launch_type(LaunchType::Ec2).deployment_configuration(healthy(50, 200));
         made.send().await.expect("CreateService");
+    }
+
+    /// Sets the percents of its desired count between which a service stays.
+    pub async fn set_healthy(&self, service: &str, minimum: i32, maximum: i32) {
+        let update = self.ecs.update_service().cluster("c").service(service);
+        let update = update.deployment_configuration(healthy(minimum, maximum));
+        update.send().await.expect("UpdateService");
     }
 
     pub async fn set_count(&self, service: &str, desired: i32) {
@@ -354,6 +351,11 @@ impl World {
 pub fn amount(resources: &[Resource], name: &str) -> i64 {
     let found = resources.iter().find(|resource| resource.name() == Some(name));
     i64::from(found.expect("every host has it").integer_value())
+}
+
+fn healthy(minimum: i32, maximum: i32) -> aws_sdk_ecs::types::DeploymentConfiguration {
+    let percents = aws_sdk_ecs::types::DeploymentConfiguration::builder();
+    percents.minimum_healthy_percent(minimum).maximum_percent(maximum).build()
 }
 
 /// Base64 of user data that makes an instance join cluster `c`.

@@ -15,6 +15,8 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::aws::World;
+
 const BINARY: &str = env!("CARGO_BIN_EXE_tidegate");
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -229,6 +231,14 @@ impl Drop for Tidegate {
         }
         self.kill();
     }
+}
+
+/// A Tidegate on this world in mode act, started.
+pub async fn acting(world: &World, cluster: &str, config: &str) -> Tidegate {
+    let mut tidegate = Tidegate::new(&world.endpoint, &world.account, cluster, config);
+    tidegate.set_mode("act").await;
+    tidegate.start().await;
+    tidegate
 }
 
 /// The part of a status that explains a failure.
