@@ -156,7 +156,6 @@ pub enum ActionKind {
     Cutover,
     /// Take a pool over from managed scaling. Ordered by a person each time, so it cannot be
     /// listed in `allow`.
-    #[serde(skip_deserializing)]
     #[schemars(skip)]
     Handover,
 }
@@ -261,6 +260,21 @@ impl fmt::Display for Action {
             Self::TerminateHost { pool, host, replace: true, .. } => {
                 write!(f, "terminate {host}, {pool} replaces it")
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use strum::IntoEnumIterator;
+
+    use super::*;
+
+    #[test]
+    fn every_kind_reads_back_as_it_was_written() {
+        for kind in ActionKind::iter() {
+            let json = serde_json::to_value(kind).unwrap();
+            assert_eq!(serde_json::from_value::<ActionKind>(json).unwrap(), kind);
         }
     }
 }
