@@ -38,10 +38,18 @@ impl<'a> View<'a> {
         (chart::WIDTH, chart::HEIGHT)
     }
 
+    /// The drawing with its margins, in the words of a `viewBox`.
+    pub(super) fn chart_box(&self) -> String {
+        let (left, around) = (chart::AXIS_WIDTH, chart::MARGIN);
+        let (width, height) = (chart::WIDTH + left + around, chart::HEIGHT + 2.0 * around);
+        format!("-{left} -{around} {width} {height}")
+    }
+
     /// What mode act would carry out, or why the mode does less.
     pub(super) fn mode_line(&self) -> String {
         let kinds: Vec<_> = self.c.allow.iter().map(words).collect();
         match self.c.mode.effective {
+            mode if self.c.pause.is_some() => format!("paused, in mode {mode}"),
             Mode::Act if kinds.is_empty() => "act, but no kind is allowed".to_owned(),
             Mode::Act => format!("act: {}", kinds.join(", ")),
             Mode::Recommend => "recommend: a person carries plans out".to_owned(),
@@ -51,6 +59,7 @@ impl<'a> View<'a> {
 
     pub(super) fn mode_class(&self) -> &'static str {
         match self.c.mode.effective {
+            _ if self.c.pause.is_some() => "paused",
             Mode::Act => "act",
             Mode::Recommend => "recommend",
             Mode::Observe => "observe",
@@ -59,6 +68,7 @@ impl<'a> View<'a> {
 
     pub(super) fn mode_sign(&self) -> &'static str {
         match self.c.mode.effective {
+            _ if self.c.pause.is_some() => "❚❚",
             Mode::Act => "▶",
             Mode::Recommend => "☞",
             Mode::Observe => "◉",
