@@ -139,7 +139,7 @@ async fn look(
     let aws = Aws::connect(&scope, SystemClock).await.map_err(|error| unreachable(&error))?;
     let mut config = match config {
         Some(config) => config,
-        None => aws.discover(cluster).await.map_err(|error| unreachable(&error))?.config,
+        None => aws.discover(cluster).await.map_err(|error| unreachable(&error))?,
     };
     config.scale_in.stabilization = chrono::TimeDelta::zero();
     let preview = preview(&aws, &config, Memory::default(), &SystemClock).await;

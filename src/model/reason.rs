@@ -71,7 +71,6 @@ pub enum Reason {
     ConstraintUnknown { of: String, expression: String },
     ZonesRebalance,
     TasksStillStopping { count: u64 },
-    WaitsForReplacement,
     // Within one plan.
     Outranked { by: Rank, kind: ActionKind },
 }
@@ -192,7 +191,6 @@ impl fmt::Display for Reason {
                 f.write_str("AZRebalance may end hosts with tasks on this unprotected group")
             }
             Self::TasksStillStopping { count } => write!(f, "{count} tasks have not stopped yet"),
-            Self::WaitsForReplacement => f.write_str("waits until its replacement takes tasks"),
             Self::Outranked { by, kind } => {
                 write!(f, "{kind} ({by}) on the same subject goes first")
             }
