@@ -53,13 +53,9 @@ async fn a_group_under_managed_scaling_is_left_alone_until_it_is_handed_over() {
 
     let before = world.mark().await;
     let tidegate = acting(&world, "c", &config("c", &[GROUP], "")).await;
-    tidegate
-        .status_when("the raise waits for a handover", |status| {
-            let barred = status["plan"]["not_allowed"].as_array().expect("a list");
-            let needs = |action: &serde_json::Value| action["needs"].to_string();
-            barred.iter().any(|action| needs(action).contains("managed scaling of rival"))
-        })
-        .await;
+    let held = tidegate.held("managed_scaling").await;
+    assert_eq!(held["hold"]["reason"]["provider"], "rival");
+    assert!(held["why"].to_string().contains("tidegate handover"), "{held}");
     let shown = tidegate.tell(&["handover", "--cluster", "c"]).await;
     assert!(shown.contains("AlarmNotification"), "{shown}");
     tidegate.ticks(2).await;
@@ -103,7 +99,12 @@ async fn a_foreign_capacity_is_adopted_once_and_the_second_lowers_the_pool_to_re
 
     // Adopted: what is there counts, and it stands for one stabilization window.
     world.set_desired("g", 3).await;
-    tidegate.status_when("3 is seen", |status| status["pools"][0]["desired"] == 3).await;
+    tidegate
+        .status_when("3 is seen, and that somebody else did it", |status| {
+            let pool = &status["pools"][0];
+            pool["desired"] == 3 && pool["others_writing"].to_string().contains("which was 2")
+        })
+        .await;
     world.set_count("web", 4).await;
     let held = tidegate.held("foreign_write").await;
     assert_eq!(held["hold"]["reason"]["found"], 3);
@@ -118,12 +119,8 @@ async fn a_foreign_capacity_is_adopted_once_and_the_second_lowers_the_pool_to_re
     tidegate.status_when("it is lowered", |status| !status["pools"][0]["demoted"].is_null()).await;
     let before = world.mark().await;
     world.set_count("web", 8).await;
-    tidegate
-        .status_when("a raise is only recommended", |status| {
-            let barred = status["plan"]["not_allowed"].as_array().expect("a list");
-            barred.iter().any(|action| action["kind"] == "scale_out")
-        })
-        .await;
+    let held = tidegate.held("demoted").await;
+    assert_eq!((&held["wants"], &held["subject"]), (&"scale_out".into(), &"g".into()), "{held}");
     tidegate.ticks(2).await;
     assert_eq!(world.desired("g").await, 6);
     assert!(world.sent("SetDesiredCapacity", before).await.is_empty());
