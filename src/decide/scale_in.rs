@@ -139,7 +139,8 @@ fn candidates<'a>(view: View<'a>, left: &Remaining, draft: &mut Draft) -> Vec<&'
     let ours = |host: &&Host| host.lifecycle != crate::model::Lifecycle::Other;
     let in_pool = |host: &&Host| host.pool.as_ref().is_some_and(|pool| view.pool(pool).is_some());
     let spare = |host: &&Host| is_retiring(view, host) || left.might_spare(view, host);
-    let mut hosts: Vec<_> = usable(view).filter(in_pool).filter(ours).filter(old).filter(spare).collect();
+    let mut hosts: Vec<_> =
+        usable(view).filter(in_pool).filter(ours).filter(old).filter(spare).collect();
     hosts.retain(|host| {
         let Some(pool) = host.pool.as_ref().and_then(|pool| view.pool(pool)) else {
             return false;

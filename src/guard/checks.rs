@@ -196,7 +196,7 @@ fn foreign_write(case: Case<'_>, planned: &Planned) -> Option<Reason> {
     };
     let memory = case.memory.pools.get(pool)?;
     let until = *memory.foreign_writes.back()? + case.config.scale_in.stabilization;
-    let expected = memory.expected.map_or(was.0, |units| units.0);
+    let expected = memory.overruled.map_or(was.0, |units| units.0);
     let reason = Reason::ForeignWrite { expected, found: was.0, until };
     (case.now < until).then_some(reason)
 }

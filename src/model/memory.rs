@@ -73,6 +73,9 @@ pub struct PoolMemory {
     pub expected: Option<Units>,
     /// Foreign writes of the last hour; the latest is adopted for a stabilization window.
     pub foreign_writes: VecDeque<DateTime<Utc>>,
+    /// The capacity that the latest of them replaced.
+    #[serde(default)]
+    pub overruled: Option<Units>,
     pub demoted: Option<String>,
     /// Hosts given up one after the other, without one that served.
     pub failed_hosts: u32,
@@ -253,8 +256,9 @@ impl Memory {
             Note::CapacitySeen { pool, units } => {
                 self.pools.entry(pool.clone()).or_default().expected = Some(*units);
             }
-            Note::ForeignWrite { pool, found, .. } => {
+            Note::ForeignWrite { pool, expected, found } => {
                 let memory = self.pools.entry(pool.clone()).or_default();
+                memory.overruled = Some(*expected);
                 memory.expected = Some(*found);
                 memory.foreign_writes.push_back(at);
             }

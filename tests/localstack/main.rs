@@ -6,5 +6,11 @@
 #![expect(unreachable_pub, reason = "nothing links to a test binary")]
 
 mod aws;
+mod crash;
+mod fleets;
 mod growing;
 mod harness;
+mod leaving;
+mod sharing;
+mod watching;
+mod proxy;

@@ -40,6 +40,7 @@ pub(super) fn pools(
                 others_writing: writers
                     .filter(|rival| pool_of(rival) == Some(&pool.id))
                     .map(|rival| words::rival(rival).0)
+                    .chain(words::foreign_write(&pool.id, &memory.pool(&pool.id)))
                     .collect(),
                 handover: if is_managed(snapshot, &pool.id) {
                     let steps = handover::steps(view, pool);

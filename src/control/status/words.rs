@@ -1,6 +1,13 @@
 //! Who else writes here, in words.
 
-use crate::model::Rival;
+use crate::model::{PoolId, PoolMemory, Rival};
+
+/// That somebody set the capacity within the hour.
+pub(super) fn foreign_write(pool: &PoolId, memory: &PoolMemory) -> Option<String> {
+    let at = memory.foreign_writes.back()?.format("%H:%M:%SZ");
+    let was = memory.overruled?;
+    Some(format!("{pool}: somebody else set its capacity at {at}, which was {was}; adopted"))
+}
 
 /// One line, and whether it cannot harm: silenced, or writing only what Tidegate follows.
 pub(super) fn rival(rival: &Rival) -> (String, bool) {

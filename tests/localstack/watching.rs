@@ -1,0 +1,82 @@
+//! What a team does first: look, and let it look. AWS is not written to.
+
+use std::fs;
+
+use crate::aws::World;
+use crate::harness::{Tidegate, acting, config, eventually};
+
+/// One m5.large (2048 CPU units) is full with a task of 1280 while a second one waits.
+async fn a_cluster_short_of_a_host(world: &World) {
+    world.cluster().await;
+    world.group("g", "m5.large", 1, 10).await;
+    world.service("web", 1280, 256, 2).await;
+    world.hosts_when(1).await;
+    eventually("one task runs", async || {
+        (world.describe_service("c", "web").await.running_count == 1).then_some(())
+    })
+    .await;
+}
+
+async fn assert_only_reads(world: &World, after: u64) {
+    let requests = world.requests(after).await;
+    assert!(!requests.is_empty(), "the record is empty");
+    let writes: Vec<_> = requests.iter().filter(|request| request.writes()).collect();
+    assert!(writes.is_empty(), "{writes:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn looking_and_observing_make_no_mutating_call() {
+    let world = World::new().await;
+    a_cluster_short_of_a_host(&world).await;
+    let before = world.mark().await;
+
+    // A look without any configuration names what is missing: a host for the task, and by default
+    // one for headroom of one more like it.
+    let mut tidegate = Tidegate::new(&world.endpoint, &world.account, "c", "");
+    let plan = tidegate.tell(&["plan", "--cluster", "c"]).await;
+    assert!(plan.contains("g desired capacity 1 -> 3"), "{plan}");
+
+    // What is written for the team to start from runs as it is, in mode observe.
+    let file = tidegate.tell(&["config", "init", "--cluster", "c"]).await;
+    fs::write(tidegate.config_path(), &file).expect("written");
+    let path = tidegate.config_path();
+    tidegate.tell(&["config", "check", "--config", path.to_str().expect("text")]).await;
+    // Even where a person has asked for more: the file's ceiling holds.
+    tidegate.set_mode("act").await;
+    tidegate.start().await;
+    let status = tidegate
+        .status_when("a raise is planned", |status| {
+            status["plan"]["not_allowed"][0]["kind"] == "scale_out"
+        })
+        .await;
+    assert_eq!(status["mode"]["effective"], "observe");
+    assert_eq!(status["tasks"]["unplaced"], 1);
+    tidegate.kill();
+    assert_only_reads(&world, before).await;
+
+    // The same over several ticks where only the stored mode is low.
+    tidegate.configure(&config("c", &["auto_scaling_group: g"], ""));
+    tidegate.set_mode("observe").await;
+    tidegate.start().await;
+    tidegate.ticks(4).await;
+    let status = tidegate.status().await.expect("a status");
+    assert_eq!(status["plan"]["not_allowed"][0]["kind"], "scale_out", "{}", status["plan"]);
+    assert_only_reads(&world, before).await;
+    assert_eq!(world.desired("g").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_file_of_config_init_in_mode_act_runs_and_orders_the_host() {
+    let world = World::new().await;
+    a_cluster_short_of_a_host(&world).await;
+    let writer = Tidegate::new(&world.endpoint, &world.account, "c", "");
+    let init = ["config", "init", "--cluster", "c", "--mode", "act"];
+    let file = writer.tell(&[&init[..], &["--allow", "scale_out,scale_in"]].concat()).await;
+    assert!(file.contains("auto_scaling_group: g"), "{file}");
+    let tidegate = acting(&world, "c", &file).await;
+    let status = tidegate.status_when("the first look", |_| true).await;
+    assert_eq!(status["allow"], serde_json::json!(["scale_out", "scale_in"]));
+    // Two tasks of 1280 and, by default, headroom for one more like them: one on a host each.
+    eventually("the hosts", async || (world.desired("g").await == 3).then_some(())).await;
+    world.steady("web").await;
+}
