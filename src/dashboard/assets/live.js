@@ -14,6 +14,9 @@
   let again = false;
   // Whether the first attempt has ended, one way or the other.
   let tried = false;
+  // A press that ends on another element than it began on is no click: news wait for its end.
+  let pressed = false;
+  let kept = null;
 
   const latest = () => live.querySelector("[data-decision]")?.dataset.decision;
 
@@ -28,6 +31,7 @@
   };
 
   const put = (html) => {
+    if (pressed) { kept = html; return; }
     const open = [...live.querySelectorAll("details[open]")].map((part) => part.id);
     const scrolled = [...live.querySelectorAll(".scroll")].map((part) => part.scrollLeft);
     const focused = live.contains(document.activeElement) ? document.activeElement.id : "";
@@ -42,6 +46,20 @@
       said.textContent = live.querySelector("[data-decision] .what")?.textContent ?? "";
     }
   };
+
+  for (const begin of ["pointerdown", "keydown"]) {
+    live.addEventListener(begin, () => { pressed = true; });
+  }
+  for (const end of ["pointerup", "pointercancel", "keyup", "blur"]) {
+    // The click comes after the release.
+    window.addEventListener(end, () => setTimeout(() => {
+      pressed = false;
+      if (kept === null) return;
+      const html = kept;
+      kept = null;
+      put(html);
+    }));
+  }
 
   const refresh = async () => {
     if (fetching) { again = true; return; }
