@@ -69,6 +69,18 @@ pub fn repair(view: View<'_>, draft: &mut Draft) {
     note_serving(view, draft);
 }
 
+/// Hosts of the pool that are given up and that memory does not count yet.
+pub fn just_given_up(view: View<'_>, pool: &Pool) -> u32 {
+    let hosts = view.snapshot.hosts_of(&pool.id);
+    let given_up = hosts.filter(|host| {
+        let subject = Subject::Host(host.instance.clone());
+        host.lifecycle != Lifecycle::Terminating
+            && view.is_given_up(host)
+            && view.memory.since(&subject, &Fact::GivenUp).is_none()
+    });
+    u32::try_from(given_up.count()).unwrap_or(u32::MAX)
+}
+
 /// At the group's minimum a decrement would be refused, so the group replaces it itself.
 fn end_unregistered(pool: &Pool, host: &Host) -> Planned {
     let weight = pool.weight_of(&host.instance_type);
