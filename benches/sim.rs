@@ -12,10 +12,7 @@ use tidegate::sim::{ServiceSpec, World, random_load, story};
 fn hundred_hosts() -> World {
     let start = DateTime::from_timestamp(1_795_251_600, 0).unwrap_or_default();
     let mut world = World::new("web", start, 1);
-    world.add_pool(
-        story::group("general", "m6i.large", 100, 1, 200),
-        Market::OnDemand,
-    );
+    world.add_pool(story::group("general", "m6i.large", 100, 1, 200), Market::OnDemand);
     for n in 0..40 {
         let shape = TaskShape::plain(128 + 32 * (n % 4), 512);
         world.add_service(ServiceSpec::new(format!("service-{n}"), 4 + n, shape));

@@ -109,9 +109,7 @@ pub(super) async fn protect(
     }
     if !response.headers().contains_key(header::CACHE_CONTROL) {
         let no_store = HeaderValue::from_static("no-store");
-        response
-            .headers_mut()
-            .insert(header::CACHE_CONTROL, no_store);
+        response.headers_mut().insert(header::CACHE_CONTROL, no_store);
     }
     response
 }
@@ -125,10 +123,7 @@ const HEADERS: [(header::HeaderName, &str); 5] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::X_FRAME_OPTIONS, "DENY"),
     (header::REFERRER_POLICY, "no-referrer"),
-    (
-        header::HeaderName::from_static("cross-origin-resource-policy"),
-        "same-origin",
-    ),
+    (header::HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
 
 /// Probes that tell nothing; load balancers call them by address.
@@ -174,15 +169,10 @@ impl Access {
     }
 
     fn is_ours(&self, host: &str) -> bool {
-        let loopback = host
-            .parse::<IpAddr>()
-            .is_ok_and(|ip| ip.to_canonical().is_loopback());
+        let loopback = host.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback());
         loopback
             || host.eq_ignore_ascii_case("localhost")
-            || self
-                .hosts
-                .iter()
-                .any(|ours| host.eq_ignore_ascii_case(ours))
+            || self.hosts.iter().any(|ours| host.eq_ignore_ascii_case(ours))
     }
 
     fn check_token(&self, headers: &HeaderMap) -> Result<(), Problem> {
@@ -208,10 +198,7 @@ fn authority(request: &Request) -> Option<&str> {
     let mut hosts = request.headers().get_all(header::HOST).iter();
     match (hosts.next(), hosts.next()) {
         (Some(host), None) => host.to_str().ok(),
-        (None, _) => request
-            .uri()
-            .authority()
-            .map(|authority| authority.as_str()),
+        (None, _) => request.uri().authority().map(|authority| authority.as_str()),
         (Some(_), Some(_)) => None,
     }
 }
@@ -220,26 +207,20 @@ fn host_of(authority: &str) -> &str {
     if let Some(rest) = authority.strip_prefix('[') {
         return rest.split_once(']').map_or("", |(address, _)| address);
     }
-    authority
-        .rsplit_once(':')
-        .map_or(authority, |(host, _)| host)
+    authority.rsplit_once(':').map_or(authority, |(host, _)| host)
 }
 
 fn same_origin(headers: &HeaderMap, authority: &str) -> bool {
     let mut origins = headers.get_all(header::ORIGIN).iter();
     origins.all(|origin| {
         let origin = origin.to_str().unwrap_or_default();
-        let from = origin
-            .strip_prefix("http://")
-            .or_else(|| origin.strip_prefix("https://"));
+        let from = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
         from.is_some_and(|from| from.eq_ignore_ascii_case(authority))
     })
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
-    let kind = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|kind| kind.to_str().ok());
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     let essence = kind.and_then(|kind| kind.split(';').next());
     essence.is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
 }

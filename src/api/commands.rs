@@ -122,17 +122,10 @@ pub(super) async fn handover(
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
-    let Handover {
-        reason,
-        pools,
-        apply,
-    } = read(body)?;
+    let Handover { reason, pools, apply } = read(body)?;
     let status = state.status();
     let known = &reads::find(&status, &name)?.pools;
-    if let Some(unknown) = pools
-        .iter()
-        .find(|id| known.iter().all(|pool| pool.id != **id))
-    {
+    if let Some(unknown) = pools.iter().find(|id| known.iter().all(|pool| pool.id != **id)) {
         let ids: Vec<_> = known.iter().map(|pool| pool.id.to_string()).collect();
         return Err(Problem::new(
             StatusCode::UNPROCESSABLE_ENTITY,
@@ -146,10 +139,7 @@ pub(super) async fn handover(
         named => named.contains(&pool.id),
     };
     let asked: Vec<_> = known.iter().filter(asked).collect();
-    let changes = asked
-        .iter()
-        .flat_map(|pool| pool.handover.clone())
-        .collect();
+    let changes = asked.iter().flat_map(|pool| pool.handover.clone()).collect();
     let pools: Vec<_> = asked.iter().map(|pool| pool.id.clone()).collect();
     if !apply || pools.is_empty() {
         return Ok(Json(CommandDone { seq: None, changes }));
@@ -170,35 +160,22 @@ async fn give(
         None => "token".to_owned(),
         Some(name) => plain("x-tidegate-actor", name.to_str().unwrap_or_default())?,
     };
-    let command = Command {
-        actor,
-        reason: plain("reason", &reason)?,
-        order,
-    };
-    let orders = state
-        .orders
-        .get(&ClusterName::new(&cluster))
-        .ok_or_else(|| {
-            Problem::new(
-                StatusCode::NOT_FOUND,
-                "unknown_cluster",
-                format!("there is no cluster `{cluster}` here"),
-                "GET /api/v1/clusters lists the clusters of this server",
-            )
-        })?;
+    let command = Command { actor, reason: plain("reason", &reason)?, order };
+    let orders = state.orders.get(&ClusterName::new(&cluster)).ok_or_else(|| {
+        Problem::new(
+            StatusCode::NOT_FOUND,
+            "unknown_cluster",
+            format!("there is no cluster `{cluster}` here"),
+            "GET /api/v1/clusters lists the clusters of this server",
+        )
+    })?;
     let hint = "read the cluster's status before asking again: the command may still be obeyed";
     let refused =
         |code, detail: String| Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, detail, hint);
     match tokio::time::timeout(PATIENCE, orders.order(command)).await {
-        Ok(Ok(seq)) => Ok(Json(CommandDone {
-            seq: Some(seq),
-            changes: Vec::new(),
-        })),
+        Ok(Ok(seq)) => Ok(Json(CommandDone { seq: Some(seq), changes: Vec::new() })),
         Ok(Err(error)) => Err(refused("not_recorded", error)),
-        Err(_) => Err(refused(
-            "busy",
-            "the control loop did not answer in time".to_owned(),
-        )),
+        Err(_) => Err(refused("busy", "the control loop did not answer in time".to_owned())),
     }
 }
 

@@ -43,10 +43,7 @@ pub(super) async fn livez(State(state): State<ApiState>) -> Result<Json<Health>,
     Err(Problem::new(
         StatusCode::SERVICE_UNAVAILABLE,
         "loop_silent",
-        format!(
-            "a cluster's loop has told nothing for {} s",
-            silence.num_seconds()
-        ),
+        format!("a cluster's loop has told nothing for {} s", silence.num_seconds()),
         "restart the process; it goes on from its journal",
     ))
 }
@@ -77,8 +74,5 @@ pub(super) async fn readyz(State(state): State<ApiState>) -> Result<Json<Health>
     responses((status = 200, body = String, content_type = "application/openmetrics-text")))]
 pub(super) async fn metrics(State(state): State<ApiState>) -> impl IntoResponse {
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    (
-        [(header::CONTENT_TYPE, kind)],
-        telemetry::metrics::text(&state.status()),
-    )
+    ([(header::CONTENT_TYPE, kind)], telemetry::metrics::text(&state.status()))
 }

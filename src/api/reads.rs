@@ -135,9 +135,7 @@ pub(super) async fn decisions(
     let status = state.status();
     let decisions = find(&status, &name)?.decisions.iter();
     let limit = limit.unwrap_or(20).min(DECISIONS_MAX);
-    Ok(Json(Decisions {
-        decisions: decisions.take(limit).cloned().collect(),
-    }))
+    Ok(Json(Decisions { decisions: decisions.take(limit).cloned().collect() }))
 }
 
 /// One decision: what it saw, wanted, did and held.
@@ -167,11 +165,7 @@ pub(super) fn find<'a>(status: &'a Status, name: &str) -> Result<&'a ClusterStat
     if let Some(cluster) = status.cluster(name) {
         return Ok(cluster);
     }
-    if status
-        .awaited
-        .iter()
-        .any(|awaited| awaited.as_str() == name)
-    {
+    if status.awaited.iter().any(|awaited| awaited.as_str() == name) {
         return Err(Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "not_ready",

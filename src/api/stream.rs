@@ -72,15 +72,9 @@ fn event(status: &Status) -> Event {
     let clusters = status.clusters.iter().map(|cluster| ClusterEvent {
         name: cluster.name.clone(),
         at: cluster.at,
-        decision: cluster
-            .decisions
-            .first()
-            .map(|decision| decision.id.clone()),
+        decision: cluster.decisions.first().map(|decision| decision.id.clone()),
     });
-    let news = StatusEvent {
-        generation: status.generation,
-        clusters: clusters.collect(),
-    };
+    let news = StatusEvent { generation: status.generation, clusters: clusters.collect() };
     Event::default()
         .event("status")
         .id(news.generation.to_string())

@@ -34,12 +34,7 @@ fn server() -> Server {
     };
     let state = ApiState::new(status, orders, access, stop.clone());
     let pages = Router::new().route("/", axum::routing::get(async || "page"));
-    Server {
-        router: router(state, pages),
-        publisher,
-        inbox,
-        stop,
-    }
+    Server { router: router(state, pages), publisher, inbox, stop }
 }
 
 /// A server whose loop has published the story.
@@ -85,11 +80,7 @@ fn the_description_lists_every_route_and_is_the_committed_one() {
     let json = serde_json::to_value(&description).unwrap();
     for (path, methods) in json["paths"].as_object().unwrap() {
         for (method, operation) in methods.as_object().unwrap() {
-            let guarded = if operation["security"].is_null() {
-                ""
-            } else {
-                " (token)"
-            };
+            let guarded = if operation["security"].is_null() { "" } else { " (token)" };
             routes.push(format!("{method} {path}{guarded}"));
         }
     }
@@ -135,10 +126,7 @@ async fn a_decision_is_found_by_its_id() {
     let (_, list) = get(&server, "/api/v1/clusters/web/decisions?limit=5").await;
     let list: serde_json::Value = serde_json::from_str(&list).unwrap();
     let first = &list["decisions"][0];
-    let path = format!(
-        "/api/v1/clusters/web/decisions/{}",
-        first["id"].as_str().unwrap()
-    );
+    let path = format!("/api/v1/clusters/web/decisions/{}", first["id"].as_str().unwrap());
     let (_, one) = get(&server, &path).await;
     let one: serde_json::Value = serde_json::from_str(&one).unwrap();
     assert_eq!(&one, first);
@@ -199,14 +187,8 @@ async fn the_stream_tells_each_publication_beats_and_ends_with_the_server() {
         Some(String::from_utf8(bytes.to_vec()).unwrap())
     };
     let first = next().await.unwrap();
-    assert!(
-        first.starts_with("event: status\nid: 1\ndata: {\"generation\":1,"),
-        "{first}"
-    );
-    assert_eq!(
-        next().await.unwrap().trim(),
-        "event: heartbeat\ndata: alive"
-    );
+    assert!(first.starts_with("event: status\nid: 1\ndata: {\"generation\":1,"), "{first}");
+    assert_eq!(next().await.unwrap().trim(), "event: heartbeat\ndata: alive");
     server.publisher.narrate("evening");
     assert!(next().await.unwrap().contains("id: 2"));
     server.stop.cancel();

@@ -34,9 +34,7 @@ impl<K: Clock> Aws<K> {
             Ok(Ok(ready)) => ready,
             Ok(Err(outcome)) => return outcome,
             Err(_) => {
-                return Outcome::Refused {
-                    failure: Failure::Timeout,
-                };
+                return Outcome::Refused { failure: Failure::Timeout };
             }
         };
         let failed = match self.send(action, &ready, phase.min(WRITE_LIMIT)).await {
@@ -62,22 +60,13 @@ impl<K: Clock> Aws<K> {
             Action::ProtectHosts { pool, hosts, now } => {
                 self.check_protection(pool, hosts, *now).await
             }
-            Action::SetProcesses {
-                pool,
-                processes,
-                suspended,
-            } => self.check_processes(pool, processes, *suspended).await,
+            Action::SetProcesses { pool, processes, suspended } => {
+                self.check_processes(pool, processes, *suspended).await
+            }
             Action::MarkHosts { hosts, mark } => self.check_marks(hosts, mark.as_ref()).await,
             Action::SetHostStatus { hosts, was, .. } => self.check_status(hosts, *was).await,
-            Action::TerminateHost {
-                pool,
-                host,
-                desired_was,
-                replace,
-                forced,
-            } => {
-                self.check_pool_of(pool, host, *desired_was, *replace)
-                    .await?;
+            Action::TerminateHost { pool, host, desired_was, replace, forced } => {
+                self.check_pool_of(pool, host, *desired_was, *replace).await?;
                 if !forced {
                     self.check_empty(host).await?;
                 }
@@ -100,40 +89,25 @@ impl<K: Clock> Aws<K> {
                 writes.set_capacity(pool, *now, limit).await?;
             }
             Action::SetNewHostProtection { pool, now, .. } => {
-                writes
-                    .set_new_host_protection(pool.name(), *now, limit)
-                    .await?;
+                writes.set_new_host_protection(pool.name(), *now, limit).await?;
             }
             Action::ProtectHosts { pool, hosts, now } => {
-                writes
-                    .protect_hosts(pool.name(), hosts, *now, limit)
-                    .await?;
+                writes.protect_hosts(pool.name(), hosts, *now, limit).await?;
             }
-            Action::SetProcesses {
-                pool,
-                processes,
-                suspended,
-            } => {
-                writes
-                    .set_processes(pool.name(), processes, *suspended, limit)
-                    .await?;
+            Action::SetProcesses { pool, processes, suspended } => {
+                writes.set_processes(pool.name(), processes, *suspended, limit).await?;
             }
             Action::MarkHosts { mark, .. } => {
                 let containers = &ready.containers;
-                writes
-                    .mark(cluster, containers, mark.as_ref(), limit)
-                    .await?;
+                writes.mark(cluster, containers, mark.as_ref(), limit).await?;
             }
             Action::SetHostStatus { now, .. } => {
                 let containers = &ready.containers;
                 return writes.set_status(cluster, containers, *now, limit).await;
             }
-            Action::TerminateHost {
-                pool,
-                host,
-                replace,
-                ..
-            } => writes.terminate(pool, host, *replace, limit).await?,
+            Action::TerminateHost { pool, host, replace, .. } => {
+                writes.terminate(pool, host, *replace, limit).await?
+            }
         }
         Ok(Vec::new())
     }
@@ -156,11 +130,7 @@ impl<K: Clock> Aws<K> {
                 let rows = hosts.iter().filter_map(|host| group.members.get(host));
                 rows.into_iter().all(|row| row.protected == *now)
             }
-            Action::SetProcesses {
-                pool,
-                processes,
-                suspended,
-            } => {
+            Action::SetProcesses { pool, processes, suspended } => {
                 let now = self.group(pool).await?.suspended;
                 processes.iter().all(|p| now.contains(p) == *suspended)
             }
@@ -185,17 +155,12 @@ impl<K: Clock> Aws<K> {
 
 /// An assumption that no longer holds.
 pub(super) fn moved(expected: impl Into<String>, found: impl Into<String>) -> Outcome {
-    Outcome::Moved {
-        expected: expected.into(),
-        found: found.into(),
-    }
+    Outcome::Moved { expected: expected.into(), found: found.into() }
 }
 
 /// A re-read that failed: nothing is sent on what is not known.
 pub(super) fn unknown(gap: Gap) -> Outcome {
-    Outcome::Refused {
-        failure: gap.failure,
-    }
+    Outcome::Refused { failure: gap.failure }
 }
 
 /// It is so already: nothing is sent.
@@ -205,9 +170,5 @@ pub(super) fn done() -> Outcome {
 
 /// A request that makes no sense; AWS would take some of them for more than they say.
 pub(super) fn senseless(message: &str) -> Outcome {
-    Outcome::Refused {
-        failure: Failure::Refused {
-            message: message.to_owned(),
-        },
-    }
+    Outcome::Refused { failure: Failure::Refused { message: message.to_owned() } }
 }

@@ -25,11 +25,7 @@ impl<K: Clock> Aws<K> {
     ) -> Result<Containers, Outcome> {
         let listed = match self.known_containers(hosts) {
             Some(known) => known,
-            None => self
-                .reads
-                .list_containers(&self.cluster)
-                .await
-                .map_err(unknown)?,
+            None => self.reads.list_containers(&self.cluster).await.map_err(unknown)?,
         };
         let answer = self.reads.describe_containers(&self.cluster, &listed).await;
         let answer = answer.map_err(unknown)?;
@@ -58,16 +54,11 @@ impl<K: Clock> Aws<K> {
     /// The container instances of all these hosts, at most as many as one call takes.
     async fn all_containers_of(&self, hosts: &BTreeSet<InstanceId>) -> Result<Containers, Outcome> {
         if hosts.is_empty() || hosts.len() > Action::DRAIN_MAX {
-            return Err(senseless(
-                "1 to 10 container instances are changed at a time",
-            ));
+            return Err(senseless("1 to 10 container instances are changed at a time"));
         }
         let found = self.containers_of(hosts).await?;
         match hosts.iter().find(|host| !found.contains_key(*host)) {
-            Some(host) => Err(moved(
-                format!("{host} in the cluster"),
-                "no container instance",
-            )),
+            Some(host) => Err(moved(format!("{host} in the cluster"), "no container instance")),
             None => Ok(found),
         }
     }
@@ -142,10 +133,7 @@ impl<K: Clock> Aws<K> {
             return Ok(());
         };
         if row.agent_connected && row.status == HostStatus::Active {
-            return Err(moved(
-                format!("{host} draining"),
-                "active, so tasks may still come",
-            ));
+            return Err(moved(format!("{host} draining"), "active, so tasks may still come"));
         }
         let listed = self.reads.tasks_of(&self.cluster, &container).await;
         let listed = listed.map_err(unknown)?;
@@ -155,9 +143,7 @@ impl<K: Clock> Aws<K> {
             return Err(unknown(gap));
         }
         let rows = answer.found.values();
-        let alive = rows
-            .filter(|row| row.task.status != TaskStatus::Stopped)
-            .count();
+        let alive = rows.filter(|row| row.task.status != TaskStatus::Stopped).count();
         if alive > 0 {
             return Err(moved("all tasks stopped", format!("{alive} not stopped")));
         }
@@ -187,9 +173,7 @@ impl<K: Clock> Aws<K> {
 
 fn ready(found: Containers) -> Ready {
     let containers = found.into_iter();
-    Ready {
-        containers: containers.map(|(host, (arn, _))| (host, arn)).collect(),
-    }
+    Ready { containers: containers.map(|(host, (arn, _))| (host, arn)).collect() }
 }
 
 impl Writes {
@@ -249,16 +233,12 @@ impl Writes {
         let changed = answer.container_instances().iter();
         let changed: BTreeSet<&str> = changed.filter_map(|c| c.container_instance_arn()).collect();
         let mut why = lacking(SOURCE, answer.failures(), ContainerInstanceArn::from);
-        let failed = containers
-            .iter()
-            .filter(|(_, arn)| !changed.contains(arn.as_str()));
+        let failed = containers.iter().filter(|(_, arn)| !changed.contains(arn.as_str()));
         Ok(failed
             .map(|(host, arn)| SubjectFailure {
                 subject: Subject::Host(host.clone()),
                 failure: why.remove(arn).map_or_else(
-                    || Failure::NotFound {
-                        what: arn.short().to_owned(),
-                    },
+                    || Failure::NotFound { what: arn.short().to_owned() },
                     |gap| gap.failure,
                 ),
             })

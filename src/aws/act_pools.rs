@@ -129,10 +129,7 @@ pub(super) fn same_capacity(was: Units, found: Units) -> Result<(), Outcome> {
     if was == found {
         return Ok(());
     }
-    Err(moved(
-        format!("capacity {was}"),
-        format!("capacity {found}"),
-    ))
+    Err(moved(format!("capacity {was}"), format!("capacity {found}")))
 }
 
 pub(super) fn gone(member: Option<Lifecycle>) -> &'static str {
@@ -166,12 +163,7 @@ impl Writes {
                 let call = self.autoscaling.set_desired_capacity();
                 let call = call.auto_scaling_group_name(name).honor_cooldown(false);
                 let call = call.desired_capacity(units);
-                sent!(
-                    aws_sdk_autoscaling,
-                    "autoscaling:SetDesiredCapacity",
-                    limit,
-                    call
-                )?;
+                sent!(aws_sdk_autoscaling, "autoscaling:SetDesiredCapacity", limit, call)?;
             }
             PoolId::SpotFleet(id) => {
                 let policy = ExcessCapacityTerminationPolicy::NoTermination;
@@ -196,13 +188,7 @@ impl Writes {
         let call = self.autoscaling.update_auto_scaling_group();
         let call = call.auto_scaling_group_name(group);
         let call = call.new_instances_protected_from_scale_in(on);
-        sent!(
-            aws_sdk_autoscaling,
-            "autoscaling:UpdateAutoScalingGroup",
-            limit,
-            call
-        )
-        .map(drop)
+        sent!(aws_sdk_autoscaling, "autoscaling:UpdateAutoScalingGroup", limit, call).map(drop)
     }
 
     pub(super) async fn protect_hosts(
@@ -214,17 +200,9 @@ impl Writes {
     ) -> Result<(), Outcome> {
         let ids = hosts.iter().map(InstanceId::to_string).collect();
         let call = self.autoscaling.set_instance_protection();
-        let call = call
-            .auto_scaling_group_name(group)
-            .set_instance_ids(Some(ids));
+        let call = call.auto_scaling_group_name(group).set_instance_ids(Some(ids));
         let call = call.protected_from_scale_in(on);
-        sent!(
-            aws_sdk_autoscaling,
-            "autoscaling:SetInstanceProtection",
-            limit,
-            call
-        )
-        .map(drop)
+        sent!(aws_sdk_autoscaling, "autoscaling:SetInstanceProtection", limit, call).map(drop)
     }
 
     pub(super) async fn set_processes(
@@ -237,28 +215,12 @@ impl Writes {
         let names = processes.iter().cloned().collect();
         if suspended {
             let call = self.autoscaling.suspend_processes();
-            let call = call
-                .auto_scaling_group_name(group)
-                .set_scaling_processes(Some(names));
-            sent!(
-                aws_sdk_autoscaling,
-                "autoscaling:SuspendProcesses",
-                limit,
-                call
-            )
-            .map(drop)
+            let call = call.auto_scaling_group_name(group).set_scaling_processes(Some(names));
+            sent!(aws_sdk_autoscaling, "autoscaling:SuspendProcesses", limit, call).map(drop)
         } else {
             let call = self.autoscaling.resume_processes();
-            let call = call
-                .auto_scaling_group_name(group)
-                .set_scaling_processes(Some(names));
-            sent!(
-                aws_sdk_autoscaling,
-                "autoscaling:ResumeProcesses",
-                limit,
-                call
-            )
-            .map(drop)
+            let call = call.auto_scaling_group_name(group).set_scaling_processes(Some(names));
+            sent!(aws_sdk_autoscaling, "autoscaling:ResumeProcesses", limit, call).map(drop)
         }
     }
 }

@@ -45,9 +45,7 @@ impl Reads {
         }
         for name in names {
             if !all.found.contains_key(name) {
-                let failure = Failure::NotFound {
-                    what: format!("Auto Scaling group {name}"),
-                };
+                let failure = Failure::NotFound { what: format!("Auto Scaling group {name}") };
                 let source = SOURCE.to_owned();
                 all.lacking.insert(name.clone(), Gap { source, failure });
             }
@@ -78,17 +76,10 @@ impl Reads {
 
     /// `DescribeScheduledActions` of all groups at once: group and action.
     pub(super) async fn schedules(&self) -> Result<Vec<(String, String)>, Gap> {
-        let listing = self
-            .autoscaling
-            .describe_scheduled_actions()
-            .max_records(100);
+        let listing = self.autoscaling.describe_scheduled_actions().max_records(100);
         let listing = listing.into_paginator().send();
-        let pages = self
-            .pages("autoscaling:DescribeScheduledActions", listing)
-            .await?;
-        let actions = pages
-            .iter()
-            .flat_map(|page| page.scheduled_update_group_actions());
+        let pages = self.pages("autoscaling:DescribeScheduledActions", listing).await?;
+        let actions = pages.iter().flat_map(|page| page.scheduled_update_group_actions());
         Ok(actions
             .filter_map(|action| {
                 let group = action.auto_scaling_group_name()?.to_owned();
@@ -105,9 +96,7 @@ impl Reads {
         let hooks = answer.lifecycle_hooks().iter();
         let terminate = hooks
             .filter(|h| h.lifecycle_transition() == Some("autoscaling:EC2_INSTANCE_TERMINATING"));
-        Ok(terminate
-            .filter_map(|h| h.lifecycle_hook_name().map(str::to_owned))
-            .collect())
+        Ok(terminate.filter_map(|h| h.lifecycle_hook_name().map(str::to_owned)).collect())
     }
 
     /// `DescribeInstanceRefreshes` of one group: ids of those not ended. The newest come first,
@@ -116,9 +105,7 @@ impl Reads {
         use InstanceRefreshStatus as Status;
         let call = self.autoscaling.describe_instance_refreshes();
         let call = call.auto_scaling_group_name(group).max_records(5).send();
-        let answer = self
-            .one("autoscaling:DescribeInstanceRefreshes", call)
-            .await?;
+        let answer = self.one("autoscaling:DescribeInstanceRefreshes", call).await?;
         let refreshes = answer.instance_refreshes().iter().filter(|refresh| {
             !matches!(
                 refresh.status(),
@@ -131,23 +118,17 @@ impl Reads {
                 )
             )
         });
-        Ok(refreshes
-            .filter_map(|r| r.instance_refresh_id().map(str::to_owned))
-            .collect())
+        Ok(refreshes.filter_map(|r| r.instance_refresh_id().map(str::to_owned)).collect())
     }
 
     /// `DescribeLaunchConfigurations` of one name.
     pub(super) async fn launch_configuration(&self, name: &str) -> Result<TemplateRow, Gap> {
         const SOURCE: &str = "autoscaling:DescribeLaunchConfigurations";
         let call = self.autoscaling.describe_launch_configurations();
-        let answer = self
-            .one(SOURCE, call.launch_configuration_names(name).send())
-            .await?;
+        let answer = self.one(SOURCE, call.launch_configuration_names(name).send()).await?;
         let found = answer.launch_configurations().first().ok_or_else(|| Gap {
             source: SOURCE.to_owned(),
-            failure: Failure::NotFound {
-                what: format!("launch configuration {name}"),
-            },
+            failure: Failure::NotFound { what: format!("launch configuration {name}") },
         })?;
         Ok(TemplateRow {
             instance_type: found.instance_type().map(InstanceType::from),
@@ -168,9 +149,7 @@ impl Reads {
             self.one("autoscaling:DescribeAutoScalingInstances", call.send())
         });
         let answers = try_join_all(calls).await?;
-        let found = answers
-            .iter()
-            .flat_map(|answer| answer.auto_scaling_instances());
+        let found = answers.iter().flat_map(|answer| answer.auto_scaling_instances());
         Ok(found
             .filter_map(|i| {
                 let group = i.auto_scaling_group_name()?.to_owned();
@@ -199,10 +178,7 @@ impl PolicyRow {
 fn forecasts_only(policy: &aws_sdk_autoscaling::types::ScalingPolicy) -> bool {
     use aws_sdk_autoscaling::types::PredictiveScalingMode;
     let predictive = policy.predictive_scaling_configuration();
-    predictive.is_some_and(|p| {
-        p.mode()
-            .is_none_or(|m| *m == PredictiveScalingMode::ForecastOnly)
-    })
+    predictive.is_some_and(|p| p.mode().is_none_or(|m| *m == PredictiveScalingMode::ForecastOnly))
 }
 
 fn group(found: &AutoScalingGroup) -> GroupRow {
@@ -223,15 +199,9 @@ fn group(found: &AutoScalingGroup) -> GroupRow {
             _ => CapacityUnit::Hosts,
         },
         launches: launches(found),
-        zones: found
-            .availability_zones()
-            .iter()
-            .map(|zone| Zone::from(zone.as_str()))
-            .collect(),
+        zones: found.availability_zones().iter().map(|zone| Zone::from(zone.as_str())).collect(),
         protects_new_hosts: found.new_instances_protected_from_scale_in() == Some(true),
-        suspended: suspended
-            .filter_map(|p| p.process_name().map(str::to_owned))
-            .collect(),
+        suspended: suspended.filter_map(|p| p.process_name().map(str::to_owned)).collect(),
         warm_pool: found.warm_pool_configuration().is_some(),
         members: members.filter_map(member).collect(),
     }
@@ -244,19 +214,12 @@ fn launches(found: &AutoScalingGroup) -> Vec<LaunchRow> {
         by_requirements: false,
         template,
     };
-    if let Some(mixed) = found
-        .mixed_instances_policy()
-        .and_then(|m| m.launch_template())
-    {
+    if let Some(mixed) = found.mixed_instances_policy().and_then(|m| m.launch_template()) {
         let template = mixed.launch_template_specification().and_then(template);
         if mixed.overrides().is_empty() {
             return vec![plain(template)];
         }
-        return mixed
-            .overrides()
-            .iter()
-            .map(|o| launch(o, template.as_ref()))
-            .collect();
+        return mixed.overrides().iter().map(|o| launch(o, template.as_ref())).collect();
     }
     if let Some(specification) = found.launch_template() {
         return vec![plain(template(specification))];
@@ -272,9 +235,7 @@ fn launch(found: &LaunchTemplateOverrides, shared: Option<&TemplateRef>) -> Laun
     let own = found.launch_template_specification().and_then(template);
     LaunchRow {
         instance_type: found.instance_type().map(InstanceType::from),
-        weight: found
-            .weighted_capacity()
-            .map_or(Some(1), |weight| weight.parse().ok()),
+        weight: found.weighted_capacity().map_or(Some(1), |weight| weight.parse().ok()),
         by_requirements: found.instance_requirements().is_some(),
         template: own.or_else(|| shared.cloned()),
     }
@@ -335,20 +296,14 @@ mod tests {
     fn a_group_launches_by_overrides_template_or_configuration() {
         use aws_sdk_autoscaling::types::{LaunchTemplate, MixedInstancesPolicy};
         let specification = || {
-            LaunchTemplateSpecification::builder()
-                .launch_template_id("lt-1")
-                .version("3")
-                .build()
+            LaunchTemplateSpecification::builder().launch_template_id("lt-1").version("3").build()
         };
         let template = TemplateRef::ById("lt-1".to_owned(), "3".to_owned());
         let group = || AutoScalingGroup::builder().auto_scaling_group_name("workers");
 
         let plain = launches(&group().launch_template(specification()).build());
         assert_eq!(plain.len(), 1);
-        assert_eq!(
-            (plain[0].instance_type.as_ref(), plain[0].weight),
-            (None, Some(1))
-        );
+        assert_eq!((plain[0].instance_type.as_ref(), plain[0].weight), (None, Some(1)));
         assert_eq!(plain[0].template, Some(template.clone()));
 
         let override_of = |name: &str, weight: &str| {
@@ -360,9 +315,7 @@ mod tests {
             .overrides(override_of("m5.large", "1"))
             .overrides(override_of("m5.xlarge", "2"))
             .build();
-        let mixed = MixedInstancesPolicy::builder()
-            .launch_template(mixed)
-            .build();
+        let mixed = MixedInstancesPolicy::builder().launch_template(mixed).build();
         let weights: Vec<_> = launches(&group().mixed_instances_policy(mixed).build())
             .into_iter()
             .map(|launch| (launch.instance_type, launch.weight, launch.template))
@@ -372,19 +325,12 @@ mod tests {
         assert_eq!(weights, [expected("m5.large", 1), expected("m5.xlarge", 2)]);
 
         let old = launches(&group().launch_configuration_name("old").build());
-        assert_eq!(
-            old[0].template,
-            Some(TemplateRef::Configuration("old".to_owned()))
-        );
+        assert_eq!(old[0].template, Some(TemplateRef::Configuration("old".to_owned())));
     }
 
     #[test]
     fn a_policy_is_silent_when_disabled_or_when_alarms_are_suspended() {
-        let policy = |enabled, by_alarm| PolicyRow {
-            name: "cpu".to_owned(),
-            enabled,
-            by_alarm,
-        };
+        let policy = |enabled, by_alarm| PolicyRow { name: "cpu".to_owned(), enabled, by_alarm };
         let (none, alarms) = (BTreeSet::new(), BTreeSet::from([ALARMS.to_owned()]));
         assert!(!policy(true, true).silenced(&none));
         assert!(policy(true, true).silenced(&alarms));

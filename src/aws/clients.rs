@@ -51,16 +51,13 @@ pub(super) async fn load(config: &ClusterConfig) -> Result<SdkConfig, ConnectErr
     }
     let own = loader.load().await;
     if own.region().is_none() {
-        return Err(ConnectError::NoRegion {
-            cluster: config.name.to_string(),
-        });
+        return Err(ConnectError::NoRegion { cluster: config.name.to_string() });
     }
     let Some(role) = &config.role_arn else {
         return Ok(own);
     };
-    let mut assumed = aws_config::sts::AssumeRoleProvider::builder(role)
-        .session_name("tidegate")
-        .configure(&own);
+    let mut assumed =
+        aws_config::sts::AssumeRoleProvider::builder(role).session_name("tidegate").configure(&own);
     if let Some(id) = &config.external_id {
         assumed = assumed.external_id(id);
     }
@@ -110,14 +107,7 @@ impl Reads {
         };
         macro_rules! reader {
             ($service:ident) => {
-                client!(
-                    $service,
-                    config,
-                    counter,
-                    retry(),
-                    limits(),
-                    "tidegate-reads"
-                )
+                client!($service, config, counter, retry(), limits(), "tidegate-reads")
             };
         }
         Self {

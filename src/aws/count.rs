@@ -37,10 +37,7 @@ pub struct CallCounter(Arc<Mutex<BTreeMap<Call, u64>>>);
 impl CallCounter {
     /// Calls made so far, retries included. Bounded: one entry an operation and result.
     pub fn counts(&self) -> BTreeMap<Call, u64> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// All calls made so far.

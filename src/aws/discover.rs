@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Aws;
 use super::ec2::Machine;
-use crate::config::{ClusterConfig, PoolConfig};
+use crate::config::{ClusterConfig, PoolConfig, ServiceConfig};
 use crate::control::Clock;
 use crate::model::*;
 
@@ -24,31 +24,20 @@ pub struct DiscoverError {
 
 impl From<Gap> for DiscoverError {
     fn from(gap: Gap) -> Self {
-        Self {
-            source_call: gap.source,
-            failure: gap.failure,
-        }
+        Self { source_call: gap.source, failure: gap.failure }
     }
 }
 
-/// What was found of a cluster.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Discovered {
-    /// All defaults, in mode observe, with the pools found; Region and role are the caller's.
-    pub config: ClusterConfig,
-    pub services: BTreeSet<ServiceName>,
-    /// Container instances that belong to no Auto Scaling group or Spot Fleet.
-    pub poolless: BTreeSet<InstanceId>,
-}
-
 impl<K: Clock> Aws<K> {
-    /// Pools by the capacity providers' groups and by the groups and fleets of the container
-    /// instances; services by listing.
+    /// A configuration of the cluster with all defaults, in mode observe, with the pools and
+    /// services it has; Region and role are the caller's. Pools are found by the capacity
+    /// providers' groups and by the groups and fleets of the container instances, so an empty
+    /// group without a provider is not.
     ///
     /// # Errors
     /// When the cluster does not exist or one of the reads is refused: a configuration that
     /// silently lacks a pool is worse than none.
-    pub async fn discover(&self, cluster: &ClusterName) -> Result<Discovered, DiscoverError> {
+    pub async fn discover(&self, cluster: &ClusterName) -> Result<ClusterConfig, DiscoverError> {
         let reads = &self.reads;
         let found = reads.cluster(cluster).await?;
         let (providers, containers, services) = futures::try_join!(
@@ -56,34 +45,21 @@ impl<K: Clock> Aws<K> {
             reads.containers(cluster),
             reads.services(cluster),
         )?;
-        let hosts: BTreeSet<String> = containers
-            .found
-            .values()
-            .map(|row| row.instance.to_string())
-            .collect();
+        let hosts: BTreeSet<String> =
+            containers.found.values().map(|row| row.instance.to_string()).collect();
         let hosts: Vec<String> = hosts.into_iter().collect();
         let (machines, groups) =
             futures::try_join!(reads.machines(&hosts), reads.groups_of(&hosts))?;
 
         let providers = providers.found.into_values().map(|row| row.pool);
         let mut pools: BTreeSet<PoolId> = providers.collect();
-        let mut poolless = BTreeSet::new();
-        for host in hosts.iter().map(|host| InstanceId::from(host.as_str())) {
-            match pool_of(&host, &groups, &machines) {
-                Some(pool) => drop(pools.insert(pool)),
-                None => drop(poolless.insert(host)),
-            }
-        }
+        let hosts = hosts.iter().map(|host| InstanceId::from(host.as_str()));
+        pools.extend(hosts.filter_map(|host| pool_of(&host, &groups, &machines)));
         let pools = pools.into_iter().map(PoolConfig::new).collect();
-        Ok(Discovered {
-            config: ClusterConfig::new(cluster.clone(), pools),
-            services: services
-                .found
-                .into_keys()
-                .chain(services.lacking.into_keys())
-                .collect(),
-            poolless,
-        })
+        let names = services.found.into_keys().chain(services.lacking.into_keys());
+        let mut config = ClusterConfig::new(cluster.clone(), pools);
+        config.services = names.map(|name| (name, ServiceConfig::default())).collect();
+        Ok(config)
     }
 }
 

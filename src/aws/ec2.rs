@@ -32,9 +32,7 @@ impl Reads {
         instances: &[String],
     ) -> Result<BTreeMap<InstanceId, Machine>, Gap> {
         let calls = instances.chunks(FILTER_MAX).map(|chunk| {
-            let filter = Filter::builder()
-                .name("instance-id")
-                .set_values(Some(chunk.to_vec()));
+            let filter = Filter::builder().name("instance-id").set_values(Some(chunk.to_vec()));
             let listing = self
                 .ec2
                 .describe_instances()
@@ -57,10 +55,7 @@ impl Reads {
     ) -> Result<BTreeMap<InstanceType, TypeInfo>, Gap> {
         let names: Vec<_> = types.iter().map(|name| name.as_str().into()).collect();
         let calls = names.chunks(100).map(|chunk| {
-            let call = self
-                .ec2
-                .describe_instance_types()
-                .set_instance_types(Some(chunk.to_vec()));
+            let call = self.ec2.describe_instance_types().set_instance_types(Some(chunk.to_vec()));
             self.one("ec2:DescribeInstanceTypes", call.send())
         });
         let answers = try_join_all(calls).await?;
@@ -82,9 +77,7 @@ impl Reads {
         let data = version.and_then(|version| version.launch_template_data());
         let data = data.ok_or_else(|| Gap {
             source: SOURCE.to_owned(),
-            failure: Failure::NotFound {
-                what: format!("launch template {template:?}"),
-            },
+            failure: Failure::NotFound { what: format!("launch template {template:?}") },
         })?;
         Ok(TemplateRow {
             instance_type: data.instance_type().map(|name| name.as_str().into()),
@@ -121,16 +114,10 @@ fn machine(found: &Instance) -> Option<(InstanceId, Machine)> {
 fn type_info(found: &InstanceTypeInfo) -> Option<(InstanceType, TypeInfo)> {
     let vcpus = found.v_cpu_info()?.default_v_cpus()?;
     let memory = u64::try_from(found.memory_info()?.size_in_mib()?).ok()?;
-    let gpus = found.gpu_info().map_or(0, |info| {
-        info.gpus()
-            .iter()
-            .filter_map(|gpu| gpu.count())
-            .map(count)
-            .sum()
-    });
-    let interfaces = found
-        .network_info()
-        .and_then(|n| n.maximum_network_interfaces());
+    let gpus = found
+        .gpu_info()
+        .map_or(0, |info| info.gpus().iter().filter_map(|gpu| gpu.count()).map(count).sum());
+    let interfaces = found.network_info().and_then(|n| n.maximum_network_interfaces());
     let info = TypeInfo::of_size(count(vcpus), memory, gpus, interfaces.map_or(1, count));
     Some((found.instance_type()?.as_str().into(), info))
 }
@@ -160,26 +147,14 @@ mod tests {
     fn user_data_tells_the_attributes_of_a_fresh_host() {
         let blue = Attributes::from([("stack".to_owned(), "blue".to_owned())]);
         let cases = [
-            (
-                "#!/bin/bash\necho ECS_CLUSTER=web >> /etc/ecs/ecs.config\n",
-                Attributes::new(),
-            ),
-            (
-                "ECS_INSTANCE_ATTRIBUTES={\"stack\": \"blue\"}\n",
-                blue.clone(),
-            ),
+            ("#!/bin/bash\necho ECS_CLUSTER=web >> /etc/ecs/ecs.config\n", Attributes::new()),
+            ("ECS_INSTANCE_ATTRIBUTES={\"stack\": \"blue\"}\n", blue.clone()),
             (
                 "echo 'ECS_INSTANCE_ATTRIBUTES={\"stack\":\"blue\"}' >> /etc/ecs/ecs.config",
                 blue.clone(),
             ),
-            (
-                "echo \"ECS_INSTANCE_ATTRIBUTES={\\\"stack\\\":\\\"blue\\\"}\" >> f",
-                blue,
-            ),
-            (
-                "ECS_INSTANCE_ATTRIBUTES={\"stack\": $STACK}\n",
-                Attributes::new(),
-            ),
+            ("echo \"ECS_INSTANCE_ATTRIBUTES={\\\"stack\\\":\\\"blue\\\"}\" >> f", blue),
+            ("ECS_INSTANCE_ATTRIBUTES={\"stack\": $STACK}\n", Attributes::new()),
         ];
         for (text, attributes) in cases {
             let encoded = aws_smithy_types::base64::encode(text);

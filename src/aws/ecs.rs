@@ -22,19 +22,14 @@ pub(super) fn lacking<K: Ord>(
     failures: &[SdkFailure],
     key: impl Fn(String) -> K,
 ) -> BTreeMap<K, Gap> {
-    let real = failures
-        .iter()
-        .filter(|failure| failure.reason() != Some("MISSING"));
+    let real = failures.iter().filter(|failure| failure.reason() != Some("MISSING"));
     real.map(|failure| {
         let reason = failure.reason().unwrap_or("no reason given");
         let message = match failure.detail() {
             Some(detail) => format!("{reason}: {detail}"),
             None => reason.to_owned(),
         };
-        let gap = Gap {
-            source: source.to_owned(),
-            failure: Failure::Refused { message },
-        };
+        let gap = Gap { source: source.to_owned(), failure: Failure::Refused { message } };
         (key(failure.arn().unwrap_or_default().to_owned()), gap)
     })
     .collect()
@@ -57,9 +52,7 @@ impl Reads {
             }),
             _ => Err(Gap {
                 source: SOURCE.to_owned(),
-                failure: Failure::NotFound {
-                    what: format!("cluster {cluster}"),
-                },
+                failure: Failure::NotFound { what: format!("cluster {cluster}") },
             }),
         }
     }
@@ -70,28 +63,21 @@ impl Reads {
         names: &BTreeSet<String>,
     ) -> Result<Answer<String, ProviderRow>, Gap> {
         const SOURCE: &str = "ecs:DescribeCapacityProviders";
-        let ours: Vec<String> = names
-            .iter()
-            .filter(|name| !name.starts_with("FARGATE"))
-            .cloned()
-            .collect();
+        let ours: Vec<String> =
+            names.iter().filter(|name| !name.starts_with("FARGATE")).cloned().collect();
         if ours.is_empty() {
             return Ok(Answer::default());
         }
         let calls = ours.chunks(PAGE).map(|chunk| async move {
-            let call = self
-                .ecs
-                .describe_capacity_providers()
-                .set_capacity_providers(Some(chunk.to_vec()));
+            let call =
+                self.ecs.describe_capacity_providers().set_capacity_providers(Some(chunk.to_vec()));
             self.one(SOURCE, call.send()).await
         });
         let mut all = Answer::default();
         for answer in try_join_all(calls).await? {
             let rows = answer.capacity_providers().iter().filter_map(provider);
-            all.found
-                .extend(rows.map(|row| (row.provider.name.clone(), row)));
-            all.lacking
-                .extend(lacking(SOURCE, answer.failures(), |arn| last_segment(&arn)));
+            all.found.extend(rows.map(|row| (row.provider.name.clone(), row)));
+            all.lacking.extend(lacking(SOURCE, answer.failures(), |arn| last_segment(&arn)));
         }
         Ok(all)
     }
@@ -115,9 +101,8 @@ impl Reads {
             .into_paginator()
             .send();
         let pages = self.pages("ecs:ListContainerInstances", listing).await?;
-        let arns = pages
-            .into_iter()
-            .flat_map(|page| page.container_instance_arns.unwrap_or_default());
+        let arns =
+            pages.into_iter().flat_map(|page| page.container_instance_arns.unwrap_or_default());
         Ok(arns.collect())
     }
 
@@ -127,9 +112,7 @@ impl Reads {
         cluster: &ClusterName,
         arns: &[String],
     ) -> Result<Answer<ContainerInstanceArn, ContainerRow>, Gap> {
-        let calls = arns
-            .chunks(PAGE)
-            .map(|chunk| self.describe_container_page(cluster, chunk));
+        let calls = arns.chunks(PAGE).map(|chunk| self.describe_container_page(cluster, chunk));
         let mut all = Answer::default();
         for answer in try_join_all(calls).await? {
             all.absorb(answer);
@@ -189,9 +172,7 @@ fn provider(provider: &SdkProvider) -> Option<ProviderRow> {
 /// `None` for an external instance, which is not of EC2.
 fn container(found: &ContainerInstance) -> Option<(ContainerInstanceArn, ContainerRow)> {
     let arn = found.container_instance_arn()?;
-    let instance = found
-        .ec2_instance_id()
-        .filter(|instance| instance.starts_with("i-"))?;
+    let instance = found.ec2_instance_id().filter(|instance| instance.starts_with("i-"))?;
     let attributes = found.attributes().iter();
     let row = ContainerRow {
         instance: instance.into(),
@@ -205,12 +186,7 @@ fn container(found: &ContainerInstance) -> Option<(ContainerInstanceArn, Contain
         running_tasks: count(found.running_tasks_count()),
         pending_tasks: count(found.pending_tasks_count()),
         attributes: attributes
-            .map(|a| {
-                (
-                    a.name().to_owned(),
-                    a.value().unwrap_or_default().to_owned(),
-                )
-            })
+            .map(|a| (a.name().to_owned(), a.value().unwrap_or_default().to_owned()))
             .collect(),
         registered_at: time(found.registered_at()),
         version: u64::try_from(found.version()).unwrap_or(0),

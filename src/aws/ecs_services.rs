@@ -31,13 +31,10 @@ impl Reads {
             .into_paginator()
             .send();
         let pages = self.pages("ecs:ListServices", listing).await?;
-        let arns: Vec<String> = pages
-            .into_iter()
-            .flat_map(|page| page.service_arns.unwrap_or_default())
-            .collect();
-        let calls = arns
-            .chunks(DESCRIBE_MAX)
-            .map(|chunk| self.describe_service_page(cluster, chunk));
+        let arns: Vec<String> =
+            pages.into_iter().flat_map(|page| page.service_arns.unwrap_or_default()).collect();
+        let calls =
+            arns.chunks(DESCRIBE_MAX).map(|chunk| self.describe_service_page(cluster, chunk));
         let mut all = Answer::default();
         for answer in try_join_all(calls).await? {
             all.absorb(answer);
@@ -63,10 +60,8 @@ impl Reads {
             let message = format!("{listed} services listed, {described} described");
             return Err(implausible(SOURCE, message));
         }
-        let mut rows = Answer {
-            lacking: lacking(SOURCE, failed, |arn| name_of(&arn)),
-            ..Answer::default()
-        };
+        let mut rows =
+            Answer { lacking: lacking(SOURCE, failed, |arn| name_of(&arn)), ..Answer::default() };
         for service in found.iter().filter(|s| s.status() != Some("INACTIVE")) {
             let name = name_of(service.service_arn().unwrap_or_default());
             match row(&name, service) {
@@ -103,11 +98,7 @@ fn row(name: &ServiceName, found: &SdkService) -> Result<ServiceRow, &'static st
         running_count: count(found.running_count()),
         pending_count: count(found.pending_count()),
         definition,
-        scheduling: if daemon {
-            Scheduling::Daemon
-        } else {
-            Scheduling::Replica
-        },
+        scheduling: if daemon { Scheduling::Daemon } else { Scheduling::Replica },
         launch: match found.launch_type() {
             Some(LaunchType::Ec2) => Launch::Ec2,
             _ => Launch::Elsewhere,
@@ -121,30 +112,21 @@ fn row(name: &ServiceName, found: &SdkService) -> Result<ServiceRow, &'static st
             limits.and_then(|l| l.maximum_percent()),
             if daemon { 100 } else { 200 },
         ),
-        constraints: found
-            .placement_constraints()
-            .iter()
-            .flat_map(constraint)
-            .collect(),
+        constraints: found.placement_constraints().iter().flat_map(constraint).collect(),
         deployments,
         rebalances_zones: found.availability_zone_rebalancing()
             == Some(&AvailabilityZoneRebalancing::Enabled),
     };
     Ok(ServiceRow {
         service,
-        providers: providers
-            .map(|item| item.capacity_provider().to_owned())
-            .collect(),
+        providers: providers.map(|item| item.capacity_provider().to_owned()).collect(),
     })
 }
 
 /// Primary first. CodeDeploy and external controllers deploy by task sets instead.
 fn deployments(found: &SdkService) -> Vec<Deployment> {
     let single = found.deployments().len() + found.task_sets().len() == 1;
-    let own = found
-        .deployments()
-        .iter()
-        .filter_map(|d| deployment(d, single));
+    let own = found.deployments().iter().filter_map(|d| deployment(d, single));
     let sets = found.task_sets().iter().filter_map(task_set);
     let mut all: Vec<Deployment> = own.chain(sets).collect();
     all.sort_by_key(|deployment| !deployment.primary);
@@ -201,10 +183,7 @@ fn constraint(found: &PlacementConstraint) -> Vec<Constraint> {
         (Some(PlacementConstraintType::MemberOf), Some(text)) => Constraint::member_of(text),
         (kind, text) => {
             let kind = kind.map_or("none", |kind| kind.as_str());
-            vec![Constraint::Unknown(format!(
-                "{kind} {}",
-                text.unwrap_or_default()
-            ))]
+            vec![Constraint::Unknown(format!("{kind} {}", text.unwrap_or_default()))]
         }
     }
 }

@@ -17,10 +17,7 @@ impl Reads {
     /// `DescribeTaskDefinition`. The answer never changes for an ARN.
     pub(super) async fn shape(&self, arn: &TaskDefinitionArn) -> Result<TaskShape, Gap> {
         const SOURCE: &str = "ecs:DescribeTaskDefinition";
-        let call = self
-            .ecs
-            .describe_task_definition()
-            .task_definition(arn.as_str());
+        let call = self.ecs.describe_task_definition().task_definition(arn.as_str());
         let answer = self.one(SOURCE, call.send()).await?;
         let shape = answer.task_definition().and_then(shape);
         shape.ok_or_else(|| implausible(SOURCE, format!("{} has no readable size", arn.short())))
@@ -44,14 +41,9 @@ impl Reads {
                 .send();
             self.pages("ecs:ListTasks", listing)
         };
-        let pages = [
-            list(DesiredStatus::Running).await?,
-            list(DesiredStatus::Stopped).await?,
-        ];
+        let pages = [list(DesiredStatus::Running).await?, list(DesiredStatus::Stopped).await?];
         let pages = pages.into_iter().flatten();
-        Ok(pages
-            .flat_map(|page| page.task_arns.unwrap_or_default())
-            .collect())
+        Ok(pages.flat_map(|page| page.task_arns.unwrap_or_default()).collect())
     }
 
     /// `ListTasks` of the whole cluster: all that should run, with a host or without.
@@ -64,9 +56,7 @@ impl Reads {
             .into_paginator()
             .send();
         let pages = self.pages("ecs:ListTasks", listing).await?.into_iter();
-        Ok(pages
-            .flat_map(|page| page.task_arns.unwrap_or_default())
-            .collect())
+        Ok(pages.flat_map(|page| page.task_arns.unwrap_or_default()).collect())
     }
 
     /// `DescribeTasks`, a hundred at a time.
@@ -77,11 +67,8 @@ impl Reads {
     ) -> Result<Answer<TaskArn, TaskRow>, Gap> {
         const SOURCE: &str = "ecs:DescribeTasks";
         let calls = arns.chunks(PAGE).map(|chunk| async move {
-            let call = self
-                .ecs
-                .describe_tasks()
-                .cluster(cluster.as_str())
-                .set_tasks(Some(chunk.to_vec()));
+            let call =
+                self.ecs.describe_tasks().cluster(cluster.as_str()).set_tasks(Some(chunk.to_vec()));
             let answer = self.one(SOURCE, call.send()).await?;
             let (found, failed) = (answer.tasks(), answer.failures());
             if found.len() + failed.len() < chunk.len() {
@@ -118,10 +105,7 @@ impl Reads {
         let answers = try_join_all(calls).await?;
         let tasks = answers.iter().flat_map(|answer| answer.protected_tasks());
         let on = tasks.filter(|task| task.protection_enabled());
-        Ok(on
-            .filter_map(|task| task.task_arn())
-            .map(TaskArn::from)
-            .collect())
+        Ok(on.filter_map(|task| task.task_arn()).map(TaskArn::from).collect())
     }
 }
 
@@ -134,9 +118,7 @@ fn shape(definition: &TaskDefinition) -> Option<TaskShape> {
     let cpu = || containers.iter().map(|c| count(c.cpu())).sum();
     let memory = || {
         let sizes = containers.iter();
-        sizes
-            .map(|c| c.memory_reservation().or(c.memory()).map_or(0, count))
-            .sum()
+        sizes.map(|c| c.memory_reservation().or(c.memory()).map_or(0, count)).sum()
     };
     let gpus = containers
         .iter()
@@ -145,9 +127,7 @@ fn shape(definition: &TaskDefinition) -> Option<TaskShape> {
         .filter_map(|requirement| requirement.value().parse::<u64>().ok())
         .sum();
     let mode = definition.network_mode();
-    let ports = containers
-        .iter()
-        .flat_map(|container| container.port_mappings());
+    let ports = containers.iter().flat_map(|container| container.port_mappings());
     let expressions = definition.placement_constraints().iter();
     Some(TaskShape {
         needs: Resources {
@@ -160,9 +140,7 @@ fn shape(definition: &TaskDefinition) -> Option<TaskShape> {
         constraints: expressions
             .flat_map(|constraint| match constraint.expression() {
                 Some(text) => Constraint::member_of(text),
-                None => vec![Constraint::Unknown(
-                    "a constraint without expression".to_owned(),
-                )],
+                None => vec![Constraint::Unknown("a constraint without expression".to_owned())],
             })
             .collect(),
     })
@@ -185,19 +163,9 @@ fn size(text: &str, unit: &str) -> Option<u64> {
         return text.parse().ok();
     };
     let (whole, fraction) = number.trim().split_once('.').unwrap_or((number.trim(), ""));
-    let whole: u64 = if whole.is_empty() {
-        0
-    } else {
-        whole.parse().ok()?
-    };
-    let digits = u32::try_from(fraction.len())
-        .ok()
-        .filter(|digits| *digits <= 9)?;
-    let part: u64 = if fraction.is_empty() {
-        0
-    } else {
-        fraction.parse().ok()?
-    };
+    let whole: u64 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
+    let digits = u32::try_from(fraction.len()).ok().filter(|digits| *digits <= 9)?;
+    let part: u64 = if fraction.is_empty() { 0 } else { fraction.parse().ok()? };
     Some(whole.checked_mul(1024)? + part * 1024 / 10_u64.pow(digits))
 }
 
@@ -207,10 +175,7 @@ fn host_port(mode: Option<&NetworkMode>, port: &PortMapping) -> Option<u16> {
         // A task with its own interface, or none, takes no port of the host.
         Some(NetworkMode::Awsvpc | NetworkMode::None) => None,
         // In host mode the container's port is the host's.
-        Some(NetworkMode::Host) => port
-            .host_port()
-            .filter(|n| *n > 0)
-            .or(port.container_port()),
+        Some(NetworkMode::Host) => port.host_port().filter(|n| *n > 0).or(port.container_port()),
         _ => port.host_port(),
     };
     u16::try_from(fixed?).ok().filter(|port| *port > 0)
@@ -219,9 +184,7 @@ fn host_port(mode: Option<&NetworkMode>, port: &PortMapping) -> Option<u16> {
 fn task(found: &SdkTask) -> Option<(TaskArn, TaskRow)> {
     let arn = TaskArn::from(found.task_arn()?);
     let group = found.group().unwrap_or_default();
-    let container = found
-        .container_instance_arn()
-        .map(ContainerInstanceArn::from);
+    let container = found.container_instance_arn().map(ContainerInstanceArn::from);
     let task = Task {
         arn: arn.clone(),
         definition: found.task_definition_arn()?.into(),
@@ -229,22 +192,11 @@ fn task(found: &SdkTask) -> Option<(TaskArn, TaskRow)> {
             Some(service) => TaskOwner::Service(service.into()),
             None => TaskOwner::Standalone(group.to_owned()),
         },
-        status: task_status(
-            found.last_status(),
-            found.desired_status(),
-            container.is_some(),
-        ),
+        status: task_status(found.last_status(), found.desired_status(), container.is_some()),
         protected: false,
     };
     let provider = found.capacity_provider_name().map(str::to_owned);
-    Some((
-        arn,
-        TaskRow {
-            task,
-            container,
-            provider,
-        },
-    ))
+    Some((arn, TaskRow { task, container, provider }))
 }
 
 /// Folds a task's two states. One this program does not know counts as stopping: the host is
@@ -260,27 +212,26 @@ fn task_status(last: Option<&str>, desired: Option<&str>, placed: bool) -> TaskS
     }
 }
 
-/// Standalone tasks without a host, counted by shape, group and pool.
+/// Tasks without a host, of services and standalone, counted by shape, group and pool.
 pub(super) fn waiting<'a>(
     tasks: impl Iterator<Item = &'a TaskRow>,
     pool_of: impl Fn(&str) -> Option<PoolId>,
 ) -> Vec<WaitingTasks> {
     let mut counts: BTreeMap<(TaskDefinitionArn, String, Option<PoolId>), u64> = BTreeMap::new();
     for TaskRow { task, provider, .. } in tasks {
-        if let (TaskStatus::Waiting, TaskOwner::Standalone(group)) = (task.status, &task.owner) {
+        if task.status == TaskStatus::Waiting {
+            let group = match &task.owner {
+                TaskOwner::Service(name) => format!("service:{name}"),
+                TaskOwner::Standalone(group) => group.clone(),
+            };
             let pool = provider.as_deref().and_then(&pool_of);
-            let key = (task.definition.clone(), group.clone(), pool);
+            let key = (task.definition.clone(), group, pool);
             *counts.entry(key).or_default() += 1;
         }
     }
     let groups = counts.into_iter();
     groups
-        .map(|((definition, group, pool), count)| WaitingTasks {
-            definition,
-            group,
-            count,
-            pool,
-        })
+        .map(|((definition, group, pool), count)| WaitingTasks { definition, group, count, pool })
         .collect()
 }
 
@@ -334,17 +285,9 @@ mod tests {
 
     #[test]
     fn ports_gpus_interfaces_and_constraints_are_part_of_the_shape() {
-        let gpu = ResourceRequirement::builder()
-            .r#type(ResourceType::Gpu)
-            .value("2");
-        let fixed = PortMapping::builder()
-            .container_port(80)
-            .host_port(8080)
-            .build();
-        let dynamic = PortMapping::builder()
-            .container_port(80)
-            .host_port(0)
-            .build();
+        let gpu = ResourceRequirement::builder().r#type(ResourceType::Gpu).value("2");
+        let fixed = PortMapping::builder().container_port(80).host_port(8080).build();
+        let dynamic = PortMapping::builder().container_port(80).host_port(0).build();
         let same = PortMapping::builder().container_port(9000).build();
         let container = ContainerDefinition::builder()
             .memory(64)
@@ -367,10 +310,7 @@ mod tests {
         assert_eq!(bridge.host_ports, BTreeSet::from([8080]));
         assert_eq!((bridge.needs.gpus, bridge.needs.enis), (2, 0));
         assert_eq!(bridge.constraints.len(), 1);
-        assert_eq!(
-            of(NetworkMode::Host).host_ports,
-            BTreeSet::from([80, 8080, 9000])
-        );
+        assert_eq!(of(NetworkMode::Host).host_ports, BTreeSet::from([80, 8080, 9000]));
         let own = of(NetworkMode::Awsvpc);
         assert_eq!((own.host_ports.len(), own.needs.enis), (0, 1));
     }
@@ -392,11 +332,7 @@ mod tests {
             ("HIBERNATING", "RUNNING", true, TaskStatus::Stopping),
         ];
         for (last, desired, placed, status) in cases {
-            assert_eq!(
-                task_status(Some(last), Some(desired), placed),
-                status,
-                "{last} {desired}"
-            );
+            assert_eq!(task_status(Some(last), Some(desired), placed), status, "{last} {desired}");
         }
     }
 }

@@ -18,20 +18,12 @@ pub(super) fn gap<E>(source: &str, error: &SdkError<E, HttpResponse>) -> Gap
 where
     E: ProvideErrorMetadata + Error + 'static,
 {
-    Gap {
-        source: source.to_owned(),
-        failure: of(source, error),
-    }
+    Gap { source: source.to_owned(), failure: of(source, error) }
 }
 
 /// Something in an answer that cannot be true.
 pub(super) fn implausible(source: &str, message: impl Into<String>) -> Gap {
-    Gap {
-        source: source.to_owned(),
-        failure: Failure::Implausible {
-            message: message.into(),
-        },
-    }
+    Gap { source: source.to_owned(), failure: Failure::Implausible { message: message.into() } }
 }
 
 /// Folds an error of the call `source` into what it asks of us.
@@ -40,9 +32,7 @@ where
     E: ProvideErrorMetadata + Error + 'static,
 {
     if let Some(credentials) = find::<CredentialsError>(error) {
-        return Failure::Credentials {
-            message: DisplayErrorContext(credentials).to_string(),
-        };
+        return Failure::Credentials { message: DisplayErrorContext(credentials).to_string() };
     }
     match error {
         SdkError::TimeoutError(_) => Failure::Timeout,
@@ -54,16 +44,12 @@ where
             of_code(source, said.code().unwrap_or_default(), message, status)
         }
         SdkError::ResponseError(answer) if answer.raw().status().as_u16() < 500 => {
-            Failure::Implausible {
-                message: DisplayErrorContext(error).to_string(),
-            }
+            Failure::Implausible { message: DisplayErrorContext(error).to_string() }
         }
-        SdkError::ConstructionFailure(_) => Failure::Refused {
-            message: DisplayErrorContext(error).to_string(),
-        },
-        _ => Failure::Unavailable {
-            message: DisplayErrorContext(error).to_string(),
-        },
+        SdkError::ConstructionFailure(_) => {
+            Failure::Refused { message: DisplayErrorContext(error).to_string() }
+        }
+        _ => Failure::Unavailable { message: DisplayErrorContext(error).to_string() },
     }
 }
 
@@ -93,9 +79,7 @@ fn of_code(source: &str, code: &str, message: &str, status: u16) -> Failure {
         | "AccessDeniedException"
         | "UnauthorizedOperation"
         | "AuthFailure"
-        | "Blocked" => Failure::AccessDenied {
-            action: source.to_owned(),
-        },
+        | "Blocked" => Failure::AccessDenied { action: source.to_owned() },
         "ExpiredToken"
         | "ExpiredTokenException"
         | "InvalidClientTokenId"
@@ -150,14 +134,10 @@ where
         _ => true,
     };
     if in_doubt {
-        Outcome::InDoubt {
-            message: format!("{source}: {failure}"),
-        }
+        Outcome::InDoubt { message: format!("{source}: {failure}") }
     } else if never_left(error) && !matches!(failure, Failure::Credentials { .. }) {
         Outcome::Refused {
-            failure: Failure::Unavailable {
-                message: format!("{source}: no connection"),
-            },
+            failure: Failure::Unavailable { message: format!("{source}: no connection") },
         }
     } else {
         Outcome::Refused { failure }
@@ -206,18 +186,8 @@ mod tests {
         check("ExpiredTokenException", "", 400, "credentials");
         check("ClusterNotFoundException", "", 400, "not_found");
         check("InvalidInstanceID.NotFound", "", 400, "not_found");
-        check(
-            "ValidationError",
-            "AutoScalingGroup name not found",
-            400,
-            "not_found",
-        );
-        check(
-            "ValidationError",
-            "New SetDesiredCapacity value 9 is above max",
-            400,
-            "refused",
-        );
+        check("ValidationError", "AutoScalingGroup name not found", 400, "not_found");
+        check("ValidationError", "New SetDesiredCapacity value 9 is above max", 400, "refused");
         check("LimitExceededException", "quota", 400, "refused");
         check("ScalingActivityInProgress", "", 400, "refused");
         check("InsufficientInstanceCapacity", "", 500, "no_capacity");

@@ -37,13 +37,7 @@ impl Kept {
                 hosts.insert((*instance).clone(), host);
             }
         }
-        gaps.extend(
-            self.containers
-                .gaps
-                .iter()
-                .chain(self.pool_gaps(pools))
-                .cloned(),
-        );
+        gaps.extend(self.containers.gaps.iter().chain(self.pool_gaps(pools)).cloned());
         Part {
             value: hosts,
             as_of: self.containers.as_of.min(self.pools_read_at(pools)),
@@ -61,22 +55,13 @@ impl Kept {
         let machine = self.machines.get(&row.instance);
         let instance_type = self.type_of(row);
         let registered = self.registered(row, instance_type.as_ref());
-        let zone = row
-            .attributes
-            .get("ecs.availability-zone")
-            .map(|zone| zone.as_str().into());
-        let mark = row
-            .attributes
-            .get(DrainMark::ATTRIBUTE)
-            .map(|text| text.parse());
+        let zone = row.attributes.get("ecs.availability-zone").map(|zone| zone.as_str().into());
+        let mark = row.attributes.get(DrainMark::ATTRIBUTE).map(|text| text.parse());
         let (mark, gap) = match mark.transpose() {
             Ok(mark) => (mark, None),
             Err(garbled) => {
                 let message = format!("{}: {garbled}", row.instance);
-                (
-                    None,
-                    Some(implausible("ecs:DescribeContainerInstances", message)),
-                )
+                (None, Some(implausible("ecs:DescribeContainerInstances", message)))
             }
         };
         let host = Host {
@@ -84,9 +69,7 @@ impl Kept {
             container_instance: Some(arn.clone()),
             pool: member.map(|(pool, _)| (*pool).clone()),
             instance_type: instance_type.unwrap_or_default(),
-            zone: zone
-                .or_else(|| machine.map(|m| m.zone.clone()))
-                .unwrap_or_default(),
+            zone: zone.or_else(|| machine.map(|m| m.zone.clone())).unwrap_or_default(),
             market: machine.map_or(Market::OnDemand, |m| m.market),
             status: row.status,
             lifecycle: self.lifecycle(&row.instance, member.map(|(_, member)| *member)),
@@ -102,10 +85,7 @@ impl Kept {
             pending_tasks: row.pending_tasks,
             attributes: row.attributes.clone(),
             mark,
-            launched_at: machine
-                .map(|m| m.launched_at)
-                .or(row.registered_at)
-                .unwrap_or(at),
+            launched_at: machine.map(|m| m.launched_at).or(row.registered_at).unwrap_or(at),
             registered_at: row.registered_at,
             version: row.version,
         };
@@ -128,11 +108,7 @@ impl Kept {
             container_instance: None,
             pool: Some(pool.clone()),
             instance_type: row.instance_type.clone().or(known_type).unwrap_or_default(),
-            zone: row
-                .zone
-                .clone()
-                .or(machine.map(|m| m.zone.clone()))
-                .unwrap_or_default(),
+            zone: row.zone.clone().or(machine.map(|m| m.zone.clone())).unwrap_or_default(),
             market: machine.map_or(Market::OnDemand, |m| m.market),
             status: HostStatus::Registering,
             lifecycle: self.lifecycle(instance, Some(row)),
@@ -170,23 +146,13 @@ impl Kept {
             (name.clone(), service)
         });
         let gaps = self.services.gaps.iter().chain(&self.providers.gaps);
-        Part {
-            value: services.collect(),
-            as_of: self.services.as_of,
-            gaps: unique(gaps.cloned()),
-        }
+        Part { value: services.collect(), as_of: self.services.as_of, gaps: unique(gaps.cloned()) }
     }
 
     fn launch(&self, providers: &BTreeSet<String>) -> Launch {
-        let rows = providers
-            .iter()
-            .filter_map(|name| self.providers.value.get(name));
+        let rows = providers.iter().filter_map(|name| self.providers.value.get(name));
         let pools: BTreeSet<PoolId> = rows.map(|row| row.pool.clone()).collect();
-        if pools.is_empty() {
-            Launch::Elsewhere
-        } else {
-            Launch::Providers(pools)
-        }
+        if pools.is_empty() { Launch::Elsewhere } else { Launch::Providers(pools) }
     }
 
     /// The pools asked for that exist.
@@ -210,22 +176,14 @@ impl Kept {
                 pools.insert(id.clone(), pool);
             }
         }
-        Part {
-            value: pools,
-            as_of: self.pools_read_at(wanted),
-            gaps: unique(gaps),
-        }
+        Part { value: pools, as_of: self.pools_read_at(wanted), gaps: unique(gaps) }
     }
 
     fn group(&self, id: &PoolId, row: &GroupRow) -> Pool {
         let offerings = self.offerings(&row.launches, &row.members, row.unit);
         Pool {
             id: id.clone(),
-            state: if offerings.is_some() {
-                row.state
-            } else {
-                PoolState::Closed
-            },
+            state: if offerings.is_some() { row.state } else { PoolState::Closed },
             desired: row.desired,
             min: row.min,
             max: row.max,
@@ -240,18 +198,11 @@ impl Kept {
 
     fn fleet(&self, id: &PoolId, row: &FleetRow) -> Pool {
         let offerings = self.offerings(&row.launches, &row.members, row.unit);
-        let machines = row
-            .members
-            .keys()
-            .filter_map(|instance| self.machines.get(instance));
+        let machines = row.members.keys().filter_map(|instance| self.machines.get(instance));
         let seen = machines.map(|machine| machine.zone.clone());
         Pool {
             id: id.clone(),
-            state: if offerings.is_some() {
-                row.state
-            } else {
-                PoolState::Closed
-            },
+            state: if offerings.is_some() { row.state } else { PoolState::Closed },
             desired: row.target,
             min: Units(0),
             max: Units(u32::MAX),
@@ -280,24 +231,16 @@ impl Kept {
     ) -> Option<Vec<Offering>> {
         let mut offerings: Vec<Offering> = Vec::new();
         for launch in launches {
-            let named = launch
-                .instance_type
-                .clone()
-                .or_else(|| self.template_type(launch));
+            let named = launch.instance_type.clone().or_else(|| self.template_type(launch));
             // Chosen by requirements: only what was launched before is known.
-            let seen = members
-                .values()
-                .filter_map(|member| member.instance_type.clone());
+            let seen = members.values().filter_map(|member| member.instance_type.clone());
             let types: BTreeSet<InstanceType> = match named {
                 Some(name) => BTreeSet::from([name]),
                 None if launch.by_requirements => seen.collect(),
                 None => BTreeSet::new(),
             };
             for name in types {
-                if offerings
-                    .iter()
-                    .any(|offering| offering.instance_type == name)
-                {
+                if offerings.iter().any(|offering| offering.instance_type == name) {
                     continue;
                 }
                 let weight = self.weight(&name, launch.weight, unit)?;
@@ -344,9 +287,7 @@ impl Kept {
     ) -> Attributes {
         let templates = launches.iter().map(|launch| {
             let template = launch.template.as_ref().and_then(|t| self.templates.get(t));
-            template
-                .map(|(row, _)| row.attributes.clone())
-                .unwrap_or_default()
+            template.map(|(row, _)| row.attributes.clone()).unwrap_or_default()
         });
         let written = templates.reduce(common).unwrap_or_default();
         let rows = self.containers.value.values();
@@ -358,9 +299,7 @@ impl Kept {
                     "ecs.os-type" | "ecs.os-family" | "ecs.cpu-architecture" | "ecs.vpc-id"
                 )
             });
-            of_system
-                .map(|(name, value)| (name.clone(), value.clone()))
-                .collect::<Attributes>()
+            of_system.map(|(name, value)| (name.clone(), value.clone())).collect::<Attributes>()
         });
         let mut all = system.reduce(common).unwrap_or_default();
         all.extend(written);
@@ -368,14 +307,8 @@ impl Kept {
     }
 
     fn pools_read_at(&self, pools: &BTreeSet<PoolId>) -> DateTime<Utc> {
-        let groups = pools
-            .iter()
-            .any(|pool| !pool.is_fleet())
-            .then_some(self.groups.as_of);
-        let fleets = pools
-            .iter()
-            .any(PoolId::is_fleet)
-            .then_some(self.fleets.as_of);
+        let groups = pools.iter().any(|pool| !pool.is_fleet()).then_some(self.groups.as_of);
+        let fleets = pools.iter().any(PoolId::is_fleet).then_some(self.fleets.as_of);
         let oldest = groups.into_iter().chain(fleets).min();
         // Without pools there is nothing to be old.
         oldest.unwrap_or(self.containers.as_of)
@@ -390,9 +323,7 @@ impl Kept {
 }
 
 fn common(a: Attributes, b: Attributes) -> Attributes {
-    a.into_iter()
-        .filter(|(name, value)| b.get(name) == Some(value))
-        .collect()
+    a.into_iter().filter(|(name, value)| b.get(name) == Some(value)).collect()
 }
 
 /// Each gap once, in order.

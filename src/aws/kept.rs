@@ -109,10 +109,7 @@ impl Kept {
     /// What a host registered, with the interfaces its type has for tasks.
     pub(super) fn registered(&self, row: &ContainerRow, of: Option<&InstanceType>) -> Resources {
         let info = of.and_then(|name| self.type_info(name));
-        Resources {
-            enis: info.map_or(0, |info| info.resources.enis),
-            ..row.registered
-        }
+        Resources { enis: info.map_or(0, |info| info.resources.enis), ..row.registered }
     }
 
     /// Learns from the registered hosts what each type registers; a type none of which is left
@@ -143,19 +140,13 @@ impl Kept {
         pools: &BTreeSet<PoolId>,
         needed: &BTreeSet<TaskDefinitionArn>,
     ) {
-        let containers = self
-            .containers
-            .value
-            .values()
-            .map(|row| row.instance.clone());
+        let containers = self.containers.value.values().map(|row| row.instance.clone());
         let members = self.members(pools).into_keys().cloned();
         let hosts: BTreeSet<InstanceId> = containers.chain(members).collect();
         self.machines.retain(|instance, _| hosts.contains(instance));
         self.definitions.retain(|arn, _| needed.contains(arn));
-        let used: BTreeSet<TemplateRef> = self
-            .launches()
-            .filter_map(|launch| launch.template.clone())
-            .collect();
+        let used: BTreeSet<TemplateRef> =
+            self.launches().filter_map(|launch| launch.template.clone()).collect();
         self.templates.retain(|template, _| used.contains(template));
     }
 }

@@ -31,7 +31,7 @@ use std::time::Duration;
 pub use aws_config::SdkConfig;
 pub use clients::ConnectError;
 pub use count::{Call, CallCounter, CallResult};
-pub use discover::{DiscoverError, Discovered};
+pub use discover::DiscoverError;
 use tokio::sync::Mutex;
 
 use self::clients::{Reads, Writes};

@@ -3,7 +3,7 @@
 //! The steps, each bounded to a few calls at a time: what changes by the second; what changes
 //! rarely and what is known for life; tasks; their definitions.
 //!
-//! Waiting standalone tasks have no listing of their own: ECS gives them only among all tasks.
+//! Waiting tasks have no listing of their own: ECS gives them only among all tasks.
 //! They are listed when the cluster counts more pending tasks than its services do, while some
 //! were waiting last time, and every [`WAITING_AGE`] where a capacity provider with managed
 //! scaling exists, the only one that lets tasks wait.
@@ -66,18 +66,10 @@ fn definitions(
     let current = services.values().map(|service| &service.definition);
     let deployed = services.values().flat_map(|service| &service.deployments);
     let deployed = deployed.map(|deployment| &deployment.definition);
-    let alive = tasks
-        .values()
-        .flatten()
-        .filter(|task| task.status != TaskStatus::Stopped);
+    let alive = tasks.values().flatten().filter(|task| task.status != TaskStatus::Stopped);
     let alive = alive.map(|task| &task.definition);
     let waiting = waiting.iter().map(|group| &group.definition);
-    current
-        .chain(deployed)
-        .chain(alive)
-        .chain(waiting)
-        .cloned()
-        .collect()
+    current.chain(deployed).chain(alive).chain(waiting).cloned().collect()
 }
 
 /// The tasks of the hosts asked for. A host whose tasks could not all be read is left out.
@@ -146,9 +138,7 @@ impl Kept {
     ) {
         let named = |fleet| {
             let of_kind = pools.iter().filter(move |pool| pool.is_fleet() == fleet);
-            of_kind
-                .map(|pool| pool.name().to_owned())
-                .collect::<Vec<_>>()
+            of_kind.map(|pool| pool.name().to_owned()).collect::<Vec<_>>()
         };
         let (groups, fleets) = (named(false), named(true));
         let groups = async {
@@ -191,9 +181,7 @@ impl Kept {
         let asked: Vec<String> = all
             .into_iter()
             .filter(|instance| {
-                let of_fleet = members
-                    .get(instance)
-                    .is_some_and(|(pool, _)| pool.is_fleet());
+                let of_fleet = members.get(instance).is_some_and(|(pool, _)| pool.is_fleet());
                 !self.machines.contains_key(*instance) || (of_fleet && !serves(instance))
             })
             .map(InstanceId::to_string)
@@ -232,17 +220,10 @@ impl Kept {
                 Err(gap) => self.launch_gaps.push(gap),
             }
         }
-        let of_templates = self
-            .templates
-            .values()
-            .filter_map(|(row, _)| row.instance_type.clone());
-        let named = self
-            .launches()
-            .filter_map(|launch| launch.instance_type.clone());
-        let unknown: BTreeSet<InstanceType> = of_templates
-            .chain(named)
-            .filter(|name| self.type_info(name).is_none())
-            .collect();
+        let of_templates = self.templates.values().filter_map(|(row, _)| row.instance_type.clone());
+        let named = self.launches().filter_map(|launch| launch.instance_type.clone());
+        let unknown: BTreeSet<InstanceType> =
+            of_templates.chain(named).filter(|name| self.type_info(name).is_none()).collect();
         if !unknown.is_empty() {
             match reads.types(&unknown).await {
                 Ok(found) => self.types.extend(found),
@@ -262,21 +243,13 @@ impl Kept {
         if !self.may_wait(at) {
             self.waiting.found.clear();
             self.waiting.placed.clear();
-            return Part {
-                value: Vec::new(),
-                as_of: seen_at,
-                gaps,
-            };
+            return Part { value: Vec::new(), as_of: seen_at, gaps };
         }
         match self.list_waiting(reads, cluster).await {
             Ok(found) => {
                 self.waiting.listed_at = Some(at);
                 self.waiting.found.clone_from(&found);
-                Part {
-                    value: found,
-                    as_of: at,
-                    gaps,
-                }
+                Part { value: found, as_of: at, gaps }
             }
             Err(gap) => Part {
                 value: self.waiting.found.clone(),
@@ -286,17 +259,14 @@ impl Kept {
         }
     }
 
-    /// Whether standalone tasks may be waiting for a host.
+    /// Whether tasks may be waiting for a host: the cluster counts more pending than its hosts do.
     fn may_wait(&self, at: DateTime<Utc>) -> bool {
-        let services = self.services.value.values();
-        let of_services: u64 = services.map(|row| row.service.pending_count).sum();
+        let hosts = self.containers.value.values();
+        let on_hosts: u64 = hosts.map(|row| row.pending_tasks).sum();
         let mut providers = self.providers.value.values();
         let managed = providers.any(|row| row.provider.managed_scaling);
-        let old = self
-            .waiting
-            .listed_at
-            .is_none_or(|listed| at - listed >= WAITING_AGE);
-        self.cluster.value.pending_tasks > of_services
+        let old = self.waiting.listed_at.is_none_or(|listed| at - listed >= WAITING_AGE);
+        self.cluster.value.pending_tasks > on_hosts
             || !self.waiting.found.is_empty()
             || (managed && old)
     }
@@ -315,13 +285,8 @@ impl Kept {
         if let Some(gap) = answer.lacking.into_values().next() {
             return Err(gap);
         }
-        let placed = answer
-            .found
-            .iter()
-            .filter(|(_, row)| row.container.is_some());
-        self.waiting
-            .placed
-            .extend(placed.map(|(arn, _)| arn.clone()));
+        let placed = answer.found.iter().filter(|(_, row)| row.container.is_some());
+        self.waiting.placed.extend(placed.map(|(arn, _)| arn.clone()));
         let pool_of = |name: &str| self.providers.value.get(name).map(|row| row.pool.clone());
         Ok(waiting(answer.found.values(), pool_of))
     }
@@ -333,10 +298,8 @@ impl Kept {
         needed: &BTreeSet<TaskDefinitionArn>,
         as_of: DateTime<Utc>,
     ) -> Part<BTreeMap<TaskDefinitionArn, TaskShape>> {
-        let unknown: Vec<_> = needed
-            .iter()
-            .filter(|arn| !self.definitions.contains_key(*arn))
-            .collect();
+        let unknown: Vec<_> =
+            needed.iter().filter(|arn| !self.definitions.contains_key(*arn)).collect();
         let answers = join_all(unknown.iter().map(|arn| reads.shape(arn))).await;
         let mut gaps = Vec::new();
         for (arn, answer) in unknown.into_iter().zip(answers) {
@@ -345,14 +308,9 @@ impl Kept {
                 Err(gap) => gaps.push(gap),
             }
         }
-        let known = self
-            .definitions
-            .iter()
-            .filter(|(arn, _)| needed.contains(*arn));
+        let known = self.definitions.iter().filter(|(arn, _)| needed.contains(*arn));
         Part {
-            value: known
-                .map(|(arn, shape)| (arn.clone(), shape.clone()))
-                .collect(),
+            value: known.map(|(arn, shape)| (arn.clone(), shape.clone())).collect(),
             as_of,
             gaps: unique(gaps),
         }

@@ -65,12 +65,8 @@ impl SlowRead {
 
     /// All there is to read for these pools.
     fn all(pools: &BTreeSet<PoolId>) -> BTreeSet<Self> {
-        let mut all = BTreeSet::from([
-            Self::Providers,
-            Self::Policies,
-            Self::Schedules,
-            Self::Targets,
-        ]);
+        let mut all =
+            BTreeSet::from([Self::Providers, Self::Policies, Self::Schedules, Self::Targets]);
         for pool in pools.iter().filter(|pool| !pool.is_fleet()) {
             all.insert(Self::TerminateHooks(pool.name().to_owned()));
             all.insert(Self::Refreshes(pool.name().to_owned()));
@@ -80,32 +76,25 @@ impl SlowRead {
 
     async fn read(&self, reads: &Reads, cluster: &ClusterName) -> Result<Vec<SlowRow>, Gap> {
         let of = |name: &String, rows: Vec<String>, row: fn(String, String) -> SlowRow| {
-            rows.into_iter()
-                .map(|found| row(name.clone(), found))
-                .collect()
+            rows.into_iter().map(|found| row(name.clone(), found)).collect()
         };
         Ok(match self {
             Self::Providers => Vec::new(),
             Self::Policies => {
                 let rows = reads.policies().await?.into_iter();
-                rows.map(|(group, policy)| SlowRow::Policy(group, policy))
-                    .collect()
+                rows.map(|(group, policy)| SlowRow::Policy(group, policy)).collect()
             }
             Self::Schedules => {
                 let rows = reads.schedules().await?.into_iter();
-                rows.map(|(group, action)| SlowRow::Schedule(group, action))
-                    .collect()
+                rows.map(|(group, action)| SlowRow::Schedule(group, action)).collect()
             }
             Self::Targets => {
                 let rows = reads.scalable_targets(cluster).await?.into_iter();
-                rows.map(|(service, (min, max))| SlowRow::Target(service, min, max))
-                    .collect()
+                rows.map(|(service, (min, max))| SlowRow::Target(service, min, max)).collect()
             }
-            Self::TerminateHooks(group) => of(
-                group,
-                reads.terminate_hooks(group).await?,
-                SlowRow::TerminateHook,
-            ),
+            Self::TerminateHooks(group) => {
+                of(group, reads.terminate_hooks(group).await?, SlowRow::TerminateHook)
+            }
             Self::Refreshes(group) => of(group, reads.refreshes(group).await?, SlowRow::Refresh),
         })
     }
@@ -117,10 +106,7 @@ impl Kept {
     fn due(&self, pools: &BTreeSet<PoolId>, at: DateTime<Utc>) -> Vec<SlowRead> {
         let age = |read: &SlowRead| match read {
             SlowRead::Providers => self.providers.as_of,
-            read => self
-                .slow
-                .get(read)
-                .map_or(DateTime::UNIX_EPOCH, |part| part.as_of),
+            read => self.slow.get(read).map_or(DateTime::UNIX_EPOCH, |part| part.as_of),
         };
         let all = SlowRead::all(pools).into_iter();
         let mut due: Vec<SlowRead> = all.filter(|read| at - age(read) >= SLOW_AGE).collect();
@@ -152,11 +138,7 @@ impl Kept {
         let names = self.cluster.value.providers.clone();
         let providers = async {
             let asked = due.contains(&SlowRead::Providers);
-            if asked {
-                Some(reads.providers(&names).await)
-            } else {
-                None
-            }
+            if asked { Some(reads.providers(&names).await) } else { None }
         };
         let others = due.iter().filter(|read| **read != SlowRead::Providers);
         let others = join_all(others.map(async |read| (read, read.read(reads, cluster).await)));
@@ -189,15 +171,10 @@ impl Kept {
             if group.warm_pool {
                 rivals.insert(Rival::WarmPool { pool: pool.clone() });
             }
-            rivals.extend(
-                group
-                    .suspended
-                    .iter()
-                    .map(|process| Rival::SuspendedProcess {
-                        pool: pool.clone(),
-                        process: process.clone(),
-                    }),
-            );
+            rivals.extend(group.suspended.iter().map(|process| Rival::SuspendedProcess {
+                pool: pool.clone(),
+                process: process.clone(),
+            }));
         }
         for row in self.providers.value.values() {
             if row.provider.managed_scaling && pools.contains(&row.pool) {
@@ -240,19 +217,15 @@ impl Kept {
                 pool: ours(group).filter(|pool| !self.suspended(pool, "ScheduledActions"))?,
                 action: action.clone(),
             },
-            SlowRow::Target(service, min, max) => Rival::ScalableTarget {
-                service: service.clone(),
-                min: *min,
-                max: *max,
-            },
-            SlowRow::TerminateHook(group, hook) => Rival::TerminateHook {
-                pool: ours(group)?,
-                hook: hook.clone(),
-            },
-            SlowRow::Refresh(group, refresh) => Rival::InstanceRefresh {
-                pool: ours(group)?,
-                refresh: refresh.clone(),
-            },
+            SlowRow::Target(service, min, max) => {
+                Rival::ScalableTarget { service: service.clone(), min: *min, max: *max }
+            }
+            SlowRow::TerminateHook(group, hook) => {
+                Rival::TerminateHook { pool: ours(group)?, hook: hook.clone() }
+            }
+            SlowRow::Refresh(group, refresh) => {
+                Rival::InstanceRefresh { pool: ours(group)?, refresh: refresh.clone() }
+            }
         })
     }
 
@@ -260,10 +233,7 @@ impl Kept {
         let fast = self.groups.gaps.iter().chain(&self.services.gaps);
         let slow = self.slow.values().flat_map(|part| &part.gaps);
         let all = fast.chain(&self.providers.gaps).chain(slow).cloned();
-        let stale = self
-            .slow
-            .iter()
-            .filter(|(_, part)| at - part.as_of > STALE_AGE);
+        let stale = self.slow.iter().filter(|(_, part)| at - part.as_of > STALE_AGE);
         let stale = stale.filter(|(_, part)| part.gaps.is_empty());
         let stale = stale.map(|(read, _)| implausible(read.source(), "not read for minutes"));
         let unique: BTreeSet<Gap> = all.chain(stale).collect();
@@ -274,15 +244,9 @@ impl Kept {
 fn deployments(
     services: &BTreeMap<ServiceName, super::rows::ServiceRow>,
 ) -> impl Iterator<Item = Rival> {
-    let deploying = services
-        .values()
-        .map(|row| &row.service)
-        .filter(|s| s.is_deploying());
+    let deploying = services.values().map(|row| &row.service).filter(|s| s.is_deploying());
     deploying.flat_map(|service| {
-        let current = service
-            .deployments
-            .iter()
-            .filter(|d| d.rollout == Rollout::InProgress);
+        let current = service.deployments.iter().filter(|d| d.rollout == Rollout::InProgress);
         // Without a rollout state, the newest is the one under way.
         let newest = service.deployments.iter().max_by_key(|d| d.created_at);
         let mut under_way: Vec<_> = current.collect();

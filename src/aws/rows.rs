@@ -141,10 +141,7 @@ pub(super) struct FleetRow {
 impl FleetRow {
     /// How many units this instance counts; 1 where nothing else is said.
     pub(super) fn weight_of(&self, instance: &InstanceId) -> u32 {
-        let name = self
-            .members
-            .get(instance)
-            .and_then(|row| row.instance_type.as_ref());
+        let name = self.members.get(instance).and_then(|row| row.instance_type.as_ref());
         let size = || Some(crate::model::catalog::find(name?)?.resources);
         let weight = match self.unit {
             CapacityUnit::Hosts => {
@@ -185,10 +182,7 @@ pub(super) struct Answer<K, V> {
 
 impl<K: Ord, V> Default for Answer<K, V> {
     fn default() -> Self {
-        Self {
-            found: BTreeMap::new(),
-            lacking: BTreeMap::new(),
-        }
+        Self { found: BTreeMap::new(), lacking: BTreeMap::new() }
     }
 }
 
@@ -219,11 +213,7 @@ pub(super) fn renew<K: Ord + Clone, V: Clone>(
                 }
             }
             let gaps: BTreeSet<Gap> = lacking.into_values().collect();
-            *kept = Part {
-                value: found,
-                as_of: at,
-                gaps: gaps.into_iter().collect(),
-            };
+            *kept = Part { value: found, as_of: at, gaps: gaps.into_iter().collect() };
         }
         Err(gap) => kept.gaps = vec![gap],
     }
@@ -250,10 +240,7 @@ mod tests {
     use crate::model::build::now;
 
     fn gap() -> Gap {
-        Gap {
-            source: "ecs:DescribeServices".to_owned(),
-            failure: Failure::Throttled,
-        }
+        Gap { source: "ecs:DescribeServices".to_owned(), failure: Failure::Throttled }
     }
 
     #[test]

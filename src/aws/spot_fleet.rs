@@ -29,10 +29,7 @@ impl Reads {
             self.pages(SOURCE, listing)
         });
         let pages = try_join_all(calls).await?;
-        let requests = pages
-            .iter()
-            .flatten()
-            .flat_map(|page| page.spot_fleet_request_configs());
+        let requests = pages.iter().flatten().flat_map(|page| page.spot_fleet_request_configs());
         let found: BTreeMap<String, FleetRow> = requests.filter_map(fleet).collect();
 
         let members = join_all(ids.iter().map(|id| self.fleet_members(id))).await;
@@ -40,9 +37,7 @@ impl Reads {
         for (id, members) in ids.iter().zip(members) {
             let row = found.get(id).cloned().ok_or_else(|| Gap {
                 source: SOURCE.to_owned(),
-                failure: Failure::NotFound {
-                    what: format!("Spot Fleet request {id}"),
-                },
+                failure: Failure::NotFound { what: format!("Spot Fleet request {id}") },
             });
             match (row, members) {
                 (Ok(row), Ok(members)) => {
@@ -66,9 +61,7 @@ impl Reads {
                 .describe_spot_fleet_instances()
                 .spot_fleet_request_id(id)
                 .set_next_token(token.take());
-            let page = self
-                .one("ec2:DescribeSpotFleetInstances", call.send())
-                .await?;
+            let page = self.one("ec2:DescribeSpotFleetInstances", call.send()).await?;
             let before = members.len();
             members.extend(page.active_instances().iter().filter_map(|instance| {
                 let row = MemberRow {
@@ -79,10 +72,7 @@ impl Reads {
                 };
                 Some((instance.instance_id()?.into(), row))
             }));
-            token = page
-                .next_token()
-                .filter(|token| !token.is_empty())
-                .map(str::to_owned);
+            token = page.next_token().filter(|token| !token.is_empty()).map(str::to_owned);
             // A page that brings nothing new ends the listing, whatever its token says.
             if token.is_none() || members.len() == before {
                 return Ok(members);
@@ -122,15 +112,12 @@ fn state(found: &SpotFleetRequestConfig, config: &SpotFleetRequestConfigData) ->
 }
 
 fn launches(config: &SpotFleetRequestConfigData) -> Vec<LaunchRow> {
-    let specifications = config
-        .launch_specifications()
-        .iter()
-        .map(|launch| LaunchRow {
-            instance_type: launch.instance_type().map(|name| name.as_str().into()),
-            weight: weight(launch.weighted_capacity()),
-            by_requirements: launch.instance_requirements().is_some(),
-            template: None,
-        });
+    let specifications = config.launch_specifications().iter().map(|launch| LaunchRow {
+        instance_type: launch.instance_type().map(|name| name.as_str().into()),
+        weight: weight(launch.weighted_capacity()),
+        by_requirements: launch.instance_requirements().is_some(),
+        template: None,
+    });
     let templates = config.launch_template_configs().iter().flat_map(|launch| {
         let template = launch.launch_template_specification().and_then(template);
         let plain = LaunchRow {
@@ -146,11 +133,7 @@ fn launches(config: &SpotFleetRequestConfigData) -> Vec<LaunchRow> {
             template: template.clone(),
         });
         let overrides: Vec<LaunchRow> = overrides.collect();
-        if overrides.is_empty() {
-            vec![plain]
-        } else {
-            overrides
-        }
+        if overrides.is_empty() { vec![plain] } else { overrides }
     });
     specifications.chain(templates).collect()
 }
@@ -167,10 +150,7 @@ fn template(found: &FleetLaunchTemplateSpecification) -> Option<TemplateRef> {
 fn zones(config: &SpotFleetRequestConfigData) -> BTreeSet<Zone> {
     let placed = config.launch_specifications().iter();
     let placed = placed.filter_map(|launch| launch.placement()?.availability_zone());
-    let overrides = config
-        .launch_template_configs()
-        .iter()
-        .flat_map(|launch| launch.overrides());
+    let overrides = config.launch_template_configs().iter().flat_map(|launch| launch.overrides());
     let overrides = overrides.filter_map(|over| over.availability_zone());
     // A launch specification may name several zones, with commas between.
     let all = placed.chain(overrides).flat_map(|zones| zones.split(','));
@@ -219,10 +199,7 @@ mod tests {
         };
         assert_eq!(of(FleetType::Maintain, "active"), PoolState::Active);
         assert_eq!(of(FleetType::Maintain, "modifying"), PoolState::Changing);
-        assert_eq!(
-            of(FleetType::Maintain, "cancelled_running"),
-            PoolState::Closed
-        );
+        assert_eq!(of(FleetType::Maintain, "cancelled_running"), PoolState::Closed);
         assert_eq!(of(FleetType::Maintain, "enchanted"), PoolState::Closed);
         assert_eq!(of(FleetType::Request, "active"), PoolState::Closed);
     }
@@ -231,9 +208,7 @@ mod tests {
     fn a_fleet_launches_by_overrides_with_weights() {
         let over = |name: &str, weight: f64| {
             let over = LaunchTemplateOverrides::builder().instance_type(name.into());
-            over.weighted_capacity(weight)
-                .availability_zone("eu-west-1a")
-                .build()
+            over.weighted_capacity(weight).availability_zone("eu-west-1a").build()
         };
         let template = FleetLaunchTemplateSpecification::builder();
         let launch = LaunchTemplateConfig::builder()
@@ -243,17 +218,12 @@ mod tests {
             .overrides(over("m5.large", 1.0))
             .overrides(over("m5.xlarge", 2.5))
             .build();
-        let config = SpotFleetRequestConfigData::builder()
-            .launch_template_configs(launch)
-            .build();
+        let config = SpotFleetRequestConfigData::builder().launch_template_configs(launch).build();
         let weights: Vec<_> = launches(&config)
             .into_iter()
             .map(|launch| (launch.instance_type.unwrap().to_string(), launch.weight))
             .collect();
-        let expected = [
-            ("m5.large".to_owned(), Some(1)),
-            ("m5.xlarge".to_owned(), None),
-        ];
+        let expected = [("m5.large".to_owned(), Some(1)), ("m5.xlarge".to_owned(), None)];
         assert_eq!(weights, expected);
         assert_eq!(zones(&config), BTreeSet::from(["eu-west-1a".into()]));
     }

@@ -102,7 +102,6 @@ async fn init(_args: InitArgs, _output: Output) -> Result<Exit, Failure> {
 
 #[cfg(feature = "aws")]
 async fn init(args: InitArgs, output: Output) -> Result<Exit, Failure> {
-    use super::output::say;
     use crate::aws::Aws;
     use crate::config::ClusterConfig;
     use crate::control::SystemClock;
@@ -117,11 +116,7 @@ async fn init(args: InitArgs, output: Output) -> Result<Exit, Failure> {
     let mut scope = ClusterConfig::new(cluster.clone(), Vec::new());
     scope.region = region.clone();
     let aws = Aws::connect(&scope, SystemClock).await.map_err(|error| unreachable(&error))?;
-    let found = aws.discover(&cluster).await.map_err(|error| unreachable(&error))?;
-    for host in &found.poolless {
-        say(&format!("{host} belongs to no Auto Scaling group or Spot Fleet: never sized"));
-    }
-    let mut found = found.config;
+    let mut found = aws.discover(&cluster).await.map_err(|error| unreachable(&error))?;
     (found.region, found.mode) = (region, mode);
     if !allow.is_empty() {
         found.allow = allow.into_iter().collect();

@@ -165,9 +165,8 @@ impl Summary {
         self.hosts_max = self.hosts_max.max(hosts);
         self.hosts_at_end = hosts;
         let services = report.snapshot.services.value.values();
-        let missing = services.map(|s| {
-            s.desired_count.saturating_sub(s.running_count + s.pending_count)
-        });
+        let missing =
+            services.map(|s| s.desired_count.saturating_sub(s.running_count + s.pending_count));
         self.tasks_without_host_at_end = missing.sum();
         let at = report.began_at.format("%H:%M:%S");
         for (planned, verdict) in &report.verdicts {

@@ -107,7 +107,9 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
 
 fn block_on<F: Future<Output = Result<Exit, Failure>>>(command: F) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    runtime.map_err(|error| Failure::new(Exit::Failed, format!("no runtime: {error}")))?.block_on(command)
+    runtime
+        .map_err(|error| Failure::new(Exit::Failed, format!("no runtime: {error}")))?
+        .block_on(command)
 }
 
 #[cfg(test)]

@@ -93,9 +93,8 @@ async fn from_cluster(args: &Args) -> Result<ClusterStatus, Failure> {
     let (config, preview) = look(cluster, config).await?;
     if let Some(file) = &args.save_snapshot {
         let json = serde_json::to_string_pretty(&preview.snapshot).unwrap_or_default();
-        std::fs::write(file, json).map_err(|error| {
-            Failure::new(Exit::Failed, format!("{}: {error}", file.display()))
-        })?;
+        std::fs::write(file, json)
+            .map_err(|error| Failure::new(Exit::Failed, format!("{}: {error}", file.display())))?;
     }
     Ok(shown(&config, &preview))
 }
@@ -140,7 +139,7 @@ async fn look(
     let aws = Aws::connect(&scope, SystemClock).await.map_err(|error| unreachable(&error))?;
     let mut config = match config {
         Some(config) => config,
-        None => aws.discover(cluster).await.map_err(|error| unreachable(&error))?.config,
+        None => aws.discover(cluster).await.map_err(|error| unreachable(&error))?,
     };
     config.scale_in.stabilization = chrono::TimeDelta::zero();
     let preview = preview(&aws, &config, Memory::default(), &SystemClock).await;

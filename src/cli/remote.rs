@@ -49,13 +49,14 @@ impl Address {
         use std::io::Write;
         use std::os::unix::fs::OpenOptionsExt;
         std::fs::create_dir_all(state)?;
+        // A file that exists would keep the permissions it has.
+        Self::remove(state);
         let mut options = std::fs::OpenOptions::new();
         options.write(true).create(true).truncate(true).mode(0o600);
         let mut file = options.open(Self::path(state))?;
         file.write_all(&serde_json::to_vec_pretty(self)?)
     }
 
-    #[cfg_attr(not(feature = "aws"), expect(dead_code, reason = "only `run` leaves an address"))]
     /// Takes the file away again.
     pub(super) fn remove(state: &Path) {
         let _gone = std::fs::remove_file(Self::path(state));
@@ -98,8 +99,11 @@ impl Remote {
     pub(super) async fn must(at: &Where) -> Result<Self, Failure> {
         Self::find(at).await?.ok_or_else(|| {
             let state = at.state.display();
-            Failure::new(Exit::Unreachable, format!("no server runs on the state directory {state}"))
-                .hint("start one with `tidegate run --config FILE`, or name one with --server URL")
+            Failure::new(
+                Exit::Unreachable,
+                format!("no server runs on the state directory {state}"),
+            )
+            .hint("start one with `tidegate run --config FILE`, or name one with --server URL")
         })
     }
 
@@ -133,7 +137,8 @@ impl Remote {
         request: reqwest::RequestBuilder,
     ) -> Result<T, Failure> {
         let unreachable = |error: reqwest::Error| {
-            let why = std::error::Error::source(&error).map_or_else(String::new, |e| format!(": {e}"));
+            let why =
+                std::error::Error::source(&error).map_or_else(String::new, |e| format!(": {e}"));
             Failure::new(Exit::Unreachable, format!("{} does not answer{why}", self.base))
                 .hint("is the server running? `tidegate run --config FILE` starts one")
         };

@@ -72,7 +72,8 @@ pub(super) async fn run(args: Args, _output: Output) -> Result<Exit, Failure> {
         scopes.push(Scope { cloud, journal, clock: SystemClock, cluster });
     }
     let url = format!("http://{address}");
-    let left = Address { url: url.clone(), token: token.reveal().to_owned(), pid: std::process::id() };
+    let left =
+        Address { url: url.clone(), token: token.reveal().to_owned(), pid: std::process::id() };
     if let Err(error) = left.leave(&args.state) {
         tracing::warn!(%error, "commands on this machine will need --server and --token");
     }

@@ -13,8 +13,8 @@ use super::output::say;
 use crate::api::{self, Access, ApiState, Token};
 use crate::cloud::Cloud;
 use crate::control::status::{DECISIONS_MAX, Publisher};
-use crate::dashboard;
 use crate::control::{Clock, Cluster, SystemClock, inbox, run};
+use crate::dashboard;
 use crate::journal::Journal;
 
 /// One cluster with all it runs on.
@@ -64,7 +64,8 @@ where
     let access = Access { token: door.token, hosts: door.hosts };
     let pages = dashboard::pages(status.clone());
     let router = api::router(ApiState::new(status, orders, access, stop.clone()), pages);
-    let served = axum::serve(door.listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
+    let served =
+        axum::serve(door.listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
     let served = served.await;
     stop.cancel();
     while let Some(ended) = loops.join_next().await {

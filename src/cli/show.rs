@@ -62,9 +62,7 @@ pub(super) async fn status(args: StatusArgs, output: Output) -> Result<Exit, Fai
     for name in names {
         clusters.push(remote.get(&format!("/api/v1/clusters/{name}")).await?);
     }
-    output.result(&clusters, || {
-        clusters.iter().map(text::status).collect::<Vec<_>>().join("\n")
-    });
+    output.result(&clusters, || clusters.iter().map(text::status).collect::<Vec<_>>().join("\n"));
     Ok(Exit::Ok)
 }
 

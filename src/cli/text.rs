@@ -111,12 +111,17 @@ fn head(to: &mut String, status: &ClusterStatus) -> fmt::Result {
     let cost = status.cost;
     write!(to, "cost         {}", usd(cost.now_micro_usd_per_hour))?;
     write!(to, " -> {}", usd(cost.after_micro_usd_per_hour))?;
-    writeln!(to, "   if everything were allowed {}   list prices", usd(cost.if_allowed_micro_usd_per_hour))
+    writeln!(
+        to,
+        "   if everything were allowed {}   list prices",
+        usd(cost.if_allowed_micro_usd_per_hour)
+    )
 }
 
 fn reservation(to: &mut String, status: &ClusterStatus) -> fmt::Result {
     let of = &status.reservation;
-    let percent = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |p| format!("{p:.1} %"));
+    let percent =
+        |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |p| format!("{p:.1} %"));
     write!(to, "reservation  cpu {} of {}", percent(of.cpu_percent), of.cpu_ceiling_percent)?;
     write!(to, "   memory {} of {}", percent(of.memory_percent), of.memory_ceiling_percent)?;
     match of.largest_hole {
@@ -162,7 +167,14 @@ pub(super) fn explained(decision: &Decision) -> String {
 }
 
 fn write_explained(to: &mut String, decision: &Decision) -> fmt::Result {
-    writeln!(to, "{}  {} {}  mode {}", decision.id, decision.cluster, decision.at.to_rfc3339(), decision.mode)?;
+    writeln!(
+        to,
+        "{}  {} {}  mode {}",
+        decision.id,
+        decision.cluster,
+        decision.at.to_rfc3339(),
+        decision.mode
+    )?;
     let saw = decision.saw;
     let whole = if saw.complete { "complete" } else { "incomplete" };
     writeln!(
@@ -185,8 +197,12 @@ fn write_explained(to: &mut String, decision: &Decision) -> fmt::Result {
 
 fn fate(fate: &Fate) -> String {
     match fate {
-        Fate::Outcome { outcome: Outcome::Done { failed } } if failed.is_empty() => "DONE".to_owned(),
-        Fate::Outcome { outcome: Outcome::Done { failed } } => format!("DONE, {} failed", failed.len()),
+        Fate::Outcome { outcome: Outcome::Done { failed } } if failed.is_empty() => {
+            "DONE".to_owned()
+        }
+        Fate::Outcome { outcome: Outcome::Done { failed } } => {
+            format!("DONE, {} failed", failed.len())
+        }
         Fate::Outcome { outcome: Outcome::Moved { expected, found } } => {
             format!("NOT SENT: expected {expected}, found {found}")
         }

@@ -60,9 +60,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (before, excerpt) = crop(&self.excerpt, self.column);
         let shown = excerpt.chars().count().saturating_sub(before);
-        let carets = usize::try_from(self.width)
-            .unwrap_or(usize::MAX)
-            .clamp(1, shown.max(1));
+        let carets = usize::try_from(self.width).unwrap_or(usize::MAX).clamp(1, shown.max(1));
         let number = self.line.to_string();
         let margin = " ".repeat(number.len());
         match self.path.as_str() {
@@ -83,11 +81,8 @@ const LINE_MAX: usize = 120;
 /// The part of a line around a column, and how many characters of it stand before the column.
 fn crop(line: &str, column: u32) -> (usize, String) {
     let before = usize::try_from(column.saturating_sub(1)).unwrap_or(0);
-    let skipped = if line.chars().count() > LINE_MAX {
-        before.saturating_sub(LINE_MAX / 2)
-    } else {
-        0
-    };
+    let skipped =
+        if line.chars().count() > LINE_MAX { before.saturating_sub(LINE_MAX / 2) } else { 0 };
     let rest: String = line.chars().skip(skipped).collect();
     (before - skipped, printable(&rest, LINE_MAX))
 }
@@ -115,11 +110,7 @@ pub(super) struct Place {
 
 impl Place {
     /// Where what concerns the whole file is shown.
-    pub(super) const TOP: Self = Self {
-        line: 1,
-        column: 1,
-        width: 1,
-    };
+    pub(super) const TOP: Self = Self { line: 1, column: 1, width: 1 };
 }
 
 /// What is wrong so far. Reading goes on after a problem, so that one look finds them all.
@@ -160,10 +151,6 @@ impl Problems {
             excerpt: line(place.line).to_owned(),
         };
         let errors: Vec<Error> = self.found.into_iter().map(error).collect();
-        if errors.is_empty() {
-            Ok(())
-        } else {
-            Err(ConfigErrors { errors })
-        }
+        if errors.is_empty() { Ok(()) } else { Err(ConfigErrors { errors }) }
     }
 }

@@ -1,3 +1,5 @@
+//! Laws of configuration: what is rendered loads to the same, and no text makes loading panic.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
@@ -13,11 +15,7 @@ fn kinds(listed: impl Fn(&ActionKind) -> bool) -> impl Strategy<Value = BTreeSet
 
 /// Names that YAML would read as something else are likely.
 fn name() -> impl Strategy<Value = String> {
-    prop_oneof![
-        "[A-Za-z0-9_-]{1,12}",
-        "[0-9]{1,4}",
-        "(true|null|no|on|1e3|0x1F|-|2026-11-21)"
-    ]
+    prop_oneof!["[A-Za-z0-9_-]{1,12}", "[0-9]{1,4}", "(true|null|no|on|1e3|0x1F|-|2026-11-21)"]
 }
 
 fn pool() -> impl Strategy<Value = PoolConfig> {
@@ -26,12 +24,7 @@ fn pool() -> impl Strategy<Value = PoolConfig> {
         "sfr-[a-z0-9-]{1,12}".prop_map(PoolId::SpotFleet),
     ];
     (id, any::<bool>(), prop::option::of(1_u32..), 1_u32..=100).prop_map(
-        |(id, retiring, max, price_percent)| PoolConfig {
-            id,
-            retiring,
-            max,
-            price_percent,
-        },
+        |(id, retiring, max, price_percent)| PoolConfig { id, retiring, max, price_percent },
     )
 }
 
@@ -46,28 +39,18 @@ fn pools() -> impl Strategy<Value = Vec<PoolConfig>> {
 fn headroom() -> impl Strategy<Value = Vec<Headroom>> {
     let tasks = prop::collection::btree_map(name(), 1_u64..1000, 0..3);
     (tasks, prop::option::of(1_u64..5)).prop_map(|(tasks, largest)| {
-        let largest = largest.map(|count| Headroom {
-            like: Like::LargestTask,
-            count,
-        });
+        let largest = largest.map(|count| Headroom { like: Like::LargestTask, count });
         let of = |(name, count): (String, u64)| Headroom {
             like: Like::TasksOf(ServiceName::new(name)),
             count,
         };
-        largest
-            .into_iter()
-            .chain(tasks.into_iter().map(of))
-            .collect()
+        largest.into_iter().chain(tasks.into_iter().map(of)).collect()
     })
 }
 
 fn services() -> impl Strategy<Value = BTreeMap<ServiceName, ServiceConfig>> {
-    let service = prop_oneof![Just(Evict::WhenReplaced), Just(Evict::Never)].prop_map(|evict| {
-        ServiceConfig {
-            desired_count: CountOwner::External,
-            evict,
-        }
-    });
+    let service = prop_oneof![Just(Evict::WhenReplaced), Just(Evict::Never)]
+        .prop_map(|evict| ServiceConfig { desired_count: CountOwner::External, evict });
     prop::collection::btree_map(name().prop_map(ServiceName::new), service, 0..3)
 }
 
@@ -78,33 +61,23 @@ fn windows() -> impl Strategy<Value = Vec<Window>> {
         "daily 22:00 - 06:00 UTC",
     ]);
     let window = (kinds(|kind| Window::binds(*kind)), text)
-        .prop_filter("a window forbids something", |(forbid, _)| {
-            !forbid.is_empty()
-        })
+        .prop_filter("a window forbids something", |(forbid, _)| !forbid.is_empty())
         .prop_map(|(forbid, text)| {
             let (spans, zone) = when::parse(text).unwrap();
-            Window {
-                forbid,
-                text: text.to_owned(),
-                spans,
-                zone,
-            }
+            Window { forbid, text: text.to_owned(), spans, zone }
         });
     prop::collection::vec(window, 0..3)
 }
 
 fn limits() -> impl Strategy<Value = (ScaleIn, Repair, Budgets, TimeDelta)> {
     let seconds = |range: std::ops::RangeInclusive<i64>| range.prop_map(TimeDelta::seconds);
-    let scale_in = (
-        seconds(300..=86_400),
-        seconds(60..=86_400),
-        seconds(0..=86_400),
-    )
-        .prop_map(|(stabilization, drain_deadline, host_age_min)| ScaleIn {
+    let scale_in = (seconds(300..=86_400), seconds(60..=86_400), seconds(0..=86_400)).prop_map(
+        |(stabilization, drain_deadline, host_age_min)| ScaleIn {
             stabilization,
             drain_deadline,
             host_age_min,
-        });
+        },
+    );
     let repair = (seconds(60..=86_400), seconds(60..=86_400), 1_u32..).prop_map(
         |(agent_lost, registration, failures_max)| Repair {
             agent_lost,
@@ -132,14 +105,7 @@ fn cluster() -> impl Strategy<Value = ClusterConfig> {
     );
     let mode = prop_oneof![Just(Mode::Observe), Just(Mode::Recommend), Just(Mode::Act)];
     let work = (mode, kinds(|kind| *kind != ActionKind::Handover), pools());
-    let rest = (
-        1_u64..=100,
-        1_u64..=100,
-        headroom(),
-        services(),
-        windows(),
-        limits(),
-    );
+    let rest = (1_u64..=100, 1_u64..=100, headroom(), services(), windows(), limits());
     (name(), access, work, rest).prop_map(|(name, access, work, rest)| {
         let (region, role_arn, external_id, external) = access;
         let (mode, allow, pools) = work;
@@ -151,10 +117,7 @@ fn cluster() -> impl Strategy<Value = ClusterConfig> {
             role_arn,
             mode,
             allow,
-            reservation_ceiling: ReservationCeiling {
-                cpu_percent,
-                memory_percent,
-            },
+            reservation_ceiling: ReservationCeiling { cpu_percent, memory_percent },
             headroom,
             services,
             windows,
@@ -241,11 +204,7 @@ proptest! {
 /// Paths of all keys a schema knows, list items and free names left out of them.
 fn keys(schema: &Json, path: &str, into: &mut Vec<String>) {
     for (key, below) in schema["properties"].as_object().into_iter().flatten() {
-        let path = if path.is_empty() {
-            key.clone()
-        } else {
-            format!("{path}.{key}")
-        };
+        let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
         keys(below, &path, into);
         into.push(path);
     }
@@ -260,18 +219,12 @@ fn keys(schema: &Json, path: &str, into: &mut Vec<String>) {
 fn fits(schema: &Json, document: &Json) -> Result<(), String> {
     let refuse = || Err(format!("{document} does not fit {schema}"));
     if let Some(cases) = schema["oneOf"].as_array()
-        && cases
-            .iter()
-            .filter(|case| fits(case, document).is_ok())
-            .count()
-            != 1
+        && cases.iter().filter(|case| fits(case, document).is_ok()).count() != 1
     {
         return refuse();
     }
     if schema.get("const").is_some_and(|value| value != document)
-        || schema["enum"]
-            .as_array()
-            .is_some_and(|values| !values.contains(document))
+        || schema["enum"].as_array().is_some_and(|values| !values.contains(document))
     {
         return refuse();
     }
@@ -295,10 +248,7 @@ fn fits(schema: &Json, document: &Json) -> Result<(), String> {
         fits(&schema["items"], item)?;
     }
     for (key, value) in document.as_object().into_iter().flatten() {
-        match (
-            schema["properties"].get(key),
-            &schema["additionalProperties"],
-        ) {
+        match (schema["properties"].get(key), &schema["additionalProperties"]) {
             (Some(below), _) => fits(below, value)?,
             (None, Json::Bool(false)) => return Err(format!("{key} is unknown")),
             (None, below) => fits(below, value)?,
@@ -319,15 +269,9 @@ fn the_schema_accepts_the_example_and_refuses_what_loading_refuses() {
         ("/clusters/0/mode", serde_json::json!("active")),
         ("/clusters/0/mode", Json::Null),
         ("/clusters/0/allow", serde_json::json!(["handover"])),
-        (
-            "/clusters/0/windows/0/forbid",
-            serde_json::json!(["scale_out"]),
-        ),
+        ("/clusters/0/windows/0/forbid", serde_json::json!(["scale_out"])),
         ("/clusters/0/pools/0", serde_json::json!({ "max": 1 })),
-        (
-            "/clusters/0/services/checkout/desired_count",
-            serde_json::json!("tidegate"),
-        ),
+        ("/clusters/0/services/checkout/desired_count", serde_json::json!("tidegate")),
         ("/clusters/0/interval", serde_json::json!(15)),
         ("/clusters/0/budgets", serde_json::json!({ "draining": 1 })),
     ] {
@@ -348,14 +292,8 @@ fn every_key_is_described_and_in_the_example_and_in_the_docs() {
     let docs = std::fs::read_to_string(format!("{root}/docs/config.md")).unwrap();
     for path in all {
         let key = path.rsplit('.').next().unwrap();
-        assert!(
-            example.contains(&format!("{key}:")),
-            "{path} is not in the example"
-        );
-        assert!(
-            docs.contains(&format!("`{key}`")),
-            "{path} is not in docs/config.md"
-        );
+        assert!(example.contains(&format!("{key}:")), "{path} is not in the example");
+        assert!(docs.contains(&format!("`{key}`")), "{path} is not in docs/config.md");
     }
 }
 
@@ -363,11 +301,7 @@ fn every_key_is_described_and_in_the_example_and_in_the_docs() {
 fn the_schema_knows_the_defaults() {
     let schema: Json = serde_json::from_str(&schema()).unwrap();
     let at = |path: &str| {
-        schema
-            .pointer(&format!(
-                "/properties/clusters/items/properties/{path}/default"
-            ))
-            .cloned()
+        schema.pointer(&format!("/properties/clusters/items/properties/{path}/default")).cloned()
     };
     assert_eq!(at("scale_in/properties/drain_deadline"), Some("15m".into()));
     assert_eq!(at("mode"), Some("observe".into()));

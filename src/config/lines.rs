@@ -43,9 +43,7 @@ impl fmt::Display for Value {
 fn quoted(text: &str) -> String {
     let plain = text.starts_with(|first: char| first.is_ascii_alphabetic())
         && !text.ends_with(':')
-        && text
-            .chars()
-            .all(|sign| sign.is_ascii_alphanumeric() || "-_./:".contains(sign));
+        && text.chars().all(|sign| sign.is_ascii_alphanumeric() || "-_./:".contains(sign));
     let words = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"];
     let word = words.iter().any(|word| text.eq_ignore_ascii_case(word));
     if (plain && !word) || Period::parse(text).is_some() {
@@ -100,13 +98,7 @@ impl Lines {
     fn push(&mut self, indent: &str, path: String, value: Option<Value>, default: bool) {
         let key = path.rsplit('.').next().unwrap_or_default().to_owned();
         let indent = indent.to_owned();
-        self.0.push(Line {
-            path,
-            indent,
-            key,
-            value,
-            default,
-        });
+        self.0.push(Line { path, indent, key, value, default });
     }
 
     fn set(&mut self, path: &str, value: Value, default: bool) {
@@ -132,12 +124,7 @@ impl Lines {
         for (index, item) in items.into_iter().enumerate() {
             for (place, (key, value, is_default)) in item.into_iter().enumerate() {
                 let indent = if place == 0 { "  - " } else { "    " };
-                self.push(
-                    indent,
-                    format!("{name}[{index}].{key}"),
-                    Some(value),
-                    is_default,
-                );
+                self.push(indent, format!("{name}[{index}].{key}"), Some(value), is_default);
             }
         }
     }
@@ -168,11 +155,7 @@ pub(super) fn lines(cluster: &ClusterConfig) -> Vec<Line> {
         lines.set(key, optional(value.as_ref()), value.is_none());
     }
     lines.set("mode", text(cluster.mode), cluster.mode == default.mode);
-    lines.set(
-        "allow",
-        list(&cluster.allow),
-        cluster.allow == default.allow,
-    );
+    lines.set("allow", list(&cluster.allow), cluster.allow == default.allow);
     pools(cluster, &mut lines);
     ceiling(cluster, &default, &mut lines);
     headroom(cluster, &default, &mut lines);
@@ -184,9 +167,7 @@ pub(super) fn lines(cluster: &ClusterConfig) -> Vec<Line> {
 
 fn pools(cluster: &ClusterConfig, lines: &mut Lines) {
     let pool = |pool: &super::PoolConfig| {
-        let max = pool
-            .max
-            .map_or(Value::Unset, |max| Value::Number(max.into()));
+        let max = pool.max.map_or(Value::Unset, |max| Value::Number(max.into()));
         let (key, name) = match &pool.id {
             PoolId::AutoScalingGroup(name) => ("auto_scaling_group", name),
             PoolId::SpotFleet(id) => ("spot_fleet", id),
@@ -195,11 +176,7 @@ fn pools(cluster: &ClusterConfig, lines: &mut Lines) {
             (key, text(name), false),
             ("retiring", Value::Flag(pool.retiring), !pool.retiring),
             ("max", max, pool.max.is_none()),
-            (
-                "price_percent",
-                Value::Number(pool.price_percent.into()),
-                pool.price_percent == 100,
-            ),
+            ("price_percent", Value::Number(pool.price_percent.into()), pool.price_percent == 100),
         ]
     };
     lines.items("pools", false, cluster.pools.iter().map(pool).collect());
@@ -209,16 +186,8 @@ fn ceiling(cluster: &ClusterConfig, default: &ClusterConfig, lines: &mut Lines) 
     let (now, default) = (cluster.reservation_ceiling, default.reservation_ceiling);
     let number = Value::Number;
     let settings = vec![
-        (
-            "cpu_percent",
-            number(now.cpu_percent),
-            number(default.cpu_percent),
-        ),
-        (
-            "memory_percent",
-            number(now.memory_percent),
-            number(default.memory_percent),
-        ),
+        ("cpu_percent", number(now.cpu_percent), number(default.cpu_percent)),
+        ("memory_percent", number(now.memory_percent), number(default.memory_percent)),
     ];
     lines.table("reservation_ceiling", settings);
 }
@@ -230,16 +199,9 @@ fn headroom(cluster: &ClusterConfig, default: &ClusterConfig, lines: &mut Lines)
             Like::LargestTask => text(Like::LARGEST),
             Like::TasksOf(service) => text(service),
         };
-        vec![
-            ("tasks_like", like, is_default),
-            ("count", Value::Number(headroom.count), is_default),
-        ]
+        vec![("tasks_like", like, is_default), ("count", Value::Number(headroom.count), is_default)]
     };
-    lines.items(
-        "headroom",
-        is_default,
-        cluster.headroom.iter().map(item).collect(),
-    );
+    lines.items("headroom", is_default, cluster.headroom.iter().map(item).collect());
 }
 
 fn services(cluster: &ClusterConfig, lines: &mut Lines) {
@@ -256,21 +218,13 @@ fn services(cluster: &ClusterConfig, lines: &mut Lines) {
         let owner = text(service.desired_count);
         let evict = text(service.evict);
         lines.push("    ", format!("{path}.desired_count"), Some(owner), false);
-        lines.push(
-            "    ",
-            format!("{path}.evict"),
-            Some(evict),
-            service.evict == Evict::default(),
-        );
+        lines.push("    ", format!("{path}.evict"), Some(evict), service.evict == Evict::default());
     }
 }
 
 fn windows(cluster: &ClusterConfig, lines: &mut Lines) {
     let item = |window: &super::Window| {
-        vec![
-            ("forbid", list(&window.forbid), false),
-            ("when", text(&window.text), false),
-        ]
+        vec![("forbid", list(&window.forbid), false), ("when", text(&window.text), false)]
     };
     let windows = cluster.windows.iter().map(item).collect();
     lines.items("windows", cluster.windows.is_empty(), windows);
@@ -300,17 +254,9 @@ fn limits(cluster: &ClusterConfig, default: &ClusterConfig, lines: &mut Lines) {
         "budgets",
         vec![
             both("draining_hosts", &|c| number(c.budgets.draining_hosts)),
-            both("removed_hosts_per_hour", &|c| {
-                number(c.budgets.removed_hosts_per_hour)
-            }),
-            both("launched_units_per_hour", &|c| {
-                number(c.budgets.launched_units_per_hour.into())
-            }),
+            both("removed_hosts_per_hour", &|c| number(c.budgets.removed_hosts_per_hour)),
+            both("launched_units_per_hour", &|c| number(c.budgets.launched_units_per_hour.into())),
         ],
     );
-    lines.set(
-        "interval",
-        time(cluster.interval),
-        cluster.interval == default.interval,
-    );
+    lines.set("interval", time(cluster.interval), cluster.interval == default.interval);
 }

@@ -25,17 +25,11 @@ pub fn load(text: &str, file: &str) -> Result<Config, ConfigErrors> {
     let root = node::parse(text, &mut problems);
     let clusters = root.as_ref().map(|root| clusters(root, &mut problems));
     problems.into_result(text, file)?;
-    let mut origins = Origins {
-        file: file.to_owned(),
-        lines: BTreeMap::new(),
-    };
+    let mut origins = Origins { file: file.to_owned(), lines: BTreeMap::new() };
     if let Some(root) = &root {
         origins.add(root, "");
     }
-    Ok(Config {
-        clusters: clusters.unwrap_or_default(),
-        origins,
-    })
+    Ok(Config { clusters: clusters.unwrap_or_default(), origins })
 }
 
 fn clusters(root: &Node, problems: &mut Problems) -> Vec<super::ClusterConfig> {

@@ -85,10 +85,7 @@ impl ClusterConfig {
             allow: BTreeSet::from([ActionKind::ScaleOut]),
             pools,
             reservation_ceiling: ReservationCeiling::default(),
-            headroom: vec![Headroom {
-                like: Like::LargestTask,
-                count: 1,
-            }],
+            headroom: vec![Headroom { like: Like::LargestTask, count: 1 }],
             services: BTreeMap::new(),
             windows: Vec::new(),
             scale_in: ScaleIn::default(),
@@ -126,12 +123,7 @@ pub struct PoolConfig {
 
 impl PoolConfig {
     pub fn new(id: PoolId) -> Self {
-        Self {
-            id,
-            retiring: false,
-            max: None,
-            price_percent: 100,
-        }
+        Self { id, retiring: false, max: None, price_percent: 100 }
     }
 }
 
@@ -144,10 +136,7 @@ pub struct ReservationCeiling {
 
 impl Default for ReservationCeiling {
     fn default() -> Self {
-        Self {
-            cpu_percent: 100,
-            memory_percent: 100,
-        }
+        Self { cpu_percent: 100, memory_percent: 100 }
     }
 }
 
@@ -252,11 +241,7 @@ pub struct Budgets {
 
 impl Default for Budgets {
     fn default() -> Self {
-        Self {
-            draining_hosts: 2,
-            removed_hosts_per_hour: 20,
-            launched_units_per_hour: 200,
-        }
+        Self { draining_hosts: 2, removed_hosts_per_hour: 20, launched_units_per_hour: 200 }
     }
 }
 

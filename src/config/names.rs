@@ -17,12 +17,7 @@ impl Read for String {
                 if text.chars().any(char::is_control) || text.trim() != text || text.is_empty() =>
             {
                 let message = "is empty or has spaces or control characters around or in it";
-                problems.add(
-                    node.place,
-                    path,
-                    message,
-                    "write it on one line, without them",
-                );
+                problems.add(node.place, path, message, "write it on one line, without them");
                 return None;
             }
             Value::Text(text) => return Some(text.clone()),
@@ -118,28 +113,16 @@ pub(super) const SERVICE_REMEDY: &str =
 
 impl Read for ServiceName {
     fn read(node: &Node, path: &str, problems: &mut Problems) -> Option<Self> {
-        checked(
-            node,
-            path,
-            problems,
-            ("name of an ECS service", SERVICE_REMEDY),
-            is_ecs_name,
-        )
-        .map(Self::new)
+        checked(node, path, problems, ("name of an ECS service", SERVICE_REMEDY), is_ecs_name)
+            .map(Self::new)
     }
 }
 
 impl Read for ClusterName {
     fn read(node: &Node, path: &str, problems: &mut Problems) -> Option<Self> {
         let remedy = "write the cluster's name, not its ARN: letters, digits, `-` and `_`";
-        checked(
-            node,
-            path,
-            problems,
-            ("name of an ECS cluster", remedy),
-            is_ecs_name,
-        )
-        .map(Self::new)
+        checked(node, path, problems, ("name of an ECS cluster", remedy), is_ecs_name)
+            .map(Self::new)
     }
 }
 

@@ -65,18 +65,11 @@ fn remedy(error: &Error) -> &'static str {
 
 fn place(at: Location) -> Place {
     let number = |count: u64| u32::try_from(count).unwrap_or(u32::MAX).max(1);
-    Place {
-        line: number(at.line()),
-        column: number(at.column()),
-        width: number(at.span().len()),
-    }
+    Place { line: number(at.line()), column: number(at.column()), width: number(at.span().len()) }
 }
 
 fn node(spanned: Spanned<Value>) -> Node {
-    Node {
-        place: place(spanned.referenced),
-        value: spanned.value,
-    }
+    Node { place: place(spanned.referenced), value: spanned.value }
 }
 
 impl<'de> Deserialize<'de> for Value {
@@ -141,10 +134,7 @@ impl<'de> Visitor<'de> for Tree {
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
         let mut map = Vec::new();
         while let Some(key) = entries.next_key::<Spanned<String>>()? {
-            let key = Key {
-                place: place(key.referenced),
-                name: key.value,
-            };
+            let key = Key { place: place(key.referenced), name: key.value };
             map.push((key, node(entries.next_value()?)));
         }
         Ok(Value::Map(map))

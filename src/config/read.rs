@@ -27,11 +27,7 @@ pub(super) struct Written<T> {
 
 impl<T: Read> Written<T> {
     pub(super) fn read(node: &Node, path: String, problems: &mut Problems) -> Self {
-        Self {
-            place: node.place,
-            value: T::read(node, &path, problems),
-            path,
-        }
+        Self { place: node.place, value: T::read(node, &path, problems), path }
     }
 }
 
@@ -95,11 +91,7 @@ impl<T: Read> Read for Named<T> {
         };
         let read = |(key, value): &(Key, Node)| {
             let path = format!("{path}.{}", key.name);
-            (
-                key.place,
-                key.name.clone(),
-                Written::read(value, path, problems),
-            )
+            (key.place, key.name.clone(), Written::read(value, path, problems))
         };
         Some(Self(entries.iter().map(read).collect()))
     }
@@ -134,10 +126,7 @@ impl<'a> Fields<'a> {
         problems: &mut Problems,
     ) -> Option<Self> {
         let Value::Map(entries) = &node.value else {
-            let remedy = format!(
-                "write one `KEY: VALUE` a line; known keys: {}",
-                known.join(", ")
-            );
+            let remedy = format!("write one `KEY: VALUE` a line; known keys: {}", known.join(", "));
             problems.add(node.place, path, needs("settings", &node.value), remedy);
             return None;
         };
@@ -145,17 +134,9 @@ impl<'a> Fields<'a> {
             if !known.contains(&key.name.as_str()) {
                 let guess = suggest::nearest(&key.name, known.iter().copied());
                 let guess = guess.map(|name| format!("did you mean `{name}`? "));
-                let remedy = format!(
-                    "{}known keys: {}",
-                    guess.unwrap_or_default(),
-                    known.join(", ")
-                );
-                problems.add(
-                    key.place,
-                    path,
-                    format!("unknown key `{}`", key.name),
-                    remedy,
-                );
+                let remedy =
+                    format!("{}known keys: {}", guess.unwrap_or_default(), known.join(", "));
+                problems.add(key.place, path, format!("unknown key `{}`", key.name), remedy);
             }
         }
         Some(Self { path, entries })
@@ -169,11 +150,7 @@ impl<'a> Fields<'a> {
 
 /// The path of a key within a table.
 pub(super) fn join(path: &str, name: &str) -> String {
-    if path.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{path}.{name}")
-    }
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }
 
 /// Declares a table of settings: what may be written, all of it optional.

@@ -32,10 +32,7 @@ pub fn render(cluster: &ClusterConfig) -> String {
             continue;
         }
         if line.depth() == 0 {
-            comment(
-                &mut file,
-                description(&document, &line.path).unwrap_or_default(),
-            );
+            comment(&mut file, description(&document, &line.path).unwrap_or_default());
         }
         let always = matches!(line.path.as_str(), "mode" | "allow");
         if line.default && !always && !line.to_string().trim_start().starts_with('#') {

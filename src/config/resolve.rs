@@ -45,13 +45,9 @@ fn required<'a, T>(
 /// The clusters of the file; meaningless if a problem was noted.
 pub(super) fn clusters(raw: &RawConfig, problems: &mut Problems) -> Vec<ClusterConfig> {
     let top = (Place::TOP, "");
-    if let Some(version) = required(
-        &raw.version,
-        top,
-        "version",
-        "add a line `version: 1`",
-        problems,
-    ) && *version != 1
+    if let Some(version) =
+        required(&raw.version, top, "version", "add a line `version: 1`", problems)
+        && *version != 1
         && let Some(written) = &raw.version
     {
         let message = format!("{version} is no known version of this format");
@@ -63,16 +59,10 @@ pub(super) fn clusters(raw: &RawConfig, problems: &mut Problems) -> Vec<ClusterC
         return Vec::new();
     };
     if let (true, Some(written)) = (list.is_empty(), &raw.clusters) {
-        written.refuse(
-            "lists no cluster",
-            "add at least one `- name: CLUSTER`",
-            problems,
-        );
+        written.refuse("lists no cluster", "add at least one `- name: CLUSTER`", problems);
     }
     refuse_shared(list, problems);
-    list.iter()
-        .filter_map(|written| cluster(written, problems))
-        .collect()
+    list.iter().filter_map(|written| cluster(written, problems)).collect()
 }
 
 /// No cluster twice, and no pool in two of them.
@@ -108,13 +98,8 @@ fn refuse_shared(list: &[Written<RawCluster>], problems: &mut Problems) {
 fn cluster(written: &Written<RawCluster>, problems: &mut Problems) -> Option<ClusterConfig> {
     let raw = written.value.as_ref()?;
     let here = (written.place, written.path.as_str());
-    let name = required(
-        &raw.name,
-        here,
-        "name",
-        "add `name:` with the ECS cluster's name",
-        problems,
-    );
+    let name =
+        required(&raw.name, here, "name", "add `name:` with the ECS cluster's name", problems);
     let remedy =
         "add `pools:` with at least one `- auto_scaling_group: NAME` or `- spot_fleet: ID`";
     let pools = required(&raw.pools, here, "pools", remedy, problems);
@@ -123,16 +108,10 @@ fn cluster(written: &Written<RawCluster>, problems: &mut Problems) -> Option<Clu
     }
     if let (Some(written), None) = (&raw.external_id, &raw.role_arn) {
         let remedy = "add `role_arn`, or remove `external_id`";
-        written.refuse(
-            "an external id is only given when a role is assumed",
-            remedy,
-            problems,
-        );
+        written.refuse("an external id is only given when a role is assumed", remedy, problems);
     }
     let pools = pools.into_iter().flatten();
-    let pools = pools
-        .filter_map(|pool_written| pool(pool_written, problems))
-        .collect();
+    let pools = pools.filter_map(|pool_written| pool(pool_written, problems)).collect();
     let default = ClusterConfig::new(name.cloned().unwrap_or_default(), pools);
     let range = TimeDelta::seconds(5)..=TimeDelta::minutes(5);
     let interval = period(&raw.interval, default.interval, range, problems);
@@ -148,12 +127,8 @@ fn cluster(written: &Written<RawCluster>, problems: &mut Problems) -> Option<Clu
             Some(items) => headroom(items, problems),
             None => default.headroom,
         },
-        services: given(&raw.services)
-            .map(|named| services(named, problems))
-            .unwrap_or_default(),
-        windows: given(&raw.windows)
-            .map(|items| windows(items, problems))
-            .unwrap_or_default(),
+        services: given(&raw.services).map(|named| services(named, problems)).unwrap_or_default(),
+        windows: given(&raw.windows).map(|items| windows(items, problems)).unwrap_or_default(),
         scale_in: scale_in(given(&raw.scale_in), interval, problems),
         repair: repair(given(&raw.repair), problems),
         budgets: budgets(given(&raw.budgets), problems),
@@ -175,11 +150,9 @@ fn pool(written: &Written<RawPool>, problems: &mut Problems) -> Option<PoolConfi
     let raw = written.value.as_ref()?;
     let remedy = "write either `auto_scaling_group: NAME` or `spot_fleet: ID`";
     match (&raw.auto_scaling_group, &raw.spot_fleet) {
-        (None, None) => written.refuse(
-            "names no Auto Scaling group and no Spot Fleet",
-            remedy,
-            problems,
-        ),
+        (None, None) => {
+            written.refuse("names no Auto Scaling group and no Spot Fleet", remedy, problems)
+        }
         (Some(_), Some(fleet)) => {
             fleet.refuse("a pool is one or the other, not both", remedy, problems)
         }
@@ -187,10 +160,7 @@ fn pool(written: &Written<RawPool>, problems: &mut Problems) -> Option<PoolConfi
     }
     let default = PoolConfig::new(pool_id(raw)?);
     let remedy = "write 1 or more; a pool that shall never grow is `retiring: true`";
-    let max = raw
-        .max
-        .as_ref()
-        .map(|_| positive(&raw.max, 1, remedy, problems));
+    let max = raw.max.as_ref().map(|_| positive(&raw.max, 1, remedy, problems));
     Some(PoolConfig {
         retiring: given(&raw.retiring).copied().unwrap_or(default.retiring),
         max,
@@ -227,10 +197,7 @@ fn headroom(items: &[Written<RawHeadroom>], problems: &mut Problems) -> Vec<Head
                 problems,
             );
         }
-        all.push(Headroom {
-            like: like.clone(),
-            count,
-        });
+        all.push(Headroom { like: like.clone(), count });
     }
     all
 }
@@ -256,10 +223,7 @@ fn services(
 }
 
 fn windows(items: &[Written<RawWindow>], problems: &mut Problems) -> Vec<Window> {
-    items
-        .iter()
-        .filter_map(|written| window(written, problems))
-        .collect()
+    items.iter().filter_map(|written| window(written, problems)).collect()
 }
 
 fn window(written: &Written<RawWindow>, problems: &mut Problems) -> Option<Window> {
@@ -276,12 +240,7 @@ fn window(written: &Written<RawWindow>, problems: &mut Problems) -> Option<Windo
     let remedy = "add `when: \"Fri 16:00 - Mon 07:00 Europe/Berlin\"`";
     let text = required(&raw.when, here, "when", remedy, problems)?;
     match when::parse(text) {
-        Ok((spans, zone)) => Some(Window {
-            forbid,
-            text: text.clone(),
-            spans,
-            zone,
-        }),
+        Ok((spans, zone)) => Some(Window { forbid, text: text.clone(), spans, zone }),
         Err(error) => {
             problems.add(
                 raw.when.as_ref()?.place,
@@ -314,12 +273,7 @@ fn scale_in(raw: Option<&RawScaleIn>, interval: TimeDelta, problems: &mut Proble
     }
     ScaleIn {
         stabilization,
-        drain_deadline: period(
-            &raw.drain_deadline,
-            default.drain_deadline,
-            MINUTE..=DAY,
-            problems,
-        ),
+        drain_deadline: period(&raw.drain_deadline, default.drain_deadline, MINUTE..=DAY, problems),
         host_age_min: period(
             &raw.host_age_min,
             default.host_age_min,
@@ -335,12 +289,7 @@ fn repair(raw: Option<&RawRepair>, problems: &mut Problems) -> Repair {
     let remedy = "write 1 or more; to give no host up leave `repair` out of `allow`";
     Repair {
         agent_lost: period(&raw.agent_lost, default.agent_lost, MINUTE..=DAY, problems),
-        registration: period(
-            &raw.registration,
-            default.registration,
-            MINUTE..=DAY,
-            problems,
-        ),
+        registration: period(&raw.registration, default.registration, MINUTE..=DAY, problems),
         failures_max: positive(&raw.failures_max, default.failures_max, remedy, problems),
     }
 }
@@ -350,9 +299,7 @@ fn budgets(raw: Option<&RawBudgets>, problems: &mut Problems) -> Budgets {
     let Some(raw) = raw else { return default };
     let mut least_one = |field: &Field<u32>, kind: ActionKind| {
         let remedy = format!("write 1 or more; to forbid it leave `{kind}` out of `allow`");
-        field
-            .as_ref()
-            .map(|_| positive(field, 1, &remedy, problems))
+        field.as_ref().map(|_| positive(field, 1, &remedy, problems))
     };
     let draining = least_one(&raw.draining_hosts, ActionKind::ScaleIn);
     let removed = least_one(&raw.removed_hosts_per_hour, ActionKind::ScaleIn);
@@ -368,11 +315,7 @@ fn budgets(raw: Option<&RawBudgets>, problems: &mut Problems) -> Budgets {
 fn positive(field: &Field<u32>, default: u32, remedy: &str, problems: &mut Problems) -> u32 {
     match (given(field), field) {
         (Some(0), Some(written)) => {
-            written.refuse(
-                "0 would mean that nothing can ever happen",
-                remedy,
-                problems,
-            );
+            written.refuse("0 would mean that nothing can ever happen", remedy, problems);
             default
         }
         (Some(number), _) => *number,
@@ -392,11 +335,7 @@ fn period(
     let (min, max) = (Period::text(*range.start()), Period::text(*range.end()));
     if !range.contains(period) {
         let message = format!("{} is not within {min} and {max}", Period::text(*period));
-        written.refuse(
-            message,
-            format!("write a duration from `{min}` to `{max}`"),
-            problems,
-        );
+        written.refuse(message, format!("write a duration from `{min}` to `{max}`"), problems);
     }
     *period
 }

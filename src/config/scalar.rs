@@ -39,28 +39,16 @@ impl Period {
             seconds = seconds.checked_add(number.parse::<i64>().ok()?.checked_mul(unit)?)?;
             rest = &tail[1..];
         }
-        (!text.is_empty())
-            .then(|| TimeDelta::try_seconds(seconds))
-            .flatten()
+        (!text.is_empty()).then(|| TimeDelta::try_seconds(seconds)).flatten()
     }
 
     /// As it is written: whole seconds, zero units left out.
     pub(super) fn text(period: TimeDelta) -> String {
         let seconds = period.num_seconds();
-        let parts = [
-            (seconds / 3600, 'h'),
-            (seconds / 60 % 60, 'm'),
-            (seconds % 60, 's'),
-        ];
+        let parts = [(seconds / 3600, 'h'), (seconds / 60 % 60, 'm'), (seconds % 60, 's')];
         let nonzero = parts.into_iter().filter(|(count, _)| *count != 0);
-        let text: String = nonzero
-            .map(|(count, unit)| format!("{count}{unit}"))
-            .collect();
-        if text.is_empty() {
-            "0s".to_owned()
-        } else {
-            text
-        }
+        let text: String = nonzero.map(|(count, unit)| format!("{count}{unit}")).collect();
+        if text.is_empty() { "0s".to_owned() } else { text }
     }
 }
 
@@ -75,18 +63,11 @@ impl Read for Period {
             },
             Value::Whole(number) => (
                 format!("{number} has no unit"),
-                Some(format!(
-                    "write `{number}m` for minutes, `{number}s` or `{number}h`"
-                )),
+                Some(format!("write `{number}m` for minutes, `{number}s` or `{number}h`")),
             ),
             other => (needs("a duration", other), None),
         };
-        problems.add(
-            node.place,
-            path,
-            message,
-            remedy.unwrap_or(PERIOD_REMEDY.to_owned()),
-        );
+        problems.add(node.place, path, message, remedy.unwrap_or(PERIOD_REMEDY.to_owned()));
         None
     }
 }
@@ -97,10 +78,8 @@ fn likely_period(text: &str) -> Option<String> {
     let (number, unit) = text.split_at(digits);
     let unit = match unit.trim().to_ascii_lowercase().as_str() {
         "" => {
-            return Some(format!(
-                "write `{number}m` for minutes, `{number}s` or `{number}h`"
-            ))
-            .filter(|_| digits > 0);
+            return Some(format!("write `{number}m` for minutes, `{number}s` or `{number}h`"))
+                .filter(|_| digits > 0);
         }
         "sec" | "secs" | "second" | "seconds" | "s" => "s",
         "min" | "mins" | "minute" | "minutes" | "m" => "m",

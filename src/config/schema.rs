@@ -21,9 +21,7 @@ pub fn schema() -> String {
 pub(super) fn document() -> Json {
     let settings =
         SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
-    let mut generator = settings
-        .with_transform(RecursiveTransform(without_null))
-        .into_generator();
+    let mut generator = settings.with_transform(RecursiveTransform(without_null)).into_generator();
     let mut document = generator.root_schema_for::<RawConfig>().to_value();
     // Only the defaults are taken from it; the pool stands for any.
     let cluster = ClusterConfig::new("any", vec![PoolConfig::new(PoolId::group("any"))]);
@@ -46,10 +44,7 @@ fn is_default(line: &Line) -> bool {
 
 /// What the schema says about a setting of a cluster.
 pub(super) fn description<'a>(document: &'a Json, path: &str) -> Option<&'a str> {
-    document
-        .pointer(&pointer(path))?
-        .get("description")?
-        .as_str()
+    document.pointer(&pointer(path))?.get("description")?.as_str()
 }
 
 /// Where the schema of a cluster's setting stands in the whole.

@@ -45,10 +45,7 @@ impl fmt::Display for Origin {
 impl Origins {
     fn of(&self, path: &str) -> Origin {
         match self.lines.get(path) {
-            Some(line) => Origin::File {
-                file: self.file.clone(),
-                line: *line,
-            },
+            Some(line) => Origin::File { file: self.file.clone(), line: *line },
             None => Origin::Default,
         }
     }
@@ -59,10 +56,7 @@ pub fn show(config: &Config) -> Shown {
     let version = config.origins.of("version");
     let mut shown = Shown {
         settings: Vec::new(),
-        lines: vec![
-            ("version: 1".to_owned(), Some(version)),
-            ("clusters:".to_owned(), None),
-        ],
+        lines: vec![("version: 1".to_owned(), Some(version)), ("clusters:".to_owned(), None)],
     };
     for (index, cluster) in config.clusters.iter().enumerate() {
         for (place, line) in lines(cluster).into_iter().enumerate() {
@@ -73,11 +67,7 @@ pub fn show(config: &Config) -> Shown {
             match line.value {
                 Some(value) => {
                     shown.lines.push((text, Some(origin.clone())));
-                    shown.settings.push(Setting {
-                        path,
-                        value,
-                        origin,
-                    });
+                    shown.settings.push(Setting { path, value, origin });
                 }
                 None => shown.lines.push((text, None)),
             }

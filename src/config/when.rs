@@ -21,10 +21,7 @@ const FORMS: &str = "write `Fri 16:00 - Mon 07:00 Europe/Berlin`, \
     `Mon-Fri 09:00 - 17:00 Europe/Berlin` or `daily 22:00 - 06:00 UTC`";
 
 fn refuse<T>(message: impl Into<String>, remedy: impl Into<String>) -> Result<T, WhenError> {
-    Err(WhenError {
-        message: message.into(),
-        remedy: remedy.into(),
-    })
+    Err(WhenError { message: message.into(), remedy: remedy.into() })
 }
 
 /// The spans and the zone of a window's text.
@@ -82,11 +79,7 @@ fn daily(
     if from == to {
         return never();
     }
-    let length = if to > from {
-        to - from
-    } else {
-        to + WeekMinute::DAY - from
-    };
+    let length = if to > from { to - from } else { to + WeekMinute::DAY - from };
     let starts = days.map(|day| day * WeekMinute::DAY + from);
     Ok(starts.map(|start| start..start + length).collect())
 }
@@ -153,10 +146,7 @@ fn time(text: &str) -> Result<u32, WhenError> {
 
 fn parse_zone(text: &str) -> Result<Tz, WhenError> {
     let zones = chrono_tz::TZ_VARIANTS.iter();
-    if let Some(zone) = zones
-        .clone()
-        .find(|zone| zone.name().eq_ignore_ascii_case(text))
-    {
+    if let Some(zone) = zones.clone().find(|zone| zone.name().eq_ignore_ascii_case(text)) {
         return Ok(*zone);
     }
     let near = suggest::nearest(text, zones.map(|zone| zone.name())).unwrap_or("Europe/Berlin");
@@ -172,10 +162,7 @@ mod tests {
 
     fn spans(text: &str) -> Vec<(u32, u32)> {
         let (spans, _) = parse(text).unwrap();
-        spans
-            .iter()
-            .map(|span| (span.start.0, span.end.0))
-            .collect()
+        spans.iter().map(|span| (span.start.0, span.end.0)).collect()
     }
 
     const H: u32 = 60;
@@ -184,29 +171,14 @@ mod tests {
     #[test]
     fn each_form_is_read() {
         for (text, expected) in [
-            (
-                "Fri 16:00 - Mon 07:00 Europe/Berlin",
-                vec![(4 * D + 16 * H, 7 * H)],
-            ),
+            ("Fri 16:00 - Mon 07:00 Europe/Berlin", vec![(4 * D + 16 * H, 7 * H)]),
             ("Mon 07:00 - Fri 16:00 UTC", vec![(7 * H, 4 * D + 16 * H)]),
-            (
-                "friday 16:00-monday 7:00 europe/berlin",
-                vec![(4 * D + 16 * H, 7 * H)],
-            ),
-            (
-                "Sat 10:00 - 12:30 UTC",
-                vec![(5 * D + 10 * H, 5 * D + 12 * H + 30)],
-            ),
+            ("friday 16:00-monday 7:00 europe/berlin", vec![(4 * D + 16 * H, 7 * H)]),
+            ("Sat 10:00 - 12:30 UTC", vec![(5 * D + 10 * H, 5 * D + 12 * H + 30)]),
             ("Sun 22:00 - 02:00 UTC", vec![(6 * D + 22 * H, 2 * H)]),
             ("Sun 22:00 - 24:00 UTC", vec![(6 * D + 22 * H, 0)]),
-            (
-                "Mon-Tue 09:00 - 17:00 UTC",
-                vec![(9 * H, 17 * H), (D + 9 * H, D + 17 * H)],
-            ),
-            (
-                "Sun-Mon 09:00 - 17:00 UTC",
-                vec![(9 * H, 17 * H), (6 * D + 9 * H, 6 * D + 17 * H)],
-            ),
+            ("Mon-Tue 09:00 - 17:00 UTC", vec![(9 * H, 17 * H), (D + 9 * H, D + 17 * H)]),
+            ("Sun-Mon 09:00 - 17:00 UTC", vec![(9 * H, 17 * H), (6 * D + 9 * H, 6 * D + 17 * H)]),
             ("Mon - Fri 00:00 - 24:00 UTC", vec![(0, 5 * D)]),
             ("Sat-Sun 00:00 - 24:00 UTC", vec![(5 * D, 0)]),
         ] {
@@ -220,31 +192,20 @@ mod tests {
         for (text, message) in [
             ("", "the time zone is missing"),
             ("Fri 16:00 - Mon 07:00", "the time zone is missing"),
-            (
-                "Fri 16:00 - Mon 07:00 Europe/Berln",
-                "`Europe/Berln` is no known time zone",
-            ),
+            ("Fri 16:00 - Mon 07:00 Europe/Berln", "`Europe/Berln` is no known time zone"),
             ("Fry 16:00 - Mon 07:00 UTC", "`Fry` is no day of the week"),
             ("Fri 16 - Mon 07:00 UTC", "`16` is no time of day"),
             ("Fri 24:01 - Mon 07:00 UTC", "`24:01` is no time of day"),
             ("Fri 16:60 - Mon 07:00 UTC", "`16:60` is no time of day"),
             ("Fri 16:00 UTC", "`Fri 16:00` is no time span"),
-            (
-                "Mon 07:00 - Mon 07:00 UTC",
-                "it ends as it starts and would never match",
-            ),
-            (
-                "daily 07:00 - 07:00 UTC",
-                "it ends as it starts and would never match",
-            ),
+            ("Mon 07:00 - Mon 07:00 UTC", "it ends as it starts and would never match"),
+            ("daily 07:00 - 07:00 UTC", "it ends as it starts and would never match"),
             ("daily 00:00 - 24:00 UTC", "it covers the whole week"),
             ("Sat-Fri 00:00 - 24:00 UTC", "it covers the whole week"),
         ] {
             assert_eq!(parse(text).unwrap_err().message, message, "{text}");
         }
-        let near = parse("Fri 16:00 - Mon 07:00 Europe/Berln")
-            .unwrap_err()
-            .remedy;
+        let near = parse("Fri 16:00 - Mon 07:00 Europe/Berln").unwrap_err().remedy;
         assert!(near.contains("`Europe/Berlin`"), "{near}");
     }
 }

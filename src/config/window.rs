@@ -75,9 +75,8 @@ impl Window {
         let times = self.occurrences_around(now);
         let mut end = None;
         // A clock change may make two spans touch, so the end of one can lie in another.
-        while let Some((_, until)) = times
-            .iter()
-            .find(|(from, until)| (*from..*until).contains(&end.unwrap_or(now)))
+        while let Some((_, until)) =
+            times.iter().find(|(from, until)| (*from..*until).contains(&end.unwrap_or(now)))
         {
             end = Some(*until);
         }
@@ -98,9 +97,7 @@ impl Window {
         ];
         let occurrence = |monday: chrono::NaiveDate, span: &Span| {
             let start = TimeDelta::minutes(span.start.0.into());
-            let start = monday
-                .and_time(chrono::NaiveTime::MIN)
-                .checked_add_signed(start)?;
+            let start = monday.and_time(chrono::NaiveTime::MIN).checked_add_signed(start)?;
             let end = start.checked_add_signed(TimeDelta::minutes(span.minutes().into()))?;
             Some((self.first_moment(start)?, self.last_moment(end)?))
         };

@@ -19,10 +19,8 @@ fn choice<T: ToString>(
     what: &str,
     values: impl IntoIterator<Item = T>,
 ) -> Option<T> {
-    let mut values: Vec<(String, T)> = values
-        .into_iter()
-        .map(|value| (value.to_string(), value))
-        .collect();
+    let mut values: Vec<(String, T)> =
+        values.into_iter().map(|value| (value.to_string(), value)).collect();
     if let Value::Text(text) = &node.value
         && let Some(found) = values.iter().position(|(name, _)| name == text)
     {
@@ -34,10 +32,7 @@ fn choice<T: ToString>(
         Value::Text(text) => {
             let guess =
                 suggest::nearest(text, names).map(|name| format!("did you mean `{name}`? "));
-            (
-                format!("`{text}` is no {what}"),
-                guess.unwrap_or_default() + &known,
-            )
+            (format!("`{text}` is no {what}"), guess.unwrap_or_default() + &known)
         }
         other => (needs(&format!("a {what}"), other), known),
     };
@@ -110,24 +105,12 @@ impl Read for CountOwner {
             problems.add(node.place, path, message, "leave it `external`");
             return None;
         }
-        choice(
-            node,
-            path,
-            problems,
-            "owner of a desired count",
-            [Self::External],
-        )
+        choice(node, path, problems, "owner of a desired count", [Self::External])
     }
 }
 
 impl Read for Evict {
     fn read(node: &Node, path: &str, problems: &mut Problems) -> Option<Self> {
-        choice(
-            node,
-            path,
-            problems,
-            "eviction rule",
-            [Self::WhenReplaced, Self::Never],
-        )
+        choice(node, path, problems, "eviction rule", [Self::WhenReplaced, Self::Never])
     }
 }

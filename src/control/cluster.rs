@@ -48,15 +48,8 @@ impl Cluster {
         journal: &mut impl Journal,
     ) -> Result<Self, JournalError> {
         let memory = journal.recover().await?;
-        let lease = Lease {
-            epoch: journal.epoch(),
-            valid_until: None,
-        };
-        Ok(Self {
-            config,
-            memory,
-            lease,
-        })
+        let lease = Lease { epoch: journal.epoch(), valid_until: None };
+        Ok(Self { config, memory, lease })
     }
 
     /// Takes up what the journal holds after a write of unknown fate, under a new epoch.
@@ -73,10 +66,7 @@ impl Cluster {
         notes: Vec<Note>,
         clock: &impl Clock,
     ) -> Result<(), JournalError> {
-        let records = notes
-            .into_iter()
-            .map(|note| Record::Noted { note })
-            .collect();
+        let records = notes.into_iter().map(|note| Record::Noted { note }).collect();
         self.append(journal, records, clock).await.map(|_| ())
     }
 
@@ -87,9 +77,7 @@ impl Cluster {
         ordered: Ordered,
         clock: &impl Clock,
     ) -> Result<(), JournalError> {
-        let record = Record::Command {
-            command: ordered.command,
-        };
+        let record = Record::Command { command: ordered.command };
         let written = self.append(journal, vec![record], clock).await;
         let answer = match &written {
             Ok(entries) => Ok(entries.last().map_or(self.memory.seq, |entry| entry.seq)),
@@ -112,39 +100,19 @@ impl Cluster {
         let mut memory = self.memory.clone();
         let (mut admitted, mut refused) = (Vec::new(), Vec::new());
         for planned in planned {
-            if planned
-                .action
-                .subjects()
-                .iter()
-                .any(|subject| voided.contains(subject))
-            {
-                let reason = Reason::Outdated {
-                    what: planned.subject().to_string(),
-                };
+            if planned.action.subjects().iter().any(|subject| voided.contains(subject)) {
+                let reason = Reason::Outdated { what: planned.subject().to_string() };
                 let hold = Hold::new(planned.subject(), planned.kind, reason);
                 refused.push((planned.clone(), hold));
                 continue;
             }
             let (config, lease) = (&self.config, &self.lease);
-            let case = Case {
-                config,
-                snapshot: seen,
-                memory: &memory,
-                lease,
-                now,
-            };
+            let case = Case { config, snapshot: seen, memory: &memory, lease, now };
             match guard::admit(case, planned.clone()) {
                 Ok(one) => {
-                    let record = Record::Intent {
-                        planned: planned.clone(),
-                    };
+                    let record = Record::Intent { planned: planned.clone() };
                     let (seq, epoch) = (Seq(memory.seq.0 + 1), self.lease.epoch);
-                    memory = memory.fold(&Entry {
-                        seq,
-                        epoch,
-                        at: now,
-                        record,
-                    });
+                    memory = memory.fold(&Entry { seq, epoch, at: now, record });
                     admitted.push(one);
                 }
                 Err(hold) => refused.push((planned.clone(), hold)),
@@ -180,10 +148,7 @@ impl Cluster {
             });
             self.append(journal, records.collect(), clock).await?;
             done.extend(batch.iter().zip(outcomes).map(|(intent, outcome)| {
-                let verdict = Verdict::Acted {
-                    intent: intent.seq(),
-                    outcome,
-                };
+                let verdict = Verdict::Acted { intent: intent.seq(), outcome };
                 (intent.planned().clone(), verdict)
             }));
         }

@@ -34,9 +34,7 @@ impl Orders {
         let (done, answer) = oneshot::channel();
         let busy = |_| "the control loop takes no orders just now".to_owned();
         self.0.try_send(Ordered { command, done }).map_err(busy)?;
-        answer
-            .await
-            .map_err(|_| "the control loop has stopped".to_owned())?
+        answer.await.map_err(|_| "the control loop has stopped".to_owned())?
     }
 }
 

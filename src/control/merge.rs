@@ -13,12 +13,8 @@ pub fn merge(mut plan: Plan) -> Plan {
         match subjects.iter().find_map(|subject| taken.get(subject)) {
             Some(winner) => {
                 let winner: &crate::model::Planned = &kept[*winner];
-                let reason = Reason::Outranked {
-                    by: winner.rank(),
-                    kind: winner.kind,
-                };
-                plan.holds
-                    .push(Hold::new(planned.subject(), planned.kind, reason));
+                let reason = Reason::Outranked { by: winner.rank(), kind: winner.kind };
+                plan.holds.push(Hold::new(planned.subject(), planned.kind, reason));
             }
             None => {
                 taken.extend(subjects.into_iter().map(|subject| (subject, kept.len())));

@@ -5,13 +5,10 @@ use crate::model::{Fact, Memory, Need, Subject};
 
 /// The pools of the configuration, and the tasks of hosts that drain, are lost or may leave.
 pub fn need(config: &ClusterConfig, memory: &Memory) -> Need {
-    let watched = memory
-        .since
-        .keys()
-        .filter_map(|(subject, fact)| match (subject, fact) {
-            (Subject::Host(host), Fact::Watched) => Some(host.clone()),
-            _ => None,
-        });
+    let watched = memory.since.keys().filter_map(|(subject, fact)| match (subject, fact) {
+        (Subject::Host(host), Fact::Watched) => Some(host.clone()),
+        _ => None,
+    });
     Need {
         cluster: config.name.clone(),
         pools: config.pools.iter().map(|pool| pool.id.clone()).collect(),

@@ -5,20 +5,10 @@ use crate::model::{Action, Attribute, InstanceId, Memory, Note, PoolId, Snapshot
 /// Notes of the values an action is the first to overwrite.
 pub fn originals(snapshot: &Snapshot, memory: &Memory, action: &Action) -> Vec<Note> {
     let unknown = |(subject, attribute, _): &(Subject, Attribute, serde_json::Value)| {
-        !memory
-            .originals
-            .contains_key(&(subject.clone(), *attribute))
+        !memory.originals.contains_key(&(subject.clone(), *attribute))
     };
-    let note = |(subject, attribute, value)| Note::Original {
-        subject,
-        attribute,
-        value,
-    };
-    written(snapshot, action)
-        .into_iter()
-        .filter(unknown)
-        .map(note)
-        .collect()
+    let note = |(subject, attribute, value)| Note::Original { subject, attribute, value };
+    written(snapshot, action).into_iter().filter(unknown).map(note).collect()
 }
 
 fn written(snapshot: &Snapshot, action: &Action) -> Vec<(Subject, Attribute, serde_json::Value)> {
@@ -26,18 +16,11 @@ fn written(snapshot: &Snapshot, action: &Action) -> Vec<(Subject, Attribute, ser
     let each = |hosts: &std::collections::BTreeSet<InstanceId>,
                 attribute,
                 value: &dyn Fn(&InstanceId) -> serde_json::Value| {
-        hosts
-            .iter()
-            .map(|host| (Subject::Host(host.clone()), attribute, value(host)))
-            .collect()
+        hosts.iter().map(|host| (Subject::Host(host.clone()), attribute, value(host))).collect()
     };
     match action {
         Action::SetPoolCapacity { pool: id, was, .. }
-        | Action::TerminateHost {
-            pool: id,
-            desired_was: was,
-            ..
-        } => {
+        | Action::TerminateHost { pool: id, desired_was: was, .. } => {
             vec![(pool(id), Attribute::DesiredCapacity, was.0.into())]
         }
         Action::SetNewHostProtection { pool: id, was, .. } => {
@@ -49,19 +32,14 @@ fn written(snapshot: &Snapshot, action: &Action) -> Vec<(Subject, Attribute, ser
             vec![(pool(id), Attribute::SuspendedProcesses, suspended.into())]
         }
         Action::ProtectHosts { hosts, .. } => each(hosts, Attribute::HostProtection, &|host| {
-            snapshot
-                .hosts
-                .value
-                .get(host)
-                .map(|host| host.protected)
-                .into()
+            snapshot.hosts.value.get(host).map(|host| host.protected).into()
         }),
         Action::MarkHosts { hosts, .. } => each(hosts, Attribute::DrainMark, &|host| {
             let mark = snapshot.hosts.value.get(host).and_then(|host| host.mark);
             mark.map(|mark| mark.to_string()).into()
         }),
-        Action::SetHostStatus { hosts, was, .. } => each(hosts, Attribute::HostStatus, &|_| {
-            format!("{was:?}").to_uppercase().into()
-        }),
+        Action::SetHostStatus { hosts, was, .. } => {
+            each(hosts, Attribute::HostStatus, &|_| format!("{was:?}").to_uppercase().into())
+        }
     }
 }

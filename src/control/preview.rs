@@ -56,37 +56,18 @@ fn judged(
     now: DateTime<Utc>,
 ) -> Preview {
     let plan = merge(decide::capacity(config, &snapshot, &memory, now));
-    let lease = Lease {
-        epoch: memory.epoch,
-        valid_until: None,
-    };
-    let case = Case {
-        config,
-        snapshot: &snapshot,
-        memory: &memory,
-        lease: &lease,
-        now,
-    };
+    let lease = Lease { epoch: memory.epoch, valid_until: None };
+    let case = Case { config, snapshot: &snapshot, memory: &memory, lease: &lease, now };
     let ask = |planned: &Planned| guard::admit(case, planned.clone()).map(|_| ());
     let verdicts = plan.actions.iter().map(|p| (p.clone(), ask(p))).collect();
-    Preview {
-        snapshot,
-        memory,
-        plan,
-        verdicts,
-    }
+    Preview { snapshot, memory, plan, verdicts }
 }
 
 fn noted(memory: Memory, plan: &Plan) -> Memory {
     let fold = |memory: Memory, note: &crate::model::Note| {
         let (seq, epoch) = (crate::model::Seq(memory.seq.0 + 1), memory.epoch);
         let record = Record::Noted { note: note.clone() };
-        memory.fold(&Entry {
-            seq,
-            epoch,
-            at: plan.as_of,
-            record,
-        })
+        memory.fold(&Entry { seq, epoch, at: plan.as_of, record })
     };
     plan.notes.iter().fold(memory, fold)
 }

@@ -37,11 +37,7 @@ pub async fn run(
             reopen(cx, journal).await;
         }
         let interval = cx.config.interval.to_std().unwrap_or(AFTER_ACTING);
-        let pause = if report.acted() {
-            AFTER_ACTING.min(interval)
-        } else {
-            interval
-        };
+        let pause = if report.acted() { AFTER_ACTING.min(interval) } else { interval };
         tokio::select! {
             () = stop.cancelled() => {}
             () = clock.sleep(pause) => {}

@@ -61,9 +61,7 @@ impl Status {
     }
 
     pub fn cluster(&self, name: &str) -> Option<&ClusterStatus> {
-        self.clusters
-            .iter()
-            .find(|cluster| cluster.name.as_str() == name)
+        self.clusters.iter().find(|cluster| cluster.name.as_str() == name)
     }
 }
 
@@ -374,11 +372,8 @@ impl Publisher {
         clusters: impl IntoIterator<Item = ClusterName>,
         at: DateTime<Utc>,
     ) -> (Self, watch::Receiver<Arc<Status>>) {
-        let status = Status {
-            started_at: at,
-            awaited: clusters.into_iter().collect(),
-            ..Status::default()
-        };
+        let status =
+            Status { started_at: at, awaited: clusters.into_iter().collect(), ..Status::default() };
         let (sender, receiver) = watch::channel(Arc::new(status));
         (Self(Arc::new(sender)), receiver)
     }

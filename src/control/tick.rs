@@ -32,22 +32,20 @@ pub struct TickReport {
 }
 
 impl TickReport {
-    /// Whether a request was sent, so that looking again soon is worth it.
+    /// Whether a request took effect, so that looking again soon is worth it.
     pub fn acted(&self) -> bool {
-        self.verdicts
-            .iter()
-            .any(|(_, verdict)| matches!(verdict, Verdict::Acted { .. }))
+        let done = |verdict: &Verdict| {
+            matches!(verdict, Verdict::Acted { outcome: Outcome::Done { .. }, .. })
+        };
+        self.verdicts.iter().any(|(_, verdict)| done(verdict))
     }
 
     /// Everything that was not done, whoever declined it.
     pub fn holds(&self) -> Vec<Hold> {
-        let refused = self
-            .verdicts
-            .iter()
-            .filter_map(|(_, verdict)| match verdict {
-                Verdict::Held(hold) => Some(hold.clone()),
-                Verdict::Acted { .. } => None,
-            });
+        let refused = self.verdicts.iter().filter_map(|(_, verdict)| match verdict {
+            Verdict::Held(hold) => Some(hold.clone()),
+            Verdict::Acted { .. } => None,
+        });
         let mut holds: Vec<_> = self.plan.holds.iter().cloned().chain(refused).collect();
         holds.sort();
         holds.dedup();
@@ -67,22 +65,17 @@ pub async fn tick(
     previous: Option<DateTime<Utc>>,
 ) -> TickReport {
     let began_at = clock.now();
+    let jumped = jump(previous, began_at, cx.config.interval);
+    let trouble = cx.note(journal, jumped.into_iter().collect(), clock).await.err();
     let need = need(&cx.config, &cx.memory);
     let snapshot = cloud.observe(&need).await;
     let now = clock.now();
     let plan = merge(decide::capacity(&cx.config, &snapshot, &cx.memory, now));
-    let mut report = TickReport {
-        began_at,
-        ended_at: now,
-        snapshot,
-        plan,
-        verdicts: Vec::new(),
-        trouble: None,
-    };
-    let jumped = jump(previous, began_at, cx.config.interval);
-    report.trouble = carry_out(cloud, journal, cx, clock, inbox, &mut report, jumped)
-        .await
-        .err();
+    let mut report =
+        TickReport { began_at, ended_at: now, snapshot, plan, verdicts: Vec::new(), trouble };
+    if report.trouble.is_none() {
+        report.trouble = carry_out(cloud, journal, cx, clock, inbox, &mut report).await.err();
+    }
     report.ended_at = clock.now();
     report
 }
@@ -96,22 +89,14 @@ async fn carry_out(
     clock: &impl Clock,
     inbox: &mut Inbox,
     report: &mut TickReport,
-    jumped: Option<Note>,
 ) -> Result<(), JournalError> {
-    let notes = jumped.iter().chain(&report.plan.notes).cloned().collect();
-    cx.note(journal, notes, clock).await?;
+    cx.note(journal, report.plan.notes.clone(), clock).await?;
     let mut voided = BTreeSet::new();
     for rank in report.plan.by_rank() {
         cx.take_orders(journal, inbox, clock).await?;
         let (admitted, refused) = cx.admit(&report.snapshot, rank, &voided, clock);
-        report.verdicts.extend(
-            refused
-                .into_iter()
-                .map(|(p, hold)| (p, Verdict::Held(hold))),
-        );
-        let done = cx
-            .perform(cloud, journal, &report.snapshot, admitted, clock)
-            .await?;
+        report.verdicts.extend(refused.into_iter().map(|(p, hold)| (p, Verdict::Held(hold))));
+        let done = cx.perform(cloud, journal, &report.snapshot, admitted, clock).await?;
         for (planned, verdict) in &done {
             if !matches!(verdict, Verdict::Acted { outcome: Outcome::Done { failed }, .. } if failed.is_empty())
             {
@@ -127,7 +112,5 @@ async fn carry_out(
 fn jump(previous: Option<DateTime<Utc>>, now: DateTime<Utc>, interval: TimeDelta) -> Option<Note> {
     let by = now - previous?;
     let jumped = by > interval + CLOCK_JUMP || by < -TimeDelta::seconds(5);
-    jumped.then(|| Note::ClockJumped {
-        by_seconds: by.num_seconds(),
-    })
+    jumped.then(|| Note::ClockJumped { by_seconds: by.num_seconds() })
 }

@@ -4,6 +4,10 @@ use crate::control::status::{ClusterStatus, Point};
 
 pub(super) const WIDTH: f64 = 640.0;
 pub(super) const HEIGHT: f64 = 150.0;
+/// Left of the drawing, for the words of the axis.
+pub(super) const AXIS_WIDTH: f64 = 64.0;
+/// On the other sides, so that no line or word is cut.
+pub(super) const MARGIN: f64 = 10.0;
 /// Room above 100 %, so that a full fleet's line is not the frame.
 const TOP_PERCENT: f64 = 110.0;
 

@@ -75,11 +75,7 @@ fn bar(host: &HostView, largest: u64, small: bool) -> Bar<'_> {
     };
     let scale = if small { 0.5 } else { 1.0 };
     let height = (HEIGHT_MIN + (HEIGHT_MAX - HEIGHT_MIN) * share) * scale;
-    let tasks = if small {
-        0
-    } else {
-        host.running_tasks + host.pending_tasks
-    };
+    let tasks = if small { 0 } else { host.running_tasks + host.pending_tasks };
     let lane = |reserved, registered| lane(reserved, registered, height, tasks);
     let (sign, word) = sign(host.state);
     Bar {

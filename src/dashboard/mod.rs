@@ -26,10 +26,7 @@ type Shown = watch::Receiver<Arc<Status>>;
 /// The pages, to be served beside the API under its protection.
 pub fn pages(status: Shown) -> Router {
     let asset = |kind: &'static str, content: &'static str| {
-        let headers = [
-            (header::CONTENT_TYPE, kind),
-            (header::CACHE_CONTROL, "no-cache"),
-        ];
+        let headers = [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-cache")];
         get(async move || (headers, content))
     };
     Router::new()
@@ -37,18 +34,9 @@ pub fn pages(status: Shown) -> Router {
         .route("/clusters/{name}", get(cluster))
         .route("/clusters/{name}/fragment", get(fragment))
         .with_state(status)
-        .route(
-            "/assets/tidegate.css",
-            asset("text/css", include_str!("assets/tidegate.css")),
-        )
-        .route(
-            "/assets/live.js",
-            asset("text/javascript", include_str!("assets/live.js")),
-        )
-        .route(
-            "/assets/icon.svg",
-            asset("image/svg+xml", include_str!("assets/icon.svg")),
-        )
+        .route("/assets/tidegate.css", asset("text/css", include_str!("assets/tidegate.css")))
+        .route("/assets/live.js", asset("text/javascript", include_str!("assets/live.js")))
+        .route("/assets/icon.svg", asset("image/svg+xml", include_str!("assets/icon.svg")))
 }
 
 #[derive(Template)]
@@ -106,11 +94,7 @@ async fn fragment(State(status): State<Shown>, Path(name): Path<String>) -> Resp
 
 fn missing(status: &Status, name: &str) -> Response {
     let awaited = status.awaited.iter().any(|known| known.as_str() == name);
-    let code = if awaited {
-        StatusCode::SERVICE_UNAVAILABLE
-    } else {
-        StatusCode::NOT_FOUND
-    };
+    let code = if awaited { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::NOT_FOUND };
     page(code, &Missing { name, awaited })
 }
 

@@ -78,21 +78,10 @@ async fn the_page_says_what_there_is_what_is_wanted_and_why() {
 #[tokio::test]
 async fn nothing_is_inline_and_no_id_is_given_twice() {
     let page = page_of(story::status()).await;
-    for forbidden in [
-        " style=",
-        "<style",
-        "<script>",
-        " onclick=",
-        "javascript:",
-        "//cdn",
-    ] {
+    for forbidden in [" style=", "<style", "<script>", " onclick=", "javascript:", "//cdn"] {
         assert!(!page.contains(forbidden), "{forbidden}");
     }
-    let ids: Vec<_> = page
-        .split(" id=\"")
-        .skip(1)
-        .map(|rest| rest.split('"').next())
-        .collect();
+    let ids: Vec<_> = page.split(" id=\"").skip(1).map(|rest| rest.split('"').next()).collect();
     let unique: BTreeSet<_> = ids.iter().collect();
     assert_eq!(ids.len(), unique.len(), "{ids:?}");
     let labels = page.split("aria-labelledby=\"").skip(1);
@@ -105,11 +94,8 @@ async fn nothing_is_inline_and_no_id_is_given_twice() {
 async fn names_from_aws_cannot_become_markup() {
     let mut cluster = story::status();
     cluster.services[0].name = "<script>alert(1)</script>".into();
-    cluster.pause = Some(Pause {
-        by: "\"><img src=x>".into(),
-        reason: "<b>".into(),
-        at: build::now(),
-    });
+    cluster.pause =
+        Some(Pause { by: "\"><img src=x>".into(), reason: "<b>".into(), at: build::now() });
     let page = page_of(cluster).await;
     assert!(!page.contains("<script>alert"));
     assert!(!page.contains("<img"));
@@ -127,10 +113,7 @@ async fn a_pause_and_a_failing_journal_are_told_first() {
     cluster.journal.trouble = Some("disk full".into());
     let page = page_of(cluster).await;
     let text = said(&page);
-    assert!(
-        text.contains("Paused by ada since 08:57:00 UTC: incident 7."),
-        "{text}"
-    );
+    assert!(text.contains("Paused by ada since 08:57:00 UTC: incident 7."), "{text}");
     let failing = "The journal fails , so nothing is written to AWS: disk full";
     assert!(text.contains(failing), "{text}");
     assert!(page.contains("data-order=\"resume\""));
@@ -169,10 +152,7 @@ async fn the_fragment_is_the_part_of_the_page_that_changes() {
     let (_, fragment) = get_from(&status, "/clusters/web/fragment").await;
     assert!(page.contains(&fragment));
     assert!(!fragment.contains("<html"));
-    assert!(
-        !fragment.contains("<dialog"),
-        "what a person types must stay"
-    );
+    assert!(!fragment.contains("<dialog"), "what a person types must stay");
 }
 
 #[tokio::test]
@@ -266,11 +246,7 @@ fn text_stands_out_from_its_ground() {
 fn luminance(rgb: u32) -> f64 {
     let channel = |shift: u32| {
         let c = f64::from(rgb >> shift & 0xff) / 255.0;
-        if c <= 0.04045 {
-            c / 12.92
-        } else {
-            ((c + 0.055) / 1.055).powf(2.4)
-        }
+        if c <= 0.04045 { c / 12.92 } else { ((c + 0.055) / 1.055).powf(2.4) }
     };
     0.2126 * channel(16) + 0.7152 * channel(8) + 0.0722 * channel(0)
 }

@@ -38,10 +38,18 @@ impl<'a> View<'a> {
         (chart::WIDTH, chart::HEIGHT)
     }
 
+    /// The drawing with its margins, in the words of a `viewBox`.
+    pub(super) fn chart_box(&self) -> String {
+        let (left, around) = (chart::AXIS_WIDTH, chart::MARGIN);
+        let (width, height) = (chart::WIDTH + left + around, chart::HEIGHT + 2.0 * around);
+        format!("-{left} -{around} {width} {height}")
+    }
+
     /// What mode act would carry out, or why the mode does less.
     pub(super) fn mode_line(&self) -> String {
         let kinds: Vec<_> = self.c.allow.iter().map(words).collect();
         match self.c.mode.effective {
+            mode if self.c.pause.is_some() => format!("paused, in mode {mode}"),
             Mode::Act if kinds.is_empty() => "act, but no kind is allowed".to_owned(),
             Mode::Act => format!("act: {}", kinds.join(", ")),
             Mode::Recommend => "recommend: a person carries plans out".to_owned(),
@@ -51,6 +59,7 @@ impl<'a> View<'a> {
 
     pub(super) fn mode_class(&self) -> &'static str {
         match self.c.mode.effective {
+            _ if self.c.pause.is_some() => "paused",
             Mode::Act => "act",
             Mode::Recommend => "recommend",
             Mode::Observe => "observe",
@@ -59,6 +68,7 @@ impl<'a> View<'a> {
 
     pub(super) fn mode_sign(&self) -> &'static str {
         match self.c.mode.effective {
+            _ if self.c.pause.is_some() => "❚❚",
             Mode::Act => "▶",
             Mode::Recommend => "☞",
             Mode::Observe => "◉",
@@ -69,9 +79,7 @@ impl<'a> View<'a> {
     pub(super) fn other_modes(&self) -> Vec<Mode> {
         let all = [Mode::Observe, Mode::Recommend, Mode::Act];
         let ceiling = self.c.mode.ceiling;
-        all.into_iter()
-            .filter(|mode| *mode != self.c.mode.stored && *mode <= ceiling)
-            .collect()
+        all.into_iter().filter(|mode| *mode != self.c.mode.stored && *mode <= ceiling).collect()
     }
 
     pub(super) fn hosts_shown(&self) -> impl Iterator<Item = &'a crate::control::status::HostView> {
@@ -84,20 +92,6 @@ impl<'a> View<'a> {
 
     pub(super) fn decisions(&self) -> impl Iterator<Item = &'a Decision> {
         self.c.decisions.iter().take(DECISIONS_SHOWN)
-    }
-
-    /// Holds of the same kind for the same reason in one row.
-    pub(super) fn held(&self) -> Vec<Held<'a>> {
-        let mut rows: Vec<Held<'a>> = Vec::new();
-        for hold in &self.c.plan.held {
-            let same = |row: &&mut Held<'_>| row.wants == hold.wants && row.why == hold.why;
-            match rows.iter_mut().find(same) {
-                Some(row) => row.add(hold),
-                None => rows.push(Held::of(hold)),
-            }
-        }
-        rows.truncate(ROWS_MAX);
-        rows
     }
 
     pub(super) fn is_short(&self) -> bool {
@@ -127,7 +121,7 @@ impl<'a> View<'a> {
     }
 }
 
-/// One row of the plan's table: what several subjects are held for.
+/// What several subjects are held for.
 pub(super) struct Held<'a> {
     pub(super) wants: ActionKind,
     pub(super) why: &'a str,
@@ -141,12 +135,7 @@ impl<'a> Held<'a> {
     const NAMED: usize = 6;
 
     fn of(hold: &'a HoldView) -> Self {
-        Self {
-            wants: hold.wants,
-            why: &hold.why,
-            subjects: vec![&hold.subject],
-            since: hold.since,
-        }
+        Self { wants: hold.wants, why: &hold.why, subjects: vec![&hold.subject], since: hold.since }
     }
 
     fn add(&mut self, hold: &'a HoldView) {
@@ -162,6 +151,20 @@ impl<'a> Held<'a> {
             more => format!("{named} and {more} more"),
         }
     }
+}
+
+/// Holds of the same kind for the same reason in one row.
+pub(super) fn held(holds: &[HoldView]) -> Vec<Held<'_>> {
+    let mut rows: Vec<Held<'_>> = Vec::new();
+    for hold in holds {
+        let same = |row: &&mut Held<'_>| row.wants == hold.wants && row.why == hold.why;
+        match rows.iter_mut().find(same) {
+            Some(row) => row.add(hold),
+            None => rows.push(Held::of(hold)),
+        }
+    }
+    rows.truncate(ROWS_MAX);
+    rows
 }
 
 /// `41 s`, `12 min`, `3 h 05 min`, `4 d`.
@@ -220,11 +223,9 @@ pub(super) fn fate(decided: &Decided) -> (&'static str, &'static str, String) {
     match &decided.fate {
         Fate::Outcome { outcome } => match outcome {
             Outcome::Done { failed } if failed.is_empty() => ("✓", "good", "done".to_owned()),
-            Outcome::Done { failed } => (
-                "!",
-                "bad",
-                format!("done, but for {} of them", failed.len()),
-            ),
+            Outcome::Done { failed } => {
+                ("!", "bad", format!("done, but for {} of them", failed.len()))
+            }
             Outcome::Moved { found, .. } => ("·", "calm", format!("nothing sent: found {found}")),
             Outcome::Refused { failure } => ("✕", "bad", format!("refused: {failure}")),
             Outcome::InDoubt { message } => ("?", "warn", format!("in doubt: {message}")),
@@ -239,10 +240,6 @@ pub(super) fn groups<'a>(view: &View<'a>) -> [(&'static str, &'static str, &'a [
     let plan = &view.c.plan;
     [
         ("Would do", "do", plan.would_do.as_slice()),
-        (
-            "Would do, not allowed yet",
-            "may",
-            plan.not_allowed.as_slice(),
-        ),
+        ("Would do, not allowed yet", "may", plan.not_allowed.as_slice()),
     ]
 }

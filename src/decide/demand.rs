@@ -11,27 +11,26 @@ use super::view::{Draft, View};
 use crate::config::Like;
 use crate::model::{
     ActionKind, Constraint, Deployment, Hold, Launch, PoolId, Reason, Rollout, Scheduling, Service,
-    ServiceName, Subject, TaskOwner, TaskShape, TaskStatus,
+    ServiceName, Subject, TaskOwner, TaskShape, TaskStatus, WaitingTasks,
 };
 
 /// Failed starts of a deployment without one running task after which no host is added for it.
 const CRASH_LOOP_FAILURES: u64 = 3;
 
+/// How the group of a service's task begins.
+const OF_SERVICE: &str = "service:";
+
 /// Tasks that want a host now, by shape.
 pub fn tasks(view: View<'_>, draft: &mut Draft) -> Vec<Demand> {
     let displaced = displaced(view);
-    let replicas = view
-        .snapshot
-        .services
-        .value
-        .values()
-        .filter(|service| on_hosts(service));
+    let replicas = view.snapshot.services.value.values().filter(|service| on_hosts(service));
     let mut demands = Vec::new();
     for service in replicas.filter(|service| service.scheduling == Scheduling::Replica) {
         let moved = displaced.get(&service.name).copied().unwrap_or(0);
         demands.extend(of_service(view, service, moved, draft));
     }
-    for waiting in &view.snapshot.waiting.value {
+    let standalone = |waiting: &&WaitingTasks| !waiting.group.starts_with(OF_SERVICE);
+    for waiting in view.snapshot.waiting.value.iter().filter(standalone) {
         let Some(shape) = view.snapshot.shapes.value.get(&waiting.definition) else {
             continue;
         };
@@ -53,24 +52,13 @@ pub fn headroom(view: View<'_>) -> Vec<Demand> {
         let (of, shape) = match &headroom.like {
             Like::TasksOf(name) => {
                 let service = view.snapshot.services.value.get(name)?;
-                (
-                    name.to_string(),
-                    shape_of(view, service, &service.definition)?,
-                )
+                (name.to_string(), shape_of(view, service, &service.definition)?)
             }
             Like::LargestTask => largest(view)?,
         };
         // Headroom is room, not a placement: ports and spread do not matter for it.
-        let shape = TaskShape {
-            needs: shape.needs,
-            ..TaskShape::default()
-        };
-        Some(Demand {
-            of,
-            shape,
-            count: headroom.count,
-            ..Demand::default()
-        })
+        let shape = TaskShape { needs: shape.needs, ..TaskShape::default() };
+        Some(Demand { of, shape, count: headroom.count, ..Demand::default() })
     });
     wanted.filter(|demand| demand.count > 0).collect()
 }
@@ -89,9 +77,7 @@ pub fn shape_of(
     definition: &crate::model::TaskDefinitionArn,
 ) -> Option<TaskShape> {
     let mut shape = view.snapshot.shapes.value.get(definition)?.clone();
-    shape
-        .constraints
-        .extend(service.constraints.iter().cloned());
+    shape.constraints.extend(service.constraints.iter().cloned());
     Some(shape)
 }
 
@@ -102,21 +88,15 @@ fn on_hosts(service: &Service) -> bool {
 fn largest(view: View<'_>) -> Option<(String, TaskShape)> {
     let services = view.snapshot.services.value.values();
     let replicas = services.filter(|s| on_hosts(s) && s.scheduling == Scheduling::Replica);
-    let shapes = replicas
-        .filter(|service| service.desired_count > 0)
-        .filter_map(|service| {
-            let shape = shape_of(view, service, &service.definition)?;
-            Some((service.name.to_string(), shape))
-        });
+    let shapes = replicas.filter(|service| service.desired_count > 0).filter_map(|service| {
+        let shape = shape_of(view, service, &service.definition)?;
+        Some((service.name.to_string(), shape))
+    });
     shapes.max_by(|(_, a), (_, b)| {
         let size = |shape: &TaskShape| {
             let needs = shape.needs;
             // One vCPU weighs as much as 4 GiB, as in the general purpose families.
-            (
-                needs.gpus,
-                (needs.cpu_units * 4).max(needs.memory_mib),
-                needs,
-            )
+            (needs.gpus, (needs.cpu_units * 4).max(needs.memory_mib), needs)
         };
         size(a).cmp(&size(b))
     })
@@ -125,9 +105,7 @@ fn largest(view: View<'_>) -> Option<(String, TaskShape)> {
 /// Per service, tasks that live on hosts that are leaving or given up.
 fn displaced(view: View<'_>) -> BTreeMap<ServiceName, u64> {
     let mut displaced = BTreeMap::new();
-    let leaving = view
-        .hosts()
-        .filter(|host| view.is_leaving(host) || view.is_given_up(host));
+    let leaving = view.hosts().filter(|host| view.is_leaving(host) || view.is_given_up(host));
     for tasks in leaving.filter_map(|host| view.snapshot.tasks.value.get(&host.instance)) {
         for task in tasks {
             if let TaskOwner::Service(service) = &task.owner
@@ -148,27 +126,18 @@ fn of_service(view: View<'_>, service: &Service, displaced: u64, draft: &mut Dra
     let mut startable = maximum.saturating_sub(alive);
     let mut demands = Vec::new();
     for deployment in &service.deployments {
-        let missing = deployment
-            .desired_count
-            .saturating_sub(present(deployment))
-            .min(startable);
-        startable -= missing;
+        let missing = deployment.desired_count.saturating_sub(present(deployment)).min(startable);
+        let missing = missing.max(waiting(view, service, deployment));
+        startable = startable.saturating_sub(missing);
         // Tasks already started elsewhere for those on leaving hosts show as a surplus.
         let surplus = present(deployment).saturating_sub(deployment.desired_count);
-        let moved = if deployment.primary {
-            displaced.saturating_sub(surplus)
-        } else {
-            0
-        };
+        let moved = if deployment.primary { displaced.saturating_sub(surplus) } else { 0 };
         if missing + moved == 0 {
             continue;
         }
         if missing > 0 && is_crash_looping(deployment) {
             let failed = deployment.failed_tasks;
-            let reason = Reason::CrashLooping {
-                service: service.name.clone(),
-                failed,
-            };
+            let reason = Reason::CrashLooping { service: service.name.clone(), failed };
             let subject = Subject::Service(service.name.clone());
             draft.hold(Hold::new(subject, ActionKind::ScaleOut, reason));
             continue;
@@ -187,6 +156,14 @@ fn of_service(view: View<'_>, service: &Service, displaced: u64, draft: &mut Dra
         });
     }
     demands
+}
+
+/// Its tasks that ECS has created and holds until a host has room.
+fn waiting(view: View<'_>, service: &Service, deployment: &Deployment) -> u64 {
+    let group = format!("{OF_SERVICE}{}", service.name);
+    let tasks = view.snapshot.waiting.value.iter();
+    let own = tasks.filter(|w| w.group == group && w.definition == deployment.definition);
+    own.map(|waiting| waiting.count).sum()
 }
 
 fn present(deployment: &Deployment) -> u64 {

@@ -22,17 +22,10 @@ pub fn drains(view: View<'_>, reclaimed: &BTreeSet<InstanceId>, draft: &mut Draf
             Step::None => {}
             Step::Foreign => {
                 let subject = Subject::Host(host.instance.clone());
-                draft.hold(Hold::new(
-                    subject,
-                    ActionKind::ScaleIn,
-                    Reason::ForeignDrain,
-                ));
+                draft.hold(Hold::new(subject, ActionKind::ScaleIn, Reason::ForeignDrain));
             }
             Step::Drain(mark) => {
-                starts
-                    .entry(mark)
-                    .or_default()
-                    .insert(host.instance.clone());
+                starts.entry(mark).or_default().insert(host.instance.clone());
             }
             Step::Wait(mark, reason) => {
                 let subject = Subject::Host(host.instance.clone());
@@ -94,26 +87,19 @@ fn step(view: View<'_>, host: &Host, needed_again: bool) -> Step {
         return Step::GiveBack(mark, "tasks that need its room".to_owned());
     }
     if host.status != HostStatus::Draining {
-        return if late && !lost {
-            Step::GiveBack(mark, "past its deadline before it took effect".to_owned())
-        } else {
-            Step::Drain(mark)
+        return match (late, lost) {
+            (true, true) => Step::End { cause: mark.cause, forced: true },
+            (true, false) => {
+                Step::GiveBack(mark, "past its deadline before it took effect".to_owned())
+            }
+            (false, _) => Step::Drain(mark),
         };
     }
     match remaining(view, host) {
-        Remaining::Nothing => Step::End {
-            cause: mark.cause,
-            forced: false,
-        },
-        Remaining::Unseen if late && lost => Step::End {
-            cause: mark.cause,
-            forced: true,
-        },
+        Remaining::Nothing => Step::End { cause: mark.cause, forced: false },
+        Remaining::Unseen if late && lost => Step::End { cause: mark.cause, forced: true },
         Remaining::Unseen => Step::Wait(mark, Reason::TasksUnseen),
-        Remaining::Tasks { .. } if late && lost => Step::End {
-            cause: mark.cause,
-            forced: true,
-        },
+        Remaining::Tasks { .. } if late && lost => Step::End { cause: mark.cause, forced: true },
         Remaining::Tasks { named, .. } if late => {
             Step::GiveBack(mark, format!("past its deadline, {named} would not leave"))
         }
@@ -133,9 +119,7 @@ fn remaining(view: View<'_>, host: &Host) -> Remaining {
     let Some(tasks) = view.snapshot.tasks.value.get(&host.instance) else {
         return Remaining::Unseen;
     };
-    let mut left = tasks
-        .iter()
-        .filter(|task| task.status != TaskStatus::Stopped);
+    let mut left = tasks.iter().filter(|task| task.status != TaskStatus::Stopped);
     let count = left.clone().count() as u64;
     match left.next() {
         None if host.counted_tasks() == 0 => Remaining::Nothing,
@@ -159,10 +143,7 @@ fn start(mark: DrainMark, hosts: &BTreeSet<InstanceId>, draft: &mut Draft) {
                 now: HostStatus::Draining,
             },
             kind: mark.cause.kind(),
-            why: Why::DrainGoesOn {
-                cause: mark.cause,
-                deadline: mark.deadline,
-            },
+            why: Why::DrainGoesOn { cause: mark.cause, deadline: mark.deadline },
             by: Origin::Capacity,
         });
     }
@@ -172,21 +153,14 @@ fn start(mark: DrainMark, hosts: &BTreeSet<InstanceId>, draft: &mut Draft) {
 fn give_back(host: &Host, mark: DrainMark, blocked_by: String, draft: &mut Draft) {
     let hosts = BTreeSet::from([host.instance.clone()]);
     let action = if host.status == HostStatus::Draining {
-        Action::SetHostStatus {
-            hosts,
-            was: HostStatus::Draining,
-            now: HostStatus::Active,
-        }
+        Action::SetHostStatus { hosts, was: HostStatus::Draining, now: HostStatus::Active }
     } else {
         Action::MarkHosts { hosts, mark: None }
     };
     draft.actions.push(Planned {
         action,
         kind: mark.cause.kind(),
-        why: Why::DrainAborted {
-            cause: mark.cause,
-            blocked_by,
-        },
+        why: Why::DrainAborted { cause: mark.cause, blocked_by },
         by: Origin::Capacity,
     });
 }
@@ -205,7 +179,9 @@ fn end(view: View<'_>, pool: &Pool, hosts: &[(&Host, DrainCause, bool)], draft: 
             .map(weight)
             .sum();
         let leaving: u32 = hosts.iter().map(|(host, ..)| weight(host)).sum();
-        let target = Units(fulfilled.saturating_sub(leaving));
+        // Units above the target already stand for hosts it does not want.
+        let excess = fulfilled.saturating_sub(pool.desired.0);
+        let target = Units(pool.desired.0.saturating_sub(leaving.saturating_sub(excess)));
         if pool.desired > target {
             draft.actions.push(Planned {
                 action: Action::SetPoolCapacity {
@@ -214,9 +190,7 @@ fn end(view: View<'_>, pool: &Pool, hosts: &[(&Host, DrainCause, bool)], draft: 
                     now: target,
                 },
                 kind: cause.kind(),
-                why: Why::FleetOversized {
-                    emptied: hosts.len() as u64,
-                },
+                why: Why::FleetOversized { emptied: hosts.len() as u64 },
                 by: Origin::Capacity,
             });
             return;
@@ -231,7 +205,7 @@ fn end(view: View<'_>, pool: &Pool, hosts: &[(&Host, DrainCause, bool)], draft: 
             forced: *forced,
         },
         kind: cause.kind(),
-        why: Why::Emptied { cause: *cause },
+        why: if *forced { Why::Forced { cause: *cause } } else { Why::Emptied { cause: *cause } },
         by: Origin::Capacity,
     });
 }
@@ -255,26 +229,19 @@ fn settle(view: View<'_>, draft: &mut Draft) {
             Some(host) if host.lifecycle == Lifecycle::Terminating => DrainVerdict::Done,
             Some(host) if host.mark.is_none() && host.status != HostStatus::Draining => {
                 if view.now >= drain.mark.deadline {
-                    DrainVerdict::Aborted {
-                        blocked_by: "its deadline".to_owned(),
-                    }
+                    DrainVerdict::Aborted { blocked_by: "its deadline".to_owned() }
                 } else {
                     DrainVerdict::Overruled
                 }
             }
             Some(_) => continue,
         };
-        draft.notes.push(Note::DrainEnded {
-            host: instance.clone(),
-            verdict,
-        });
+        draft.notes.push(Note::DrainEnded { host: instance.clone(), verdict });
     }
 }
 
 /// Splits a set into batches of at most `size`.
 pub fn batches(hosts: &BTreeSet<InstanceId>, size: usize) -> Vec<BTreeSet<InstanceId>> {
     let all: Vec<_> = hosts.iter().cloned().collect();
-    all.chunks(size)
-        .map(|chunk| chunk.iter().cloned().collect())
-        .collect()
+    all.chunks(size).map(|chunk| chunk.iter().cloned().collect()).collect()
 }

@@ -9,34 +9,17 @@ use crate::model::{Fact, Hold, Note, Subject};
 
 /// The edges between the facts remembered and those that stand.
 pub fn edges(view: View<'_>, facts: &BTreeSet<(Subject, Fact)>) -> Vec<Note> {
-    let known: BTreeSet<_> = view
-        .memory
-        .since
-        .keys()
-        .filter(|(_, fact)| !matches!(fact, Fact::Held { .. }))
-        .collect();
-    let blind = view
-        .snapshot
-        .hosts
-        .gaps
-        .iter()
-        .chain(&view.snapshot.pools.gaps)
-        .next()
-        .is_some();
+    let known: BTreeSet<_> =
+        view.memory.since.keys().filter(|(_, fact)| !matches!(fact, Fact::Held { .. })).collect();
+    let blind = view.snapshot.hosts.gaps.iter().chain(&view.snapshot.pools.gaps).next().is_some();
     let ended = known
         .iter()
         .filter(|key| !blind && !facts.contains(*key))
-        .map(|(subject, what)| Note::Ended {
-            subject: subject.clone(),
-            what: what.clone(),
-        });
+        .map(|(subject, what)| Note::Ended { subject: subject.clone(), what: what.clone() });
     let began = facts
         .iter()
         .filter(|key| !known.contains(key))
-        .map(|(subject, what)| Note::Began {
-            subject: subject.clone(),
-            what: what.clone(),
-        });
+        .map(|(subject, what)| Note::Began { subject: subject.clone(), what: what.clone() });
     ended.chain(began).collect()
 }
 
@@ -53,11 +36,7 @@ pub fn hold_edges(remembered: &crate::model::Memory, holds: &[Hold]) -> Vec<Note
         .collect();
     let note = |key: &crate::model::HoldKey, began: bool| {
         let (subject, what) = (key.subject.clone(), Fact::Held { key: key.clone() });
-        if began {
-            Note::Began { subject, what }
-        } else {
-            Note::Ended { subject, what }
-        }
+        if began { Note::Began { subject, what } } else { Note::Ended { subject, what } }
     };
     let ended = known.difference(&standing).map(|key| note(key, false));
     let began = standing.difference(&known).map(|key| note(key, true));

@@ -28,51 +28,29 @@ pub fn tasks_to_move(view: View<'_>, host: &Host) -> Result<Vec<Demand>, Reason>
             let TaskOwner::Standalone(group) = &task.owner else {
                 continue;
             };
-            return Err(Reason::StandaloneTask {
-                group: group.clone(),
-            });
+            return Err(Reason::StandaloneTask { group: group.clone() });
         };
-        let service = view
-            .snapshot
-            .services
-            .value
-            .get(name)
-            .ok_or(Reason::TasksUnseen)?;
+        let service = view.snapshot.services.value.get(name).ok_or(Reason::TasksUnseen)?;
         if service.scheduling == Scheduling::Daemon {
             daemons += 1;
         } else if task.protected || view.config.service(name).evict == Evict::Never {
-            return Err(Reason::NeverEvicted {
-                service: name.clone(),
-            });
+            return Err(Reason::NeverEvicted { service: name.clone() });
         } else {
             *counts.entry(name).or_insert(0) += 1;
         }
     }
     let listed = counts.values().sum::<u64>() + daemons;
-    let stopping = tasks
-        .iter()
-        .filter(|task| task.status == TaskStatus::Stopping)
-        .count() as u64;
+    let stopping = tasks.iter().filter(|task| task.status == TaskStatus::Stopping).count() as u64;
     if listed + stopping < host.counted_tasks() {
         return Err(Reason::TasksUnseen);
     }
-    counts
-        .into_iter()
-        .map(|(name, count)| movable(view, name, count))
-        .collect()
+    counts.into_iter().map(|(name, count)| movable(view, name, count)).collect()
 }
 
 fn movable(view: View<'_>, name: &ServiceName, count: u64) -> Result<Demand, Reason> {
-    let service = view
-        .snapshot
-        .services
-        .value
-        .get(name)
-        .ok_or(Reason::TasksUnseen)?;
+    let service = view.snapshot.services.value.get(name).ok_or(Reason::TasksUnseen)?;
     if service.is_deploying() {
-        return Err(Reason::Deploying {
-            service: name.clone(),
-        });
+        return Err(Reason::Deploying { service: name.clone() });
     }
     if !can_move_one(service) {
         return Err(Reason::DrainImpossible {
@@ -85,10 +63,7 @@ fn movable(view: View<'_>, name: &ServiceName, count: u64) -> Result<Demand, Rea
     let unknown = |c: &&Constraint| matches!(c, Constraint::Unknown(_));
     if let Some(constraint) = shape.constraints.iter().find(unknown) {
         let expression = constraint.to_string();
-        return Err(Reason::ConstraintUnknown {
-            of: name.to_string(),
-            expression,
-        });
+        return Err(Reason::ConstraintUnknown { of: name.to_string(), expression });
     }
     let distinct = shape.constraints.contains(&Constraint::DistinctInstance);
     let usable = super::room::usable(view).count() as u64;
@@ -97,13 +72,7 @@ fn movable(view: View<'_>, name: &ServiceName, count: u64) -> Result<Demand, Rea
         Launch::Ec2 | Launch::Elsewhere => None,
     };
     let hosts_without = distinct.then(|| usable.saturating_sub(service.running_count));
-    Ok(Demand {
-        of: name.to_string(),
-        shape,
-        count,
-        pools,
-        hosts_without,
-    })
+    Ok(Demand { of: name.to_string(), shape, count, pools, hosts_without })
 }
 
 /// Whether the scheduler may either stop one task first or start one more first.
@@ -123,11 +92,7 @@ mod tests {
     fn check(desired: u64, minimum: u64, maximum: u64, moves: bool) {
         let mut service = build::service("web", desired, desired);
         (service.minimum_healthy_percent, service.maximum_percent) = (minimum, maximum);
-        assert_eq!(
-            can_move_one(&service),
-            moves,
-            "{desired} tasks at {minimum}/{maximum}"
-        );
+        assert_eq!(can_move_one(&service), moves, "{desired} tasks at {minimum}/{maximum}");
     }
 
     #[test]

@@ -34,12 +34,7 @@ pub fn capacity(
     memory: &Memory,
     now: DateTime<Utc>,
 ) -> Plan {
-    let view = View {
-        config,
-        snapshot,
-        memory,
-        now,
-    };
+    let view = View { config, snapshot, memory, now };
     let mut draft = Draft::default();
 
     let wanted = demand::tasks(view, &mut draft);
@@ -65,9 +60,7 @@ fn watch(view: View<'_>, draft: &mut Draft) {
     let leaving = |host: &&crate::model::Host| {
         view.is_leaving(host) || (host.is_registered() && !host.agent_connected)
     };
-    let alive = view
-        .hosts()
-        .filter(|host| host.lifecycle != Lifecycle::Terminating);
+    let alive = view.hosts().filter(|host| host.lifecycle != Lifecycle::Terminating);
     for host in alive.filter(leaving) {
         draft.fact(Subject::Host(host.instance.clone()), Fact::Watched);
     }

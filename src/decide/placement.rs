@@ -72,12 +72,7 @@ impl<'a> Bin<'a> {
         }
         let shape = &demand.shape;
         let fit = shape.needs.times_in(&self.room);
-        if fit == 0
-            || !shape
-                .constraints
-                .iter()
-                .all(|c| c.met_by(self.attributes) == Some(true))
-        {
+        if fit == 0 || !shape.constraints.iter().all(|c| c.met_by(self.attributes) == Some(true)) {
             return 0;
         }
         if !shape.host_ports.is_disjoint(&self.ports) {
@@ -87,22 +82,14 @@ impl<'a> Bin<'a> {
         if distinct && self.distinct.contains(&demand.of) {
             return 0;
         }
-        if distinct || !shape.host_ports.is_empty() {
-            1
-        } else {
-            fit
-        }
+        if distinct || !shape.host_ports.is_empty() { 1 } else { fit }
     }
 
     fn put(&mut self, demand: &Demand, tasks: u64) {
         self.room -= demand.shape.needs * tasks;
         self.ports.extend(&demand.shape.host_ports);
         self.placed += tasks;
-        if demand
-            .shape
-            .constraints
-            .contains(&Constraint::DistinctInstance)
-        {
+        if demand.shape.constraints.contains(&Constraint::DistinctInstance) {
             self.distinct.insert(demand.of.clone());
         }
     }
@@ -127,11 +114,7 @@ pub fn place(bins: &mut Vec<Bin<'_>>, demand: &Demand) -> u64 {
         let full = (left / each).min(usable_hosts);
         let rest = if full < usable_hosts { left % each } else { 0 };
         left -= full * each + rest;
-        existing -= if matches!(bin.of, BinOf::Host(_)) {
-            full
-        } else {
-            0
-        };
+        existing -= if matches!(bin.of, BinOf::Host(_)) { full } else { 0 };
         at = fill(bins, at, demand, each, full, rest);
     }
     left
@@ -180,9 +163,7 @@ fn fill(
 pub fn sort_decreasing(demands: &mut [Demand], reference: Resources) {
     demands.sort_by(|a, b| {
         let by_size = dominant(b.shape.needs, reference).cmp(&dominant(a.shape.needs, reference));
-        by_size
-            .then_with(|| b.shape.needs.cmp(&a.shape.needs))
-            .then_with(|| a.of.cmp(&b.of))
+        by_size.then_with(|| b.shape.needs.cmp(&a.shape.needs)).then_with(|| a.of.cmp(&b.of))
     });
 }
 
@@ -196,16 +177,9 @@ fn dominant(needs: Resources, reference: Resources) -> (u64, u128) {
 
 /// Places all demands, largest first; returns what did not fit, in the same order.
 pub fn place_all<'a>(bins: &mut Vec<Bin<'_>>, demands: &'a mut [Demand]) -> Vec<(&'a Demand, u64)> {
-    let reference = bins
-        .iter()
-        .map(|bin| bin.room)
-        .fold(Resources::ZERO, |a, b| a.each_max(&b));
+    let reference = bins.iter().map(|bin| bin.room).fold(Resources::ZERO, |a, b| a.each_max(&b));
     sort_decreasing(demands, reference);
-    demands
-        .iter()
-        .map(|demand| (demand, place(bins, demand)))
-        .filter(|(_, n)| *n > 0)
-        .collect()
+    demands.iter().map(|demand| (demand, place(bins, demand))).filter(|(_, n)| *n > 0).collect()
 }
 
 /// The most room any existing host has that this demand may use, by the needs' own measure.
@@ -256,12 +230,7 @@ mod tests {
 
     fn demand(of: &str, cpu: u64, memory: u64, count: u64) -> Demand {
         let shape = TaskShape::plain(cpu, memory);
-        Demand {
-            of: of.to_owned(),
-            shape,
-            count,
-            ..Demand::default()
-        }
+        Demand { of: of.to_owned(), shape, count, ..Demand::default() }
     }
 
     fn bins(rooms: &[(u64, u64)], fresh: (u64, u64), fresh_hosts: u64) -> Vec<Bin<'static>> {
@@ -271,10 +240,7 @@ mod tests {
             Bin::new(of, None, Resources::new(*cpu, *memory), &EMPTY)
         });
         let room = Resources::new(fresh.0, fresh.1);
-        let fresh = Bin {
-            hosts: fresh_hosts,
-            ..Bin::new(BinOf::Fresh, None, room, &EMPTY)
-        };
+        let fresh = Bin { hosts: fresh_hosts, ..Bin::new(BinOf::Fresh, None, room, &EMPTY) };
         hosts.chain([fresh]).collect()
     }
 
@@ -288,11 +254,7 @@ mod tests {
         let mut rooms: Vec<_> = rooms.to_vec();
         rooms.extend(std::iter::repeat_n(fresh, fresh_hosts));
         for demand in demands {
-            let Resources {
-                cpu_units,
-                memory_mib,
-                ..
-            } = demand.shape.needs;
+            let Resources { cpu_units, memory_mib, .. } = demand.shape.needs;
             for _ in 0..demand.count {
                 let fits =
                     |(cpu, memory): &&mut (u64, u64)| *cpu >= cpu_units && *memory >= memory_mib;
@@ -330,28 +292,20 @@ mod tests {
     fn left_over(rooms: &[(u64, u64)], mut demands: Vec<Demand>) -> Vec<(String, u64)> {
         let mut bins = bins(rooms, (0, 0), 0);
         let left = place_all(&mut bins, &mut demands);
-        left.into_iter()
-            .map(|(demand, n)| (demand.of.clone(), n))
-            .collect()
+        left.into_iter().map(|(demand, n)| (demand.of.clone(), n)).collect()
     }
 
     #[test]
     fn sixty_percent_reserved_can_still_have_no_room() {
         let rooms = [(800, 3000), (800, 3000), (800, 3000)];
-        assert_eq!(
-            left_over(&rooms, vec![demand("web", 1024, 512, 1)]),
-            [("web".to_owned(), 1)]
-        );
+        assert_eq!(left_over(&rooms, vec![demand("web", 1024, 512, 1)]), [("web".to_owned(), 1)]);
     }
 
     #[test]
     fn a_fixed_host_port_takes_one_host_per_task() {
         let mut web = demand("web", 1, 1, 3);
         web.shape.host_ports.insert(80);
-        assert_eq!(
-            left_over(&[(9, 9), (9, 9)], vec![web]),
-            [("web".to_owned(), 1)]
-        );
+        assert_eq!(left_over(&[(9, 9), (9, 9)], vec![web]), [("web".to_owned(), 1)]);
     }
 
     #[test]
@@ -359,18 +313,13 @@ mod tests {
         let mut web = demand("web", 1, 1, 3);
         web.shape.constraints.insert(Constraint::DistinctInstance);
         web.hosts_without = Some(2);
-        assert_eq!(
-            left_over(&[(9, 9), (9, 9), (9, 9)], vec![web]),
-            [("web".to_owned(), 1)]
-        );
+        assert_eq!(left_over(&[(9, 9), (9, 9), (9, 9)], vec![web]), [("web".to_owned(), 1)]);
     }
 
     #[test]
     fn a_constraint_nobody_understands_fits_nowhere() {
         let mut web = demand("web", 1, 1, 1);
-        web.shape
-            .constraints
-            .insert(Constraint::Unknown("task:group == x".to_owned()));
+        web.shape.constraints.insert(Constraint::Unknown("task:group == x".to_owned()));
         assert_eq!(left_over(&[(9, 9)], vec![web]), [("web".to_owned(), 1)]);
     }
 }

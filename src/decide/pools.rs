@@ -9,7 +9,9 @@ const FOREIGN_WRITES_MAX: usize = 2;
 
 /// Notes about every pool.
 pub fn pools(view: View<'_>, draft: &mut Draft) {
-    for pool in view.pools() {
+    // An old value that stands in for a failed read is nobody's write.
+    let seen = view.snapshot.pools.gaps.is_empty();
+    for pool in view.pools().filter(|_| seen) {
         if undelivered_units(view, pool) > 0 {
             draft.fact(Subject::Pool(pool.id.clone()), Fact::Undelivered);
         }
@@ -24,41 +26,22 @@ pub fn pools(view: View<'_>, draft: &mut Draft) {
 fn capacity(view: View<'_>, pool: &Pool, draft: &mut Draft) {
     let memory = view.memory.pool(&pool.id);
     let subject = Subject::Pool(pool.id.clone());
-    let seen = |units| Note::CapacitySeen {
-        pool: pool.id.clone(),
-        units,
-    };
+    let seen = |units| Note::CapacitySeen { pool: pool.id.clone(), units };
     let Some(expected) = memory.expected else {
         return draft.notes.push(seen(pool.desired));
     };
-    let ours = view
-        .memory
-        .originals
-        .contains_key(&(subject.clone(), Attribute::DesiredCapacity));
+    let ours = view.memory.originals.contains_key(&(subject.clone(), Attribute::DesiredCapacity));
     if expected == pool.desired {
         return;
     }
-    if !ours
-        || view
-            .memory
-            .in_doubt
-            .values()
-            .any(|doubt| explains(doubt, pool, pool.desired))
-    {
+    if !ours || view.memory.in_doubt.values().any(|doubt| explains(doubt, pool, pool.desired)) {
         return draft.notes.push(seen(pool.desired));
     }
     let found = pool.desired;
-    draft.notes.push(Note::ForeignWrite {
-        pool: pool.id.clone(),
-        expected,
-        found,
-    });
+    draft.notes.push(Note::ForeignWrite { pool: pool.id.clone(), expected, found });
     if memory.foreign_writes.len() + 1 >= FOREIGN_WRITES_MAX && memory.demoted.is_none() {
         let because = format!("somebody else set its capacity again, to {found}");
-        draft.notes.push(Note::Demoted {
-            pool: pool.id.clone(),
-            because,
-        });
+        draft.notes.push(Note::Demoted { pool: pool.id.clone(), because });
     }
 }
 
@@ -66,11 +49,9 @@ fn capacity(view: View<'_>, pool: &Pool, draft: &mut Draft) {
 fn explains(doubt: &Doubt, pool: &Pool, found: Units) -> bool {
     match &doubt.planned.action {
         Action::SetPoolCapacity { pool: of, now, .. } => *of == pool.id && *now == found,
-        Action::TerminateHost {
-            pool: of,
-            desired_was,
-            ..
-        } => *of == pool.id && desired_was.0.saturating_sub(1) == found.0,
+        Action::TerminateHost { pool: of, desired_was, .. } => {
+            *of == pool.id && found < *desired_was
+        }
         Action::SetNewHostProtection { .. }
         | Action::ProtectHosts { .. }
         | Action::SetProcesses { .. }
@@ -89,10 +70,7 @@ fn learn_shapes(view: View<'_>, draft: &mut Draft) {
         let known = view.memory.shapes.contains_key(&host.instance_type);
         if !known && !draft.notes.iter().any(same_type) {
             let instance_type = host.instance_type.clone();
-            draft.notes.push(Note::ShapeLearnt {
-                instance_type,
-                registers: host.registered,
-            });
+            draft.notes.push(Note::ShapeLearnt { instance_type, registers: host.registered });
         }
     }
 }

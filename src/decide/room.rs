@@ -11,7 +11,8 @@ use super::demand;
 use super::placement::{Bin, BinOf, shared_attributes};
 use super::view::View;
 use crate::model::{
-    Attributes, DrainCause, Fact, Host, InstanceId, Lifecycle, Pool, PoolId, Resources, Subject, TaskShape,
+    Attributes, DrainCause, Fact, Host, InstanceId, Lifecycle, Pool, PoolId, Resources, Subject,
+    TaskShape,
 };
 
 /// Time AWS has to launch what was ordered before the pool counts as out of capacity
@@ -44,15 +45,9 @@ impl<'a> FreshHosts<'a> {
                 attributes.insert("ecs.instance-type".to_owned(), name);
             }
             let daemons = daemons_on(view, &attributes);
-            FreshHost {
-                pool,
-                attributes,
-                daemons,
-            }
+            FreshHost { pool, attributes, daemons }
         });
-        Self {
-            pools: pools.collect(),
-        }
+        Self { pools: pools.collect() }
     }
 
     pub fn get(&self, pool: &PoolId) -> Option<&FreshHost<'a>> {
@@ -69,15 +64,9 @@ impl FreshHost<'_> {
 
 fn daemons_on(view: View<'_>, attributes: &Attributes) -> Resources {
     let runs_here = |shape: &TaskShape| {
-        shape
-            .constraints
-            .iter()
-            .all(|constraint| constraint.met_by(attributes) != Some(false))
+        shape.constraints.iter().all(|constraint| constraint.met_by(attributes) != Some(false))
     };
-    demand::daemons(view)
-        .filter(|(_, s)| runs_here(s))
-        .map(|(_, s)| s.needs)
-        .sum()
+    demand::daemons(view).filter(|(_, s)| runs_here(s)).map(|(_, s)| s.needs).sum()
 }
 
 /// Usable hosts in order of their ids, then those that could be given back, then those on their
@@ -91,21 +80,11 @@ pub fn bins<'a>(view: View<'a>, fresh: &'a FreshHosts<'a>) -> Vec<Bin<'a>> {
         bin.of = of;
         bin
     }));
-    for FreshHost {
-        pool,
-        attributes,
-        daemons,
-    } in &fresh.pools
-    {
+    for FreshHost { pool, attributes, daemons } in &fresh.pools {
         let expected = launching(view, pool).map(|host| registers(pool, host));
         let hidden = std::iter::repeat_n(pool.guaranteed(), hidden_hosts(view, pool));
         bins.extend(expected.chain(hidden).map(|size| {
-            Bin::new(
-                BinOf::Coming,
-                Some(&pool.id),
-                size.without_eni_limit() - *daemons,
-                attributes,
-            )
+            Bin::new(BinOf::Coming, Some(&pool.id), size.without_eni_limit() - *daemons, attributes)
         }));
     }
     bins
@@ -113,8 +92,7 @@ pub fn bins<'a>(view: View<'a>, fresh: &'a FreshHosts<'a>) -> Vec<Bin<'a>> {
 
 /// Hosts ECS would place tasks on, less those the memory knows to be leaving.
 pub fn usable<'a>(view: View<'a>) -> impl Iterator<Item = &'a Host> {
-    view.hosts()
-        .filter(move |host| host.is_usable() && !view.is_leaving(host))
+    view.hosts().filter(move |host| host.is_usable() && !view.is_leaving(host))
 }
 
 /// Hosts that drain only to save money: keeping one is better than ordering one.
@@ -130,11 +108,7 @@ fn bin_of(host: &Host) -> Bin<'_> {
     let of = BinOf::Host(host.instance.clone());
     // ECS counts no network interfaces: what is left of none is no limit.
     let counted = host.registered.enis > 0;
-    let room = if counted {
-        host.remaining
-    } else {
-        host.remaining.without_eni_limit()
-    };
+    let room = if counted { host.remaining } else { host.remaining.without_eni_limit() };
     let mut bin = Bin::new(of, host.pool.as_ref(), room, &host.attributes);
     bin.ports.clone_from(&host.ports_used);
     bin
@@ -163,11 +137,14 @@ pub fn launching<'a>(view: View<'a>, pool: &'a Pool) -> impl Iterator<Item = &'a
     hosts.filter(move |host| host.is_launching() && !view.is_given_up(host))
 }
 
+/// What a pool's hosts on their way will register.
+pub fn coming(view: View<'_>, pool: &Pool) -> Resources {
+    let launching: Resources = launching(view, pool).map(|host| registers(pool, host)).sum();
+    launching + pool.guaranteed() * hidden_hosts(view, pool) as u64
+}
+
 fn registers(pool: &Pool, host: &Host) -> Resources {
-    let offering = pool
-        .offerings
-        .iter()
-        .find(|o| o.instance_type == host.instance_type);
+    let offering = pool.offerings.iter().find(|o| o.instance_type == host.instance_type);
     offering.map_or_else(|| pool.guaranteed(), |offering| offering.registers)
 }
 
@@ -189,13 +166,7 @@ fn hidden_hosts(view: View<'_>, pool: &Pool) -> usize {
     if is_out_of_capacity(view, pool) {
         return 0;
     }
-    let heaviest = pool
-        .offerings
-        .iter()
-        .map(|offering| offering.weight)
-        .max()
-        .unwrap_or(1)
-        .max(1);
+    let heaviest = pool.offerings.iter().map(|offering| offering.weight).max().unwrap_or(1).max(1);
     undelivered_units(view, pool).div_ceil(heaviest) as usize
 }
 

@@ -44,6 +44,8 @@ pub fn scale_in<'a>(view: View<'a>, bins: &mut Vec<Bin<'a>>, draft: &mut Draft) 
                     due.push((host, tasks, since));
                 }
             }
+            // Its tasks are listed by the next tick.
+            Err(Reason::TasksUnseen) => {}
             Err(reason) => draft.hold(Hold::new(subject, ActionKind::ScaleIn, reason)),
         }
     }
@@ -74,11 +76,13 @@ struct Remaining {
 impl Remaining {
     fn of(view: View<'_>) -> Self {
         let total = view.reservation();
-        let mut units: BTreeMap<_, _> = view
-            .pools()
-            .map(|pool| (pool.id.clone(), pool.desired.0))
-            .collect();
-        for host in view.hosts().filter(|host| view.is_leaving(host)) {
+        let mut units: BTreeMap<_, _> =
+            view.pools().map(|pool| (pool.id.clone(), pool.desired.0)).collect();
+        let leaving = |host: &&Host| {
+            // What terminates has left its pool's desired capacity already.
+            view.is_leaving(host) && host.lifecycle != crate::model::Lifecycle::Terminating
+        };
+        for host in view.hosts().filter(leaving) {
             if let Some(pool) = host.pool.as_ref().and_then(|pool| view.pool(pool))
                 && let Some(units) = units.get_mut(&pool.id)
             {
@@ -86,20 +90,13 @@ impl Remaining {
             }
         }
         let (registered, reserved) = (total.registered, total.reserved);
-        Self {
-            units,
-            registered,
-            reserved,
-            free: registered - reserved,
-        }
+        Self { units, registered, reserved, free: registered - reserved }
     }
 
     /// Judged by sums alone, whether the cluster might do without it.
     fn might_spare(&self, view: View<'_>, host: &Host) -> bool {
-        let headroom: Resources = demand::headroom(view)
-            .iter()
-            .map(|want| want.shape.needs * want.count)
-            .sum();
+        let headroom: Resources =
+            demand::headroom(view).iter().map(|want| want.shape.needs * want.count).sum();
         let free = self.free - host.remaining;
         let needed = host.reserved() + headroom;
         needed.cpu_units <= free.cpu_units
@@ -119,15 +116,8 @@ impl Remaining {
             // At 100 the ceiling is off: that tasks fit is proved by placing them.
             ceiling >= 100 || (registered > 0 && percent(reserved, registered) <= ceiling)
         };
-        keeps(
-            self.reserved.cpu_units,
-            registered.cpu_units,
-            ceiling.cpu_percent,
-        ) && keeps(
-            self.reserved.memory_mib,
-            registered.memory_mib,
-            ceiling.memory_percent,
-        )
+        keeps(self.reserved.cpu_units, registered.cpu_units, ceiling.cpu_percent)
+            && keeps(self.reserved.memory_mib, registered.memory_mib, ceiling.memory_percent)
     }
 
     fn remove(&mut self, pool: &Pool, host: &Host) {
@@ -146,17 +136,11 @@ fn candidates<'a>(view: View<'a>, left: &Remaining, draft: &mut Draft) -> Vec<&'
         *per_zone.entry(&host.zone).or_default() += 1;
     }
     let old = |host: &&Host| view.now - host.launched_at >= view.config.scale_in.host_age_min;
-    let in_pool = |host: &&Host| {
-        host.pool
-            .as_ref()
-            .is_some_and(|pool| view.pool(pool).is_some())
-    };
+    let ours = |host: &&Host| host.lifecycle != crate::model::Lifecycle::Other;
+    let in_pool = |host: &&Host| host.pool.as_ref().is_some_and(|pool| view.pool(pool).is_some());
     let spare = |host: &&Host| is_retiring(view, host) || left.might_spare(view, host);
-    let mut hosts: Vec<_> = usable(view)
-        .filter(in_pool)
-        .filter(old)
-        .filter(spare)
-        .collect();
+    let mut hosts: Vec<_> =
+        usable(view).filter(in_pool).filter(ours).filter(old).filter(spare).collect();
     hosts.retain(|host| {
         let Some(pool) = host.pool.as_ref().and_then(|pool| view.pool(pool)) else {
             return false;
@@ -164,25 +148,15 @@ fn candidates<'a>(view: View<'a>, left: &Remaining, draft: &mut Draft) -> Vec<&'
         let at_minimum = left.is_at_minimum(pool, host);
         if at_minimum {
             let reason = Reason::AtMinimum { min: pool.min.0 };
-            draft.hold(Hold::new(
-                Subject::Pool(pool.id.clone()),
-                ActionKind::ScaleIn,
-                reason,
-            ));
+            draft.hold(Hold::new(Subject::Pool(pool.id.clone()), ActionKind::ScaleIn, reason));
         }
         !at_minimum
     });
     hosts.sort_by_key(|host| {
-        let reserved = percent(host.reserved().cpu_units, host.registered.cpu_units).max(percent(
-            host.reserved().memory_mib,
-            host.registered.memory_mib,
-        ));
+        let reserved = percent(host.reserved().cpu_units, host.registered.cpu_units)
+            .max(percent(host.reserved().memory_mib, host.registered.memory_mib));
         let zone = per_zone.get(&host.zone).copied().unwrap_or(0);
-        let price = host
-            .pool
-            .as_ref()
-            .and_then(|pool| view.pool(pool))
-            .map_or(0, dearest);
+        let price = host.pool.as_ref().and_then(|pool| view.pool(pool)).map_or(0, dearest);
         (
             !is_retiring(view, host),
             reserved.div_ceil(10),
@@ -202,11 +176,7 @@ fn removable<'a>(
     bins: &mut Vec<Bin<'a>>,
     left: &mut Remaining,
 ) -> Result<u64, Reason> {
-    let pool = host
-        .pool
-        .as_ref()
-        .and_then(|pool| view.pool(pool))
-        .ok_or(Reason::PoolClosed)?;
+    let pool = host.pool.as_ref().and_then(|pool| view.pool(pool)).ok_or(Reason::PoolClosed)?;
     if left.is_at_minimum(pool, host) {
         return Err(Reason::AtMinimum { min: pool.min.0 });
     }
@@ -238,11 +208,7 @@ fn removable<'a>(
 
 fn fits_nowhere(task: &Demand, bins: &[Bin<'_>]) -> Reason {
     let (of, needs) = (task.of.clone(), task.shape.needs);
-    Reason::TasksFitNowhere {
-        of,
-        needs,
-        best_free: best_free(bins, task),
-    }
+    Reason::TasksFitNowhere { of, needs, best_free: best_free(bins, task) }
 }
 
 fn refresh_of(view: View<'_>, pool: &PoolId) -> Option<String> {
@@ -254,7 +220,7 @@ fn refresh_of(view: View<'_>, pool: &PoolId) -> Option<String> {
 
 /// Plans what the due hosts need next: protection of their pool first, then the mark.
 fn remove(view: View<'_>, due: Vec<(&Host, u64, DateTime<Utc>)>, draft: &mut Draft) {
-    let draining = view.hosts().filter(|host| view.is_leaving(host)).count() as u64;
+    let draining = view.draining();
     let limit = view.config.budgets.draining_hosts;
     let mut budget = limit.saturating_sub(draining);
     let mut marked: BTreeMap<(u64, DateTime<Utc>), BTreeSet<InstanceId>> = BTreeMap::new();
@@ -269,42 +235,22 @@ fn remove(view: View<'_>, due: Vec<(&Host, u64, DateTime<Utc>)>, draft: &mut Dra
             draft.hold(hold(Reason::ZonesRebalance));
         } else if budget == 0 {
             let budget = "draining_hosts".to_owned();
-            draft.hold(hold(Reason::BudgetSpent {
-                budget,
-                used: draining,
-                limit,
-            }));
+            draft.hold(hold(Reason::BudgetSpent { budget, used: draining, limit }));
         } else {
             budget -= 1;
-            marked
-                .entry((tasks, since))
-                .or_default()
-                .insert(host.instance.clone());
+            marked.entry((tasks, since)).or_default().insert(host.instance.clone());
         }
     }
     let deadline = view.now + view.config.scale_in.drain_deadline;
-    let mark = DrainMark {
-        cause: DrainCause::ScaleIn,
-        deadline,
-    };
+    let mark = DrainMark { cause: DrainCause::ScaleIn, deadline };
     for ((tasks, since), hosts) in marked {
-        let saves = hosts
-            .iter()
-            .filter_map(|host| price(view, host))
-            .reduce(u64::saturating_add);
+        let saves = hosts.iter().filter_map(|host| price(view, host)).reduce(u64::saturating_add);
         for hosts in batches(&hosts, Action::DRAIN_MAX) {
             let count = tasks * hosts.len() as u64;
             draft.actions.push(Planned {
-                action: Action::MarkHosts {
-                    hosts,
-                    mark: Some(mark),
-                },
+                action: Action::MarkHosts { hosts, mark: Some(mark) },
                 kind: ActionKind::ScaleIn,
-                why: Why::Removable {
-                    tasks: count,
-                    since,
-                    saves_micro_usd_per_hour: saves,
-                },
+                why: Why::Removable { tasks: count, since, saves_micro_usd_per_hour: saves },
                 by: Origin::Capacity,
             });
         }
@@ -314,10 +260,7 @@ fn remove(view: View<'_>, due: Vec<(&Host, u64, DateTime<Utc>)>, draft: &mut Dra
 fn price(view: View<'_>, host: &InstanceId) -> Option<u64> {
     let host = view.host(host)?;
     let pool = view.pool(host.pool.as_ref()?)?;
-    let offering = pool
-        .offerings
-        .iter()
-        .find(|o| o.instance_type == host.instance_type)?;
+    let offering = pool.offerings.iter().find(|o| o.instance_type == host.instance_type)?;
     offering.list_price_micro_usd_per_hour
 }
 
@@ -344,18 +287,10 @@ fn protect(view: View<'_>, pool: &Pool, draft: &mut Draft) {
     let id = || pool.id.clone();
     let mut actions = Vec::new();
     if !pool.protects_new_hosts {
-        actions.push(Action::SetNewHostProtection {
-            pool: id(),
-            was: false,
-            now: true,
-        });
+        actions.push(Action::SetNewHostProtection { pool: id(), was: false, now: true });
     }
     for hosts in batches(&unprotected(view, pool), Action::PROTECT_MAX) {
-        actions.push(Action::ProtectHosts {
-            pool: id(),
-            hosts,
-            now: true,
-        });
+        actions.push(Action::ProtectHosts { pool: id(), hosts, now: true });
     }
     for action in actions.into_iter().map(planned) {
         if !draft.actions.contains(&action) {

@@ -65,17 +65,10 @@ pub fn scale_out<'a>(
 }
 
 fn short(bins: &mut Vec<Bin<'_>>, demands: &mut [Demand], headroom: bool) -> Vec<Want> {
-    let left: Vec<_> = place_all(bins, demands)
-        .into_iter()
-        .map(|(d, n)| (d.clone(), n))
-        .collect();
+    let left: Vec<_> = place_all(bins, demands).into_iter().map(|(d, n)| (d.clone(), n)).collect();
     let wants = left.into_iter().map(|(demand, count)| {
         let best_free = best_free(bins, &demand);
-        Want {
-            demand: Demand { count, ..demand },
-            headroom,
-            best_free,
-        }
+        Want { demand: Demand { count, ..demand }, headroom, best_free }
     });
     wants.collect()
 }
@@ -98,38 +91,20 @@ fn cheapest<'a>(
         (a.price * b.placed).cmp(&(b.price * a.placed))
     })?;
     let mut shortfalls = Vec::new();
-    for (want, taken) in wants
-        .iter_mut()
-        .zip(&trial.taken)
-        .filter(|(_, taken)| **taken > 0)
-    {
+    for (want, taken) in wants.iter_mut().zip(&trial.taken).filter(|(_, taken)| **taken > 0) {
         shortfalls.push(shortfall(want, *taken));
         want.demand.count -= taken;
     }
     wants.retain(|want| want.demand.count > 0);
-    Some(Order {
-        pool: fresh.pool,
-        hosts: trial.hosts,
-        units: trial.units,
-        shortfalls,
-    })
+    Some(Order { pool: fresh.pool, hosts: trial.hosts, units: trial.units, shortfalls })
 }
 
 fn shortfall(want: &Want, count: u64) -> Shortfall {
     let Demand { of, shape, .. } = &want.demand;
     if want.headroom {
-        Shortfall::Headroom {
-            like: of.clone(),
-            count,
-            needs: shape.needs,
-        }
+        Shortfall::Headroom { like: of.clone(), count, needs: shape.needs }
     } else {
-        Shortfall::Tasks {
-            of: of.clone(),
-            count,
-            needs: shape.needs,
-            best_free: want.best_free,
-        }
+        Shortfall::Tasks { of: of.clone(), count, needs: shape.needs, best_free: want.best_free }
     }
 }
 
@@ -148,32 +123,16 @@ fn trial(view: View<'_>, fresh: &FreshHost<'_>, wants: &[Want]) -> Option<Trial>
     let pool = fresh.pool;
     let most = most_units(view, pool).saturating_sub(pool.desired.0);
     let (hosts, taken) = fill(fresh, fresh.room(), u64::from(most / heaviest(pool)), wants);
-    let placed = wants
-        .iter()
-        .zip(&taken)
-        .map(|(want, n)| weight(want.demand.shape.needs) * n);
+    let placed = wants.iter().zip(&taken).map(|(want, n)| weight(want.demand.shape.needs) * n);
     let placed: u64 = placed.sum();
     if placed == 0 && taken.iter().all(|n| *n == 0) {
         return None;
     }
-    let units = if pool.is_weighted() {
-        units(fresh, wants, &taken)
-    } else {
-        hosts
-    };
+    let units = if pool.is_weighted() { units(fresh, wants, &taken) } else { hosts };
     let units = u32::try_from(units).unwrap_or(u32::MAX).min(most);
-    let percent = view
-        .config
-        .pool(&pool.id)
-        .map_or(100, |pool| pool.price_percent);
+    let percent = view.config.pool(&pool.id).map_or(100, |pool| pool.price_percent);
     let price = u128::from(dearest(pool)) * u128::from(percent) * u128::from(hosts);
-    Some(Trial {
-        hosts,
-        units,
-        taken,
-        price,
-        placed: u128::from(placed.max(1)),
-    })
+    Some(Trial { hosts, units, taken, price, placed: u128::from(placed.max(1)) })
 }
 
 /// Fills at most `most` fresh hosts of this room; returns the hosts used and what each want got.
@@ -188,21 +147,14 @@ fn fill(fresh: &FreshHost<'_>, room: Resources, most: u64, wants: &[Want]) -> (u
     order.sort_by_key(|at| {
         let demand = &wants[*at].demand;
         // Tasks come before headroom, which may be bound by the pool's maximum.
-        (
-            wants[*at].headroom,
-            sorted.iter().position(|sorted| sorted == demand),
-        )
+        (wants[*at].headroom, sorted.iter().position(|sorted| sorted == demand))
     });
     let mut taken = vec![0; wants.len()];
     for at in order {
         let demand = &wants[at].demand;
         taken[at] = demand.count - place(&mut bins, demand);
     }
-    let used = bins
-        .iter()
-        .filter(|bin| bin.placed > 0)
-        .map(|bin| bin.hosts)
-        .sum();
+    let used = bins.iter().filter(|bin| bin.placed > 0).map(|bin| bin.hosts).sum();
     (used, taken)
 }
 
@@ -212,19 +164,13 @@ fn units(fresh: &FreshHost<'_>, wants: &[Want], taken: &[u64]) -> u64 {
         .iter()
         .zip(taken)
         .map(|(want, taken)| Want {
-            demand: Demand {
-                count: *taken,
-                ..want.demand.clone()
-            },
+            demand: Demand { count: *taken, ..want.demand.clone() },
             headroom: want.headroom,
             best_free: None,
         })
         .collect();
     let each = fresh.pool.offerings.iter().map(|offering| {
-        let room = Resources {
-            enis: fresh.room().enis,
-            ..offering.registers - fresh.daemons
-        };
+        let room = Resources { enis: fresh.room().enis, ..offering.registers - fresh.daemons };
         let (hosts, _) = fill(fresh, room, u64::from(u32::MAX), &wanted);
         hosts * u64::from(offering.weight)
     });
@@ -237,21 +183,13 @@ fn weight(needs: Resources) -> u64 {
 }
 
 fn heaviest(pool: &Pool) -> u32 {
-    pool.offerings
-        .iter()
-        .map(|offering| offering.weight)
-        .max()
-        .unwrap_or(1)
-        .max(1)
+    pool.offerings.iter().map(|offering| offering.weight).max().unwrap_or(1).max(1)
 }
 
 /// List price of the dearest type it may launch; by size where no price is known.
 pub fn dearest(pool: &Pool) -> u64 {
     let prices = pool.offerings.iter().map(|offering| match offering {
-        Offering {
-            list_price_micro_usd_per_hour: Some(price),
-            ..
-        } => *price,
+        Offering { list_price_micro_usd_per_hour: Some(price), .. } => *price,
         // The general purpose families cost about this for each CPU unit and MiB.
         Offering { registers, .. } => registers.cpu_units * 24 + registers.memory_mib * 6,
     });
@@ -259,11 +197,7 @@ pub fn dearest(pool: &Pool) -> u64 {
 }
 
 fn most_units(view: View<'_>, pool: &Pool) -> u32 {
-    let own = view
-        .config
-        .pool(&pool.id)
-        .and_then(|pool| pool.max)
-        .unwrap_or(u32::MAX);
+    let own = view.config.pool(&pool.id).and_then(|pool| pool.max).unwrap_or(u32::MAX);
     pool.max.0.min(own)
 }
 
@@ -277,9 +211,7 @@ fn closed(view: View<'_>, pool: &Pool) -> Option<Reason> {
         return Some(Reason::PoolClosed);
     }
     if pool.is_suspended("Launch") {
-        return Some(Reason::ProcessSuspended {
-            process: "Launch".to_owned(),
-        });
+        return Some(Reason::ProcessSuspended { process: "Launch".to_owned() });
     }
     if is_out_of_capacity(view, pool) {
         let since = view.since(&Subject::Pool(pool.id.clone()), &Fact::Undelivered);
@@ -292,11 +224,7 @@ fn closed(view: View<'_>, pool: &Pool) -> Option<Reason> {
     let until = failed_at.map(|at| at + FAILED_HOSTS_PAUSE);
     if failures >= view.config.repair.failures_max && until > Some(view.now) {
         let breaker = format!("hosts of {}", pool.id);
-        return Some(Reason::BreakerOpen {
-            breaker,
-            failures,
-            until,
-        });
+        return Some(Reason::BreakerOpen { breaker, failures, until });
     }
     None
 }
@@ -307,24 +235,13 @@ fn unplaceable(view: View<'_>, fresh: &FreshHosts<'_>, want: &Want) -> Hold {
     let of = demand.of.clone();
     let needs = demand.shape.needs;
     let fits = |fresh: &&FreshHost<'_>| {
-        Bin::new(
-            BinOf::Fresh,
-            Some(&fresh.pool.id),
-            fresh.room(),
-            &fresh.attributes,
-        )
-        .takes(demand)
+        Bin::new(BinOf::Fresh, Some(&fresh.pool.id), fresh.room(), &fresh.attributes).takes(demand)
             > 0
     };
     let kind = ActionKind::ScaleOut;
     if let Some(fresh) = fresh.pools.iter().find(fits) {
         let max = most_units(view, fresh.pool);
-        let wanted = fresh
-            .pool
-            .desired
-            .0
-            .saturating_add(1)
-            .max(max.saturating_add(1));
+        let wanted = fresh.pool.desired.0.saturating_add(1).max(max.saturating_add(1));
         let reason = closed(view, fresh.pool).unwrap_or(Reason::AtMaximum { max, wanted });
         return Hold::new(Subject::Pool(fresh.pool.id.clone()), kind, reason);
     }
@@ -334,53 +251,36 @@ fn unplaceable(view: View<'_>, fresh: &FreshHosts<'_>, want: &Want) -> Hold {
         let expression = constraint.to_string();
         return Hold::new(subject, kind, Reason::ConstraintUnknown { of, expression });
     }
-    let larger = fresh
-        .pools
-        .iter()
-        .find(|fresh| needs.fits(&fresh.pool.largest().without_eni_limit()));
-    let reason = match larger {
+    let reason = no_pool_fits(fresh, of, needs);
+    Hold::new(subject, kind, reason)
+}
+
+/// Whether a larger type would do, and if not, what the largest host offers.
+fn no_pool_fits(fresh: &FreshHosts<'_>, of: String, needs: Resources) -> Reason {
+    let larger =
+        fresh.pools.iter().find(|fresh| needs.fits(&fresh.pool.largest().without_eni_limit()));
+    match larger {
         Some(FreshHost { pool, .. }) if !needs.fits(&pool.guaranteed().without_eni_limit()) => {
             let guaranteed = pool.guaranteed();
-            Reason::LargerTypeOnly {
-                service: of,
-                needs,
-                guaranteed,
-                pool: pool.id.clone(),
-            }
+            Reason::LargerTypeOnly { service: of, needs, guaranteed, pool: pool.id.clone() }
         }
         Some(FreshHost { pool, .. }) => {
-            let advice = format!(
-                "{} is large enough but does not meet its constraints",
-                pool.id
-            );
-            Reason::FitsNoPool {
-                service: of,
-                needs,
-                advice,
-            }
+            let advice = format!("{} is large enough but does not meet its constraints", pool.id);
+            Reason::FitsNoPool { service: of, needs, advice }
         }
         None => {
             let sizes = fresh.pools.iter().map(|fresh| fresh.room());
             let most = sizes.reduce(|a, b| a.each_max(&b));
             let advice = match most {
-                Some(Resources {
-                    cpu_units,
-                    memory_mib,
-                    ..
-                }) => {
+                Some(Resources { cpu_units, memory_mib, .. }) => {
                     let most = Resources::new(cpu_units, memory_mib);
                     format!("the most a fresh host offers is {most}: add a pool of a larger type")
                 }
                 None => "no pool was seen".to_owned(),
             };
-            Reason::FitsNoPool {
-                service: of,
-                needs,
-                advice,
-            }
+            Reason::FitsNoPool { service: of, needs, advice }
         }
-    };
-    Hold::new(subject, kind, reason)
+    }
 }
 
 /// Adds hosts until CPU and memory reservation are at or under their ceilings.
@@ -392,10 +292,7 @@ fn raise_for_ceilings<'a>(
     draft: &mut Draft,
 ) {
     let first = orders.first().map(|order| &order.pool.id);
-    let open = fresh
-        .pools
-        .iter()
-        .filter(|fresh| closed(view, fresh.pool).is_none());
+    let open = fresh.pools.iter().filter(|fresh| closed(view, fresh.pool).is_none());
     let mut preferred = open.filter(|fresh| first.is_none_or(|first| fresh.pool.id == *first));
     let Some(FreshHost { pool, .. }) = preferred.next() else {
         return;
@@ -405,37 +302,24 @@ fn raise_for_ceilings<'a>(
         return;
     };
     if !orders.iter().any(|order| order.pool.id == pool.id) {
-        orders.push(Order {
-            pool,
-            hosts: 0,
-            units: 0,
-            shortfalls: Vec::new(),
-        });
+        orders.push(Order { pool, hosts: 0, units: 0, shortfalls: Vec::new() });
     }
     let Some(order) = orders.iter_mut().find(|order| order.pool.id == pool.id) else {
         return;
     };
     let size = heaviest(pool);
-    let wanted = u32::try_from(hosts)
-        .unwrap_or(u32::MAX)
-        .saturating_mul(size);
+    let wanted = u32::try_from(hosts).unwrap_or(u32::MAX).saturating_mul(size);
     let max = most_units(view, pool);
     let units = wanted.min(max.saturating_sub(pool.desired.0 + order.units));
     if units < wanted {
-        let wanted = pool
-            .desired
-            .0
-            .saturating_add(order.units)
-            .saturating_add(wanted);
+        let wanted = pool.desired.0.saturating_add(order.units).saturating_add(wanted);
         let subject = Subject::Pool(pool.id.clone());
         let reason = Reason::AtMaximum { max, wanted };
         draft.hold(Hold::new(subject, ActionKind::ScaleOut, reason));
     }
     order.units += units;
     order.hosts += u64::from(units / size);
-    order
-        .shortfalls
-        .extend(over.into_iter().map(|(_, shortfall)| shortfall));
+    order.shortfalls.extend(over.into_iter().map(|(_, shortfall)| shortfall));
     orders.retain(|order| order.units > 0);
 }
 
@@ -448,66 +332,31 @@ fn above_ceilings(
     size: Resources,
 ) -> Vec<(u64, Shortfall)> {
     let current = view.reservation();
-    let coming = fresh
-        .pools
-        .iter()
-        .flat_map(|f| super::room::launching(view, f.pool));
-    let coming: Resources = coming.map(|host| expected_size(fresh, host)).sum();
-    let ordered: Resources = orders
-        .iter()
-        .map(|order| order.pool.guaranteed() * order.hosts)
-        .sum();
+    let coming: Resources = fresh.pools.iter().map(|f| super::room::coming(view, f.pool)).sum();
+    let ordered: Resources = orders.iter().map(|order| order.pool.guaranteed() * order.hosts).sum();
     let has = current.registered + coming + ordered;
     let reserved = current.reserved + booked;
     let ceiling = view.config.reservation_ceiling;
     let measures = [
-        (
-            "cpu",
-            reserved.cpu_units,
-            has.cpu_units,
-            size.cpu_units,
-            ceiling.cpu_percent,
-        ),
-        (
-            "memory",
-            reserved.memory_mib,
-            has.memory_mib,
-            size.memory_mib,
-            ceiling.memory_percent,
-        ),
+        ("cpu", reserved.cpu_units, has.cpu_units, size.cpu_units, ceiling.cpu_percent),
+        ("memory", reserved.memory_mib, has.memory_mib, size.memory_mib, ceiling.memory_percent),
     ];
     let over =
-        measures
-            .into_iter()
-            .filter_map(|(resource, reserved, has, each, ceiling_percent)| {
-                let excess = (reserved * 100).saturating_sub(ceiling_percent * has);
-                let hosts = excess.div_ceil((ceiling_percent * each).max(1));
-                let reserved_percent = super::view::percent(reserved, has);
-                let resource = resource.to_owned();
-                // Above 100 % the tasks do not fit, which is demand's business.
-                let shortfall = Shortfall::Ceiling {
-                    resource,
-                    reserved_percent,
-                    ceiling_percent,
-                };
-                (hosts > 0 && has > 0 && ceiling_percent < 100).then_some((hosts, shortfall))
-            });
+        measures.into_iter().filter_map(|(resource, reserved, has, each, ceiling_percent)| {
+            let excess = (reserved * 100).saturating_sub(ceiling_percent * has);
+            let hosts = excess.div_ceil((ceiling_percent * each).max(1));
+            let reserved_percent = super::view::percent(reserved, has);
+            let resource = resource.to_owned();
+            // Above 100 % the tasks do not fit, which is demand's business.
+            let shortfall = Shortfall::Ceiling { resource, reserved_percent, ceiling_percent };
+            (hosts > 0 && has > 0 && ceiling_percent < 100).then_some((hosts, shortfall))
+        });
     over.collect()
-}
-
-fn expected_size(fresh: &FreshHosts<'_>, host: &crate::model::Host) -> Resources {
-    let pool = host.pool.as_ref().and_then(|pool| fresh.get(pool));
-    pool.map_or(Resources::ZERO, |fresh| fresh.pool.guaranteed())
 }
 
 /// Applies the limits to an order and plans what is left of it.
 fn limited(view: View<'_>, fresh: &FreshHosts<'_>, order: Order<'_>, draft: &mut Draft) {
-    let Order {
-        pool,
-        hosts,
-        units,
-        shortfalls,
-    } = order;
+    let Order { pool, hosts, units, shortfalls } = order;
     let budget = view.config.budgets.launched_units_per_hour;
     let used = view.memory.launched_units(view.now);
     let allowed = units.min(budget.saturating_sub(used));
@@ -525,37 +374,35 @@ fn limited(view: View<'_>, fresh: &FreshHosts<'_>, order: Order<'_>, draft: &mut
     }
     let was = pool.desired;
     let now = Units(was.0 + allowed);
-    let rejected = rejected(view, fresh, pool);
+    let rejected = rejected(view, fresh, pool, &shortfalls);
     draft.actions.push(Planned {
-        action: Action::SetPoolCapacity {
-            pool: pool.id.clone(),
-            was,
-            now,
-        },
+        action: Action::SetPoolCapacity { pool: pool.id.clone(), was, now },
         kind: ActionKind::ScaleOut,
-        why: Why::Short {
-            shortfalls,
-            hosts,
-            rejected,
-        },
+        why: Why::Short { shortfalls, hosts, rejected },
         by: Origin::Capacity,
     });
 }
 
-fn rejected(view: View<'_>, fresh: &FreshHosts<'_>, chosen: &Pool) -> Vec<Rejected> {
-    let others = fresh
-        .pools
-        .iter()
-        .filter(|fresh| fresh.pool.id != chosen.id);
+fn rejected(
+    view: View<'_>,
+    fresh: &FreshHosts<'_>,
+    chosen: &Pool,
+    shortfalls: &[Shortfall],
+) -> Vec<Rejected> {
+    let too_small = |fresh: &FreshHost<'_>| {
+        let mut needs = shortfalls.iter().filter_map(|shortfall| match shortfall {
+            Shortfall::Tasks { needs, .. } | Shortfall::Headroom { needs, .. } => Some(needs),
+            Shortfall::Ceiling { .. } => None,
+        });
+        needs.any(|needs| !needs.fits(&fresh.room()))
+    };
+    let others = fresh.pools.iter().filter(|fresh| fresh.pool.id != chosen.id);
     let others = others.map(|fresh| Rejected {
         pool: fresh.pool.id.clone(),
         because: match closed(view, fresh.pool) {
             Some(reason) => reason.to_string(),
-            None => format!(
-                "{} a host against {}",
-                usd(dearest(fresh.pool)),
-                usd(dearest(chosen))
-            ),
+            None if too_small(fresh) => "its hosts are too small".to_owned(),
+            None => format!("{} a host against {}", usd(dearest(fresh.pool)), usd(dearest(chosen))),
         },
     });
     others.collect()

@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 
 use crate::config::ClusterConfig;
 use crate::model::{
-    Fact, Hold, Host, HostStatus, InstanceId, Memory, Note, Plan, Planned, Pool, PoolId, Resources,
-    Rival, Snapshot, Subject,
+    Fact, Hold, Host, HostStatus, InstanceId, Lifecycle, Memory, Note, Plan, Planned, Pool, PoolId,
+    Resources, Rival, Snapshot, Subject,
 };
 
 /// The four arguments of deciding, passed on together.
@@ -31,10 +31,7 @@ impl<'a> View<'a> {
     /// The pools of the configuration that were seen, in order of preference.
     pub fn pools(&self) -> impl Iterator<Item = &'a Pool> + use<'a> {
         let seen = &self.snapshot.pools.value;
-        self.config
-            .pools
-            .iter()
-            .filter_map(|pool| seen.get(&pool.id))
+        self.config.pools.iter().filter_map(|pool| seen.get(&pool.id))
     }
 
     pub fn pool(&self, id: &PoolId) -> Option<&'a Pool> {
@@ -65,6 +62,14 @@ impl<'a> View<'a> {
             || self.memory.drains.contains_key(&host.instance)
     }
 
+    /// Hosts on their way out by our mark, which the draining budget counts.
+    pub fn draining(&self) -> u64 {
+        let marked = self
+            .hosts()
+            .filter(|host| host.mark.is_some() && host.lifecycle != Lifecycle::Terminating);
+        marked.count() as u64
+    }
+
     /// What all usable hosts have and what of it is booked, over which reservation is computed.
     pub fn reservation(&self) -> Reservation {
         Reservation::of(self.snapshot)
@@ -86,11 +91,7 @@ pub struct Reservation {
 
 impl Reservation {
     pub fn of(snapshot: &Snapshot) -> Self {
-        let usable = snapshot
-            .hosts
-            .value
-            .values()
-            .filter(|host| host.is_usable());
+        let usable = snapshot.hosts.value.values().filter(|host| host.is_usable());
         usable.fold(Self::default(), |sum, host| Self {
             hosts: sum.hosts + 1,
             registered: sum.registered + host.registered,
@@ -111,11 +112,7 @@ impl Reservation {
 
 /// `part` of `whole` in percent, rounded up: a ceiling is passed by the first unit above it.
 pub fn percent(part: u64, whole: u64) -> u64 {
-    if whole == 0 {
-        0
-    } else {
-        part.saturating_mul(100).div_ceil(whole)
-    }
+    if whole == 0 { 0 } else { part.saturating_mul(100).div_ceil(whole) }
 }
 
 /// A plan in the making, with the facts that stand, from which its notes follow.
@@ -140,16 +137,7 @@ impl Draft {
     pub fn into_plan(mut self, now: DateTime<Utc>) -> Plan {
         self.holds.sort();
         self.holds.dedup();
-        self.actions.sort_by(|a, b| {
-            a.rank()
-                .cmp(&b.rank())
-                .then_with(|| a.action.cmp(&b.action))
-        });
-        Plan {
-            as_of: now,
-            actions: self.actions,
-            holds: self.holds,
-            notes: self.notes,
-        }
+        self.actions.sort_by(|a, b| a.rank().cmp(&b.rank()).then_with(|| a.action.cmp(&b.action)));
+        Plan { as_of: now, actions: self.actions, holds: self.holds, notes: self.notes }
     }
 }

@@ -43,10 +43,7 @@ const UNHEALTHY_PERCENT: u64 = 20;
 const UNHEALTHY_HOSTS: u64 = 3;
 
 fn lease(case: Case<'_>, _: &Planned) -> Option<Reason> {
-    let expired = case
-        .lease
-        .valid_until
-        .is_some_and(|until| case.now >= until);
+    let expired = case.lease.valid_until.is_some_and(|until| case.now >= until);
     let fenced = case.lease.epoch < case.memory.epoch;
     (expired || fenced).then_some(Reason::LeaseLost)
 }
@@ -65,10 +62,7 @@ fn allowed(case: Case<'_>, planned: &Planned) -> Option<Reason> {
 
 fn paused(case: Case<'_>, _: &Planned) -> Option<Reason> {
     let pause = case.memory.pause.as_ref()?;
-    Some(Reason::Paused {
-        by: pause.by.clone(),
-        because: pause.reason.clone(),
-    })
+    Some(Reason::Paused { by: pause.by.clone(), because: pause.reason.clone() })
 }
 
 fn window(case: Case<'_>, planned: &Planned) -> Option<Reason> {
@@ -83,10 +77,7 @@ fn window(case: Case<'_>, planned: &Planned) -> Option<Reason> {
         | Action::SetPoolCapacity { .. }
         | Action::TerminateHost { .. } => false,
     };
-    begins.then(|| Reason::Window {
-        window: window.to_string(),
-        until: window.ends_at(case.now),
-    })
+    begins.then(|| Reason::Window { window: window.to_string(), until: window.ends_at(case.now) })
 }
 
 fn managed_scaling(case: Case<'_>, planned: &Planned) -> Option<Reason> {
@@ -94,27 +85,15 @@ fn managed_scaling(case: Case<'_>, planned: &Planned) -> Option<Reason> {
         return None;
     }
     let pools = pools_of(case, planned);
-    case.snapshot
-        .rivals
-        .value
-        .iter()
-        .find_map(|rival| match rival {
-            Rival::ManagedScaling {
-                pool,
-                provider,
-                silenced: false,
-            } if pools.contains(&pool) => Some(Reason::ManagedScaling {
-                provider: provider.clone(),
-            }),
-            Rival::ScalingPolicy {
-                pool,
-                policy,
-                silenced: false,
-            } if pools.contains(&pool) => Some(Reason::ScalingPolicy {
-                policy: policy.clone(),
-            }),
-            _ => None,
-        })
+    case.snapshot.rivals.value.iter().find_map(|rival| match rival {
+        Rival::ManagedScaling { pool, provider, silenced: false } if pools.contains(&pool) => {
+            Some(Reason::ManagedScaling { provider: provider.clone() })
+        }
+        Rival::ScalingPolicy { pool, policy, silenced: false } if pools.contains(&pool) => {
+            Some(Reason::ScalingPolicy { policy: policy.clone() })
+        }
+        _ => None,
+    })
 }
 
 fn demoted(case: Case<'_>, planned: &Planned) -> Option<Reason> {
@@ -123,17 +102,13 @@ fn demoted(case: Case<'_>, planned: &Planned) -> Option<Reason> {
         return None;
     }
     let pools = pools_of(case, planned);
-    let demoted = pools
-        .iter()
-        .find_map(|pool| case.memory.pools.get(*pool)?.demoted.clone());
+    let demoted = pools.iter().find_map(|pool| case.memory.pools.get(*pool)?.demoted.clone());
     Some(Reason::Demoted { because: demoted? })
 }
 
 fn in_doubt(case: Case<'_>, planned: &Planned) -> Option<Reason> {
     let subjects = planned.action.subjects();
-    let doubt = subjects
-        .iter()
-        .find_map(|subject| case.memory.doubt(subject))?;
+    let doubt = subjects.iter().find_map(|subject| case.memory.doubt(subject))?;
     let repeats = planned.action.removes() || planned.action.resizes().is_some();
     repeats.then_some(Reason::InDoubt { since: doubt.since })
 }
@@ -143,11 +118,7 @@ fn breaker(case: Case<'_>, planned: &Planned) -> Option<Reason> {
     let breaker = case.memory.breakers.get(name)?;
     let until = breaker.open_until.filter(|until| case.now < *until)?;
     let (breaker, failures) = (format!("{name} ({})", breaker.last), breaker.failures);
-    Some(Reason::BreakerOpen {
-        breaker,
-        failures,
-        until: Some(until),
-    })
+    Some(Reason::BreakerOpen { breaker, failures, until: Some(until) })
 }
 
 /// Adding may rest on parts up to two intervals old; removing also needs them complete.
@@ -158,26 +129,19 @@ fn sight(case: Case<'_>, planned: &Planned) -> Option<Reason> {
         ("hosts", snapshot.hosts.as_of, &snapshot.hosts.gaps),
         ("pools", snapshot.pools.as_of, &snapshot.pools.gaps),
         ("services", snapshot.services.as_of, &snapshot.services.gaps),
-        (
-            "task definitions",
-            snapshot.shapes.as_of,
-            &snapshot.shapes.gaps,
-        ),
+        ("task definitions", snapshot.shapes.as_of, &snapshot.shapes.gaps),
         ("rivals", snapshot.rivals.as_of, &snapshot.rivals.gaps),
         ("tasks", snapshot.tasks.as_of, &snapshot.tasks.gaps),
-        (
-            "waiting tasks",
-            snapshot.waiting.as_of,
-            &snapshot.waiting.gaps,
-        ),
+        ("waiting tasks", snapshot.waiting.as_of, &snapshot.waiting.gaps),
     ];
     let limit = (case.config.interval * SIGHT_INTERVALS).max(SIGHT_MIN);
     // What scale-out itself rests on; the rest only has to be whole for removals.
-    let needed = if removes { parts.len() } else { 2 };
+    let needed = if removes { parts.len() } else { 4 };
     parts[..needed].iter().find_map(|(part, as_of, gaps)| {
         let age = case.now - *as_of;
         let too_old = age > limit || age < -SIGHT_MIN;
-        let gap = gaps.first().filter(|_| removes || too_old);
+        // Not knowing who else sizes a pool is reason enough not to.
+        let gap = gaps.first().filter(|_| removes || too_old || *part == "rivals");
         (too_old || gap.is_some()).then(|| Reason::Blind {
             part: (*part).to_owned(),
             age_seconds: age.num_seconds(),
@@ -197,11 +161,7 @@ fn plausible(case: Case<'_>, planned: &Planned) -> Option<Reason> {
     if !planned.action.removes() {
         return None;
     }
-    let unseen = |what: String| {
-        Some(Reason::Implausible {
-            what: format!("{what} was not seen"),
-        })
-    };
+    let unseen = |what: String| Some(Reason::Implausible { what: format!("{what} was not seen") });
     for subject in planned.action.subjects() {
         match &subject {
             Subject::Host(host) if !case.snapshot.hosts.value.contains_key(host) => {
@@ -224,10 +184,7 @@ fn healthy_enough(case: Case<'_>, planned: &Planned) -> Option<Reason> {
     let hosts = case.snapshot.hosts.value.values();
     let registered: Vec<_> = hosts.filter(|host| host.is_registered()).collect();
     let of = registered.len() as u64;
-    let unhealthy = registered
-        .iter()
-        .filter(|host| !host.agent_connected)
-        .count() as u64;
+    let unhealthy = registered.iter().filter(|host| !host.agent_connected).count() as u64;
     let tolerated = UNHEALTHY_HOSTS.max(of * UNHEALTHY_PERCENT / 100);
     (unhealthy > tolerated).then_some(Reason::UnhealthyHalt { unhealthy, of })
 }
@@ -240,11 +197,7 @@ fn foreign_write(case: Case<'_>, planned: &Planned) -> Option<Reason> {
     let memory = case.memory.pools.get(pool)?;
     let until = *memory.foreign_writes.back()? + case.config.scale_in.stabilization;
     let expected = memory.overruled.map_or(was.0, |units| units.0);
-    let reason = Reason::ForeignWrite {
-        expected,
-        found: was.0,
-        until,
-    };
+    let reason = Reason::ForeignWrite { expected, found: was.0, until };
     (case.now < until).then_some(reason)
 }
 
@@ -261,12 +214,7 @@ fn pool_bounds(case: Case<'_>, planned: &Planned) -> Option<Reason> {
             (now.0 > max).then_some(Reason::AtMaximum { max, wanted: now.0 })
         }
         Action::SetPoolCapacity { now, .. } => below_minimum(pool, now.0),
-        Action::TerminateHost {
-            host,
-            desired_was,
-            replace: false,
-            ..
-        } if !pool.id.is_fleet() => {
+        Action::TerminateHost { host, desired_was, replace: false, .. } if !pool.id.is_fleet() => {
             let host = case.snapshot.hosts.value.get(host)?;
             let weight = pool.weight_of(&host.instance_type);
             below_minimum(pool, desired_was.0.saturating_sub(weight))
@@ -294,10 +242,7 @@ fn removal_budget(case: Case<'_>, planned: &Planned) -> Option<Reason> {
     let removed = case.memory.removed_hosts(case.now) as u64;
     let budgets = case.config.budgets;
     match &planned.action {
-        Action::MarkHosts {
-            hosts,
-            mark: Some(_),
-        } => {
+        Action::MarkHosts { hosts, mark: Some(_) } => {
             let leaving = case
                 .snapshot
                 .hosts
@@ -322,19 +267,13 @@ fn removal_budget(case: Case<'_>, planned: &Planned) -> Option<Reason> {
 }
 
 fn spent(budget: &str, used: u64, limit: u64) -> Reason {
-    Reason::BudgetSpent {
-        budget: budget.to_owned(),
-        used,
-        limit,
-    }
+    Reason::BudgetSpent { budget: budget.to_owned(), used, limit }
 }
 
 /// While the group itself may choose a victim, no removal of ours may unbalance its zones.
 fn unprotected(case: Case<'_>, planned: &Planned) -> Option<Reason> {
-    let voluntary = matches!(
-        planned.kind,
-        ActionKind::ScaleIn | ActionKind::Replace | ActionKind::Consolidate
-    );
+    let voluntary =
+        matches!(planned.kind, ActionKind::ScaleIn | ActionKind::Replace | ActionKind::Consolidate);
     if !voluntary || !planned.action.removes() {
         return None;
     }
@@ -348,10 +287,7 @@ fn unprotected(case: Case<'_>, planned: &Planned) -> Option<Reason> {
             && !pool.is_suspended("AZRebalance")
             && case.snapshot.hosts_of(&pool.id).any(open)
     };
-    pools_of(case, planned)
-        .iter()
-        .any(live)
-        .then_some(Reason::ZonesRebalance)
+    pools_of(case, planned).iter().any(live).then_some(Reason::ZonesRebalance)
 }
 
 /// Whether the action begins something, as against ending or undoing it.
@@ -362,20 +298,14 @@ fn starts(action: &Action) -> bool {
         Action::SetPoolCapacity { .. }
         | Action::SetNewHostProtection { .. }
         | Action::ProtectHosts { .. }
-        | Action::SetProcesses { .. }
-        | Action::TerminateHost { .. } => true,
+        | Action::SetProcesses { .. } => true,
+        Action::TerminateHost { forced, .. } => *forced,
     }
 }
 
 /// The pools an action touches, directly or through its hosts.
 fn pools_of<'a>(case: Case<'a>, planned: &'a Planned) -> Vec<&'a PoolId> {
-    let of_host = |host| {
-        case.snapshot
-            .hosts
-            .value
-            .get(host)
-            .and_then(|host| host.pool.as_ref())
-    };
+    let of_host = |host| case.snapshot.hosts.value.get(host).and_then(|host| host.pool.as_ref());
     match &planned.action {
         Action::SetPoolCapacity { pool, .. }
         | Action::SetNewHostProtection { pool, .. }

@@ -11,7 +11,7 @@ mod tests;
 use chrono::{DateTime, Utc};
 
 use crate::config::ClusterConfig;
-use crate::model::{Epoch, Hold, Memory, Mode, Planned, Reason, Snapshot};
+use crate::model::{Epoch, Hold, Memory, Mode, Planned, Snapshot};
 
 /// An action that passed every check. Only [`admit`] makes one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,16 +57,4 @@ pub fn admit(case: Case<'_>, planned: Planned) -> Result<Admitted, Hold> {
 /// The mode in force: the lowest of the configured ceiling and the stored mode.
 pub fn effective_mode(config: &ClusterConfig, memory: &Memory) -> Mode {
     config.mode.min(memory.mode)
-}
-
-/// Whether a reason says only that a person has not permitted it, nothing being wrong with it.
-pub fn is_permission(reason: &Reason) -> bool {
-    matches!(
-        reason,
-        Reason::ModeTooLow { .. }
-            | Reason::NotAllowed
-            | Reason::Paused { .. }
-            | Reason::ManagedScaling { .. }
-            | Reason::Demoted { .. }
-    )
 }

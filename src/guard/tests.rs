@@ -20,95 +20,43 @@ struct Story {
 }
 
 fn raise() -> Story {
-    let action = Action::SetPoolCapacity {
-        pool: workers(),
-        was: Units(3),
-        now: Units(5),
-    };
+    let action = Action::SetPoolCapacity { pool: workers(), was: Units(3), now: Units(5) };
     story(action, ActionKind::ScaleOut)
 }
 
 fn mark() -> Story {
-    let mark = DrainMark {
-        cause: DrainCause::ScaleIn,
-        deadline: now() + TimeDelta::minutes(9),
-    };
+    let mark = DrainMark { cause: DrainCause::ScaleIn, deadline: now() + TimeDelta::minutes(9) };
     let hosts = BTreeSet::from(["i-1".into()]);
-    story(
-        Action::MarkHosts {
-            hosts,
-            mark: Some(mark),
-        },
-        ActionKind::ScaleIn,
-    )
+    story(Action::MarkHosts { hosts, mark: Some(mark) }, ActionKind::ScaleIn)
 }
 
 fn terminate() -> Story {
     let (pool, host) = (workers(), "i-1".into());
     let desired_was = Units(3);
-    let action = Action::TerminateHost {
-        pool,
-        host,
-        desired_was,
-        replace: false,
-        forced: false,
-    };
+    let action = Action::TerminateHost { pool, host, desired_was, replace: false, forced: false };
     story(action, ActionKind::ScaleIn)
 }
 
 fn story(action: Action, kind: ActionKind) -> Story {
     let mut config = ClusterConfig::new("web", vec![PoolConfig::new(workers())]);
     config.mode = Mode::Act;
-    config.allow = BTreeSet::from([
-        ActionKind::ScaleOut,
-        ActionKind::ScaleIn,
-        ActionKind::Repair,
-    ]);
+    config.allow = BTreeSet::from([ActionKind::ScaleOut, ActionKind::ScaleIn, ActionKind::Repair]);
     let mut snapshot = snapshot().with_pool(pool(3));
     for n in 1..=3 {
         snapshot = snapshot.with_host(host(&format!("i-{n}")));
     }
-    let memory = Memory {
-        mode: Mode::Act,
-        ..Memory::default()
-    };
-    let lease = Lease {
-        epoch: Epoch(0),
-        valid_until: None,
-    };
-    let planned = Planned {
-        action,
-        kind,
-        why: Why::Unprotected,
-        by: Origin::Capacity,
-    };
-    Story {
-        config,
-        snapshot,
-        memory,
-        lease,
-        planned,
-    }
+    let memory = Memory { mode: Mode::Act, ..Memory::default() };
+    let lease = Lease { epoch: Epoch(0), valid_until: None };
+    let planned = Planned { action, kind, why: Why::Unprotected, by: Origin::Capacity };
+    Story { config, snapshot, memory, lease, planned }
 }
 
 /// The code of the reason against, or "admitted".
 #[track_caller]
 fn check(want: &str, mut story: Story, change: impl FnOnce(&mut Story)) {
     change(&mut story);
-    let Story {
-        config,
-        snapshot,
-        memory,
-        lease,
-        planned,
-    } = &story;
-    let case = Case {
-        config,
-        snapshot,
-        memory,
-        lease,
-        now: now(),
-    };
+    let Story { config, snapshot, memory, lease, planned } = &story;
+    let case = Case { config, snapshot, memory, lease, now: now() };
     let verdict = match admit(case, planned.clone()) {
         Ok(_) => "admitted",
         Err(hold) => hold.reason.code(),
@@ -117,10 +65,7 @@ fn check(want: &str, mut story: Story, change: impl FnOnce(&mut Story)) {
 }
 
 fn gap() -> Gap {
-    Gap {
-        source: "ecs:DescribeServices".to_owned(),
-        failure: Failure::Throttled,
-    }
+    Gap { source: "ecs:DescribeServices".to_owned(), failure: Failure::Throttled }
 }
 
 #[test]
@@ -134,15 +79,9 @@ fn what_nothing_speaks_against_is_admitted() {
 fn people_decide_what_may_be_done() {
     check("mode_too_low", raise(), |s| s.config.mode = Mode::Recommend);
     check("mode_too_low", raise(), |s| s.memory.mode = Mode::Observe);
-    check("not_allowed", mark(), |s| {
-        s.config.allow = BTreeSet::from([ActionKind::ScaleOut])
-    });
+    check("not_allowed", mark(), |s| s.config.allow = BTreeSet::from([ActionKind::ScaleOut]));
     check("paused", raise(), |s| {
-        s.memory.pause = Some(Pause {
-            by: "ann".into(),
-            reason: "audit".into(),
-            at: now(),
-        });
+        s.memory.pause = Some(Pause { by: "ann".into(), reason: "audit".into(), at: now() });
     });
     check("demoted", raise(), |s| {
         s.memory.pools.entry(workers()).or_default().demoted = Some("contested".into());
@@ -156,12 +95,7 @@ fn a_window_binds_only_what_begins() {
         let text = "daily 00:00 - 23:59 UTC".to_owned();
         let (start, end) = (WeekMinute(0), WeekMinute(WeekMinute::WEEK - 1));
         let spans = vec![Span { start, end }];
-        s.config.windows = vec![Window {
-            forbid,
-            text,
-            spans,
-            zone: chrono_tz::UTC,
-        }];
+        s.config.windows = vec![Window { forbid, text, spans, zone: chrono_tz::UTC }];
     };
     check("window", mark(), closed);
     check("admitted", terminate(), closed);
@@ -170,56 +104,31 @@ fn a_window_binds_only_what_begins() {
 
 #[test]
 fn a_rival_that_is_not_silenced_has_the_pool() {
-    let rival = |silenced| Rival::ManagedScaling {
-        pool: workers(),
-        provider: "cp".into(),
-        silenced,
-    };
-    check("managed_scaling", raise(), |s| {
-        drop(s.snapshot.rivals.value.insert(rival(false)))
-    });
-    check("admitted", raise(), |s| {
-        drop(s.snapshot.rivals.value.insert(rival(true)))
-    });
+    let rival =
+        |silenced| Rival::ManagedScaling { pool: workers(), provider: "cp".into(), silenced };
+    check("managed_scaling", raise(), |s| s.snapshot.rivals.value.extend([rival(false)]));
+    check("admitted", raise(), |s| s.snapshot.rivals.value.extend([rival(true)]));
     check("foreign_write", raise(), |s| {
-        s.memory
-            .pools
-            .entry(workers())
-            .or_default()
-            .foreign_writes
-            .push_back(now());
+        s.memory.pools.entry(workers()).or_default().foreign_writes.push_back(now());
     });
 }
 
 #[test]
 fn blind_means_still_for_removals_and_slow_for_raises() {
     check("blind", mark(), |s| s.snapshot.services.gaps.push(gap()));
-    check("admitted", raise(), |s| {
-        s.snapshot.services.gaps.push(gap())
-    });
-    check("blind", raise(), |s| {
-        s.snapshot.hosts.as_of = now() - TimeDelta::minutes(5)
-    });
-    check("blind", terminate(), |s| {
-        s.snapshot.tasks.as_of = now() - TimeDelta::minutes(5)
-    });
-    check("blind", raise(), |s| {
-        s.snapshot.pools.as_of = now() + TimeDelta::hours(1)
-    });
+    check("admitted", raise(), |s| s.snapshot.services.gaps.push(gap()));
+    check("blind", raise(), |s| s.snapshot.hosts.as_of = now() - TimeDelta::minutes(5));
+    check("blind", terminate(), |s| s.snapshot.tasks.as_of = now() - TimeDelta::minutes(5));
+    check("blind", raise(), |s| s.snapshot.pools.as_of = now() + TimeDelta::hours(1));
     check("implausible", mark(), |s| s.snapshot.hosts.value.clear());
-    check("clock_jumped", mark(), |s| {
-        s.snapshot.taken_at = now() + TimeDelta::minutes(1)
-    });
+    check("clock_jumped", mark(), |s| s.snapshot.taken_at = now() + TimeDelta::minutes(1));
 }
 
 #[test]
 fn many_lost_hosts_speak_against_the_observer() {
     check("unhealthy_halt", mark(), |s| {
         for n in 4..=9 {
-            let lost = Host {
-                agent_connected: false,
-                ..host(&format!("i-{n}"))
-            };
+            let lost = Host { agent_connected: false, ..host(&format!("i-{n}")) };
             s.snapshot.hosts.value.insert(lost.instance.clone(), lost);
         }
     });
@@ -228,10 +137,7 @@ fn many_lost_hosts_speak_against_the_observer() {
 #[test]
 fn a_request_in_doubt_blocks_its_subject() {
     check("in_doubt", terminate(), |s| {
-        let doubt = Doubt {
-            planned: s.planned.clone(),
-            since: now(),
-        };
+        let doubt = Doubt { planned: s.planned.clone(), since: now() };
         s.memory.in_doubt.insert(Seq(7), doubt);
     });
 }
@@ -243,40 +149,19 @@ fn limits_have_the_last_word() {
     check("at_minimum", terminate(), |s| {
         s.snapshot.pools.value.get_mut(&workers()).unwrap().min = Units(3);
     });
-    check("budget_spent", raise(), |s| {
-        s.config.budgets.launched_units_per_hour = 1
-    });
-    check("budget_spent", mark(), |s| {
-        s.config.budgets.draining_hosts = 0
-    });
+    check("budget_spent", raise(), |s| s.config.budgets.launched_units_per_hour = 1);
+    check("budget_spent", mark(), |s| s.config.budgets.draining_hosts = 0);
     check("budget_spent", mark(), |s| {
         s.memory.removals.extend(std::iter::repeat_n(now(), 20));
     });
     check("breaker_open", raise(), |s| {
         let open_until = Some(now() + TimeDelta::minutes(1));
-        let breaker = Breaker {
-            failures: 3,
-            last: "throttled".into(),
-            open_until,
-        };
-        s.memory
-            .breakers
-            .insert("set_pool_capacity".into(), breaker);
+        let breaker = Breaker { failures: 3, last: "throttled".into(), open_until };
+        s.memory.breakers.insert("set_pool_capacity".into(), breaker);
     });
     check("zones_rebalance", mark(), |s| {
-        s.snapshot
-            .pools
-            .value
-            .get_mut(&workers())
-            .unwrap()
-            .suspended
-            .clear();
-        s.snapshot
-            .hosts
-            .value
-            .get_mut(&"i-2".into())
-            .unwrap()
-            .protected = false;
+        s.snapshot.pools.value.get_mut(&workers()).unwrap().suspended.clear();
+        s.snapshot.hosts.value.get_mut(&"i-2".into()).unwrap().protected = false;
     });
 }
 

@@ -20,10 +20,7 @@ pub struct Intent {
 
 impl Intent {
     pub(in crate::journal) fn new(seq: Seq, admitted: Admitted) -> Self {
-        Self {
-            seq,
-            planned: admitted.into_planned(),
-        }
+        Self { seq, planned: admitted.into_planned() }
     }
 
     pub fn seq(&self) -> Seq {

@@ -53,11 +53,7 @@ struct Limits {
     decisions: u64,
 }
 
-const LIMITS: Limits = Limits {
-    checkpoint_every: 1_000,
-    keep: 10_000,
-    decisions: 1_000,
-};
+const LIMITS: Limits = Limits { checkpoint_every: 1_000, keep: 10_000, decisions: 1_000 };
 
 /// One cluster's journal and the ring of its last decisions.
 #[derive(Debug)]
@@ -86,9 +82,7 @@ impl Sqlite {
     pub fn open(dir: &Path, cluster: &ClusterName) -> Result<Self, JournalError> {
         let name = cluster.as_str();
         if name.is_empty() || name.contains(['/', '\\', '\0']) {
-            return Err(JournalError::Storage(format!(
-                "`{name}` cannot be a file's name"
-            )));
+            return Err(JournalError::Storage(format!("`{name}` cannot be a file's name")));
         }
         std::fs::create_dir_all(dir)
             .map_err(|e| JournalError::Storage(format!("{}: {e}", dir.display())))?;
@@ -108,22 +102,15 @@ impl Sqlite {
         cluster: &ClusterName,
     ) -> Result<Self, JournalError> {
         db.busy_timeout(Duration::from_secs(5)).map_err(sql)?;
-        let check: String = db
-            .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
-            .map_err(sql)?;
+        let check: String =
+            db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(sql)?;
         if check != "ok" {
             return Err(JournalError::Damaged(check));
         }
         migrate(&mut db, cluster)?;
-        db.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))
-            .map_err(sql)?;
+        db.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(())).map_err(sql)?;
         db.pragma_update(None, "synchronous", "FULL").map_err(sql)?;
-        Ok(Self {
-            db,
-            limits: LIMITS,
-            head: None,
-            _lock: lock,
-        })
+        Ok(Self { db, limits: LIMITS, head: None, _lock: lock })
     }
 
     /// The ring's decision of this id.
@@ -196,12 +183,7 @@ impl Head {
         record: Record,
         at: DateTime<Utc>,
     ) -> Result<Entry, JournalError> {
-        let entry = Entry {
-            seq: Seq(self.memory.seq.0 + 1),
-            epoch: self.epoch,
-            at,
-            record,
-        };
+        let entry = Entry { seq: Seq(self.memory.seq.0 + 1), epoch: self.epoch, at, record };
         row::insert(transaction, &entry)?;
         self.memory = std::mem::take(&mut self.memory).fold(&entry);
         Ok(entry)
@@ -222,14 +204,11 @@ impl Journal for Sqlite {
         admitted: Vec<Admitted>,
         at: DateTime<Utc>,
     ) -> Result<Vec<(Intent, Entry)>, JournalError> {
-        let records = admitted.iter().map(|admitted| Record::Intent {
-            planned: admitted.planned().clone(),
-        });
+        let records =
+            admitted.iter().map(|admitted| Record::Intent { planned: admitted.planned().clone() });
         let entries = self.write(records.collect(), at, Checkpoint::Later)?;
         let intents = admitted.into_iter().zip(entries);
-        Ok(intents
-            .map(|(admitted, entry)| (Intent::new(entry.seq, admitted), entry))
-            .collect())
+        Ok(intents.map(|(admitted, entry)| (Intent::new(entry.seq, admitted), entry)).collect())
     }
 
     async fn append(
@@ -269,10 +248,7 @@ impl Journal for Sqlite {
         };
         let found = read().inspect_err(|e| tracing::warn!(error = %e, "decisions not read"));
         let found = found.unwrap_or_default();
-        found
-            .iter()
-            .filter_map(|d| serde_json::from_str(d).ok())
-            .collect()
+        found.iter().filter_map(|d| serde_json::from_str(d).ok()).collect()
     }
 }
 
@@ -291,18 +267,14 @@ fn fold(entries: &[Entry]) -> Result<Head, JournalError> {
     Ok(Head {
         memory: rest.iter().fold(Memory::default(), Memory::fold),
         epoch: Epoch(0),
-        checkpoint: start
-            .and_then(|at| entries.get(at))
-            .map_or(Seq(0), |entry| entry.seq),
+        checkpoint: start.and_then(|at| entries.get(at)).map_or(Seq(0), |entry| entry.seq),
     })
 }
 
 /// Brings the schema up to date, step by step in one transaction.
 fn migrate(db: &mut Connection, cluster: &ClusterName) -> Result<(), JournalError> {
     let known = SCHEMA.len();
-    let found: i64 = db
-        .query_row("PRAGMA user_version", [], |row| row.get(0))
-        .map_err(sql)?;
+    let found: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(sql)?;
     let done = usize::try_from(found).unwrap_or(usize::MAX);
     if done > known {
         let known = i64::try_from(known).unwrap_or(i64::MAX);
@@ -313,16 +285,10 @@ fn migrate(db: &mut Connection, cluster: &ClusterName) -> Result<(), JournalErro
         transaction.execute_batch(step).map_err(sql)?;
     }
     transaction
-        .pragma_update(
-            None,
-            "user_version",
-            i64::try_from(known).unwrap_or(i64::MAX),
-        )
+        .pragma_update(None, "user_version", i64::try_from(known).unwrap_or(i64::MAX))
         .map_err(sql)?;
-    let owner: Option<String> = transaction
-        .query_row("SELECT cluster FROM journal", [], text)
-        .optional()
-        .map_err(sql)?;
+    let owner: Option<String> =
+        transaction.query_row("SELECT cluster FROM journal", [], text).optional().map_err(sql)?;
     match owner {
         Some(owner) if owner != cluster.as_str() => {
             return Err(JournalError::Damaged(format!(
@@ -332,17 +298,14 @@ fn migrate(db: &mut Connection, cluster: &ClusterName) -> Result<(), JournalErro
         Some(_) => {}
         None => {
             let insert = "INSERT INTO journal (cluster, epoch) VALUES (?1, 0)";
-            transaction
-                .execute(insert, [cluster.as_str()])
-                .map_err(sql)?;
+            transaction.execute(insert, [cluster.as_str()]).map_err(sql)?;
         }
     }
     transaction.commit().map_err(sql)
 }
 
 fn begin(db: &mut Connection) -> Result<Transaction<'_>, JournalError> {
-    db.transaction_with_behavior(TransactionBehavior::Immediate)
-        .map_err(sql)
+    db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sql)
 }
 
 fn text(row: &rusqlite::Row<'_>) -> rusqlite::Result<String> {

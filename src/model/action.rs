@@ -16,36 +16,17 @@ use super::snapshot::{HostStatus, Units};
 #[serde(rename_all = "snake_case", tag = "action")]
 pub enum Action {
     /// `SetDesiredCapacity`, or `ModifySpotFleetRequest` with `noTermination`.
-    SetPoolCapacity {
-        pool: PoolId,
-        was: Units,
-        now: Units,
-    },
+    SetPoolCapacity { pool: PoolId, was: Units, now: Units },
     /// The group's flag that new instances start protected from scale-in.
     SetNewHostProtection { pool: PoolId, was: bool, now: bool },
     /// `SetInstanceProtection`, at most 50 hosts.
-    ProtectHosts {
-        pool: PoolId,
-        hosts: BTreeSet<InstanceId>,
-        now: bool,
-    },
+    ProtectHosts { pool: PoolId, hosts: BTreeSet<InstanceId>, now: bool },
     /// `SuspendProcesses` or `ResumeProcesses` on a group.
-    SetProcesses {
-        pool: PoolId,
-        processes: BTreeSet<String>,
-        suspended: bool,
-    },
+    SetProcesses { pool: PoolId, processes: BTreeSet<String>, suspended: bool },
     /// `PutAttributes` or `DeleteAttributes`, at most 10 hosts.
-    MarkHosts {
-        hosts: BTreeSet<InstanceId>,
-        mark: Option<DrainMark>,
-    },
+    MarkHosts { hosts: BTreeSet<InstanceId>, mark: Option<DrainMark> },
     /// `UpdateContainerInstancesState`, at most 10 hosts.
-    SetHostStatus {
-        hosts: BTreeSet<InstanceId>,
-        was: HostStatus,
-        now: HostStatus,
-    },
+    SetHostStatus { hosts: BTreeSet<InstanceId>, was: HostStatus, now: HostStatus },
     /// `TerminateInstanceInAutoScalingGroup` with decrement, or `TerminateInstances` of a fleet's
     /// host after its target was lowered. The one relative action.
     ///
@@ -111,6 +92,7 @@ impl Action {
     /// Its place in a plan: lower goes first and wins a contested subject.
     pub fn rank(&self, kind: ActionKind) -> Rank {
         match self {
+            _ if kind == ActionKind::Handover => Rank::Handover,
             Self::SetPoolCapacity { was, now, .. } if now > was => Rank::ScaleOut,
             Self::SetProcesses { .. } | Self::SetNewHostProtection { .. } => Rank::Prepare,
             Self::ProtectHosts { .. } => Rank::Prepare,
@@ -196,6 +178,8 @@ pub enum ActionKind {
 #[strum(serialize_all = "snake_case")]
 pub enum Rank {
     Rollback,
+    /// Ordered by a person: nothing else may be written to the pool before it is done.
+    Handover,
     Interruption,
     ScaleOut,
     CountUp,
@@ -231,11 +215,7 @@ impl fmt::Display for Subject {
 }
 
 fn join(hosts: &BTreeSet<InstanceId>) -> String {
-    hosts
-        .iter()
-        .map(InstanceId::as_str)
-        .collect::<Vec<_>>()
-        .join(", ")
+    hosts.iter().map(InstanceId::as_str).collect::<Vec<_>>().join(", ")
 }
 
 /// One line an operator reads: the thing first, then old and new value.
@@ -243,11 +223,7 @@ impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::SetPoolCapacity { pool, was, now } => {
-                let what = if pool.is_fleet() {
-                    "target capacity"
-                } else {
-                    "desired capacity"
-                };
+                let what = if pool.is_fleet() { "target capacity" } else { "desired capacity" };
                 write!(f, "{pool} {what} {was} -> {now}")
             }
             Self::SetNewHostProtection { pool, now, .. } => {
@@ -258,55 +234,30 @@ impl fmt::Display for Action {
                 let verb = if *now { "protect" } else { "unprotect" };
                 write!(f, "{pool} {verb} {} from scale-in", join(hosts))
             }
-            Self::SetProcesses {
-                pool,
-                processes,
-                suspended,
-            } => {
+            Self::SetProcesses { pool, processes, suspended } => {
                 let verb = if *suspended { "suspend" } else { "resume" };
                 let names = processes.iter().cloned().collect::<Vec<_>>().join(", ");
                 write!(f, "{pool} {verb} {names}")
             }
-            Self::MarkHosts {
-                hosts,
-                mark: Some(mark),
-            } => {
+            Self::MarkHosts { hosts, mark: Some(mark) } => {
                 write!(f, "mark {} for drain ({})", join(hosts), mark.cause)
             }
             Self::MarkHosts { hosts, mark: None } => {
                 write!(f, "remove the drain mark from {}", join(hosts))
             }
-            Self::SetHostStatus {
-                hosts,
-                now: HostStatus::Draining,
-                ..
-            } => {
+            Self::SetHostStatus { hosts, now: HostStatus::Draining, .. } => {
                 write!(f, "drain {}", join(hosts))
             }
             Self::SetHostStatus { hosts, .. } => write!(f, "reactivate {}", join(hosts)),
-            Self::TerminateHost {
-                pool,
-                host,
-                desired_was,
-                replace: false,
-                ..
-            } => {
+            Self::TerminateHost { pool, host, desired_was, replace: false, .. } => {
                 let after = desired_was.0.saturating_sub(1);
                 if pool.is_fleet() {
                     write!(f, "terminate {host} of {pool}")
                 } else {
-                    write!(
-                        f,
-                        "terminate {host}, {pool} desired capacity {desired_was} -> {after}"
-                    )
+                    write!(f, "terminate {host}, {pool} desired capacity {desired_was} -> {after}")
                 }
             }
-            Self::TerminateHost {
-                pool,
-                host,
-                replace: true,
-                ..
-            } => {
+            Self::TerminateHost { pool, host, replace: true, .. } => {
                 write!(f, "terminate {host}, {pool} replaces it")
             }
         }

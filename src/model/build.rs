@@ -158,12 +158,7 @@ impl Snapshot {
     /// Runs `count` tasks of a service on a host: books their room and lists them.
     #[must_use]
     pub fn with_tasks(mut self, host: &str, service: &str, count: u64) -> Self {
-        let shape = self
-            .shapes
-            .value
-            .get(&definition(service))
-            .cloned()
-            .unwrap_or_default();
+        let shape = self.shapes.value.get(&definition(service)).cloned().unwrap_or_default();
         let instance = InstanceId::from(host);
         if let Some(host) = self.hosts.value.get_mut(&instance) {
             host.remaining -= shape.needs * count;

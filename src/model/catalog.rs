@@ -43,11 +43,7 @@ impl TypeInfo {
     /// What a host of it will probably register in ECS: the size less what kernel and agent keep.
     pub fn estimated_registration(&self) -> Resources {
         Resources {
-            memory_mib: self
-                .resources
-                .memory_mib
-                .saturating_mul(REGISTERED_MEMORY_PERCENT)
-                / 100,
+            memory_mib: self.resources.memory_mib.saturating_mul(REGISTERED_MEMORY_PERCENT) / 100,
             ..self.resources
         }
     }
@@ -67,10 +63,7 @@ pub fn find(instance_type: &InstanceType) -> Option<TypeInfo> {
 static TYPES: LazyLock<BTreeMap<&'static str, TypeInfo>> =
     LazyLock::new(|| TABLE.lines().skip(1).filter_map(row).collect());
 
-static TABLE: &str = include_str!(concat!(
-    env!("CARGO_MANIFEST_DIR"),
-    "/data/instance_types.csv"
-));
+static TABLE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/data/instance_types.csv"));
 
 fn row(line: &'static str) -> Option<(&'static str, TypeInfo)> {
     let mut cells = line.split(',');
@@ -97,10 +90,7 @@ mod tests {
     #[test]
     fn a_type_is_known_by_size_and_price() {
         let m5 = find(&"m5.large".into()).unwrap();
-        let size = Resources {
-            enis: 2,
-            ..Resources::new(2048, 8192)
-        };
+        let size = Resources { enis: 2, ..Resources::new(2048, 8192) };
         assert_eq!(m5.resources, size);
         assert_eq!(m5.list_price_micro_usd_per_hour, Some(96_000));
         assert_eq!(m5.spot_price_micro_usd_per_hour(), Some(32_640));

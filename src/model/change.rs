@@ -83,16 +83,11 @@ mod tests {
         (hosts, versions, any::<bool>(), any::<bool>()).prop_map(|(n, version, gone, connected)| {
             let mut host = build::host(&format!("i-{n}"));
             if gone {
-                return Change::HostGone {
-                    instance: host.instance,
-                    version,
-                };
+                return Change::HostGone { instance: host.instance, version };
             }
             host.version = version;
             host.agent_connected = connected;
-            Change::Host {
-                host: Box::new(host),
-            }
+            Change::Host { host: Box::new(host) }
         })
     }
 
@@ -121,17 +116,9 @@ mod tests {
         let mut snapshot = build::snapshot();
         let mut host = build::host("i-1");
         host.version = 7;
-        let gone = Change::HostGone {
-            instance: host.instance.clone(),
-            version: 9,
-        };
+        let gone = Change::HostGone { instance: host.instance.clone(), version: 9 };
         assert_eq!(snapshot.apply(&gone), Applied::Newer);
-        assert_eq!(
-            snapshot.apply(&Change::Host {
-                host: Box::new(host)
-            }),
-            Applied::Stale
-        );
+        assert_eq!(snapshot.apply(&Change::Host { host: Box::new(host) }), Applied::Stale);
         assert!(snapshot.hosts.value.is_empty());
     }
 }

@@ -44,12 +44,12 @@ impl Constraint {
     pub fn met_by(&self, attributes: &Attributes) -> Option<bool> {
         Some(match self {
             Self::DistinctInstance => true,
-            Self::AttributeIn(name, values) => attributes
-                .get(name)
-                .is_some_and(|value| values.contains(value)),
-            Self::AttributeNotIn(name, values) => attributes
-                .get(name)
-                .is_none_or(|value| !values.contains(value)),
+            Self::AttributeIn(name, values) => {
+                attributes.get(name).is_some_and(|value| values.contains(value))
+            }
+            Self::AttributeNotIn(name, values) => {
+                attributes.get(name).is_none_or(|value| !values.contains(value))
+            }
             Self::AttributeExists(name) => attributes.contains_key(name),
             Self::AttributeAbsent(name) => !attributes.contains_key(name),
             Self::Unknown(_) => return None,
@@ -104,48 +104,22 @@ mod tests {
 
     #[track_caller]
     fn check(expression: &str, host: &[(&str, &str)], met: Option<bool>) {
-        let attributes: Attributes = host
-            .iter()
-            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
-            .collect();
-        let verdicts: Vec<_> = Constraint::member_of(expression)
-            .iter()
-            .map(|c| c.met_by(&attributes))
-            .collect();
-        let all = verdicts
-            .into_iter()
-            .try_fold(true, |all, one| one.map(|one| all && one));
+        let attributes: Attributes =
+            host.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let verdicts: Vec<_> =
+            Constraint::member_of(expression).iter().map(|c| c.met_by(&attributes)).collect();
+        let all = verdicts.into_iter().try_fold(true, |all, one| one.map(|one| all && one));
         assert_eq!(all, met, "{expression}");
     }
 
     #[test]
     fn attribute_comparisons_are_judged_and_the_rest_is_admitted_unknown() {
         let large = [("ecs.instance-type", "m5.large"), ("stack", "blue")];
-        check(
-            "attribute:ecs.instance-type == m5.large",
-            &large,
-            Some(true),
-        );
-        check(
-            "attribute:ecs.instance-type != m5.large",
-            &large,
-            Some(false),
-        );
-        check(
-            "attribute:ecs.instance-type in [m5.large, m5.xlarge]",
-            &large,
-            Some(true),
-        );
-        check(
-            "attribute:stack exists and attribute:ecs.os-type !exists",
-            &large,
-            Some(true),
-        );
-        check(
-            "attribute:stack == blue and attribute:stack == green",
-            &large,
-            Some(false),
-        );
+        check("attribute:ecs.instance-type == m5.large", &large, Some(true));
+        check("attribute:ecs.instance-type != m5.large", &large, Some(false));
+        check("attribute:ecs.instance-type in [m5.large, m5.xlarge]", &large, Some(true));
+        check("attribute:stack exists and attribute:ecs.os-type !exists", &large, Some(true));
+        check("attribute:stack == blue and attribute:stack == green", &large, Some(false));
         check("attribute:ecs.instance-type =~ m5.*", &large, None);
         check("task:group == service:web", &large, None);
         check("attribute:a == b or attribute:a == c", &large, None);

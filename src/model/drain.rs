@@ -83,10 +83,7 @@ impl FromStr for DrainMark {
         let bad = || format!("`{text}` is not a drain mark (`cause@deadline`)");
         let (cause, deadline) = text.split_once('@').ok_or_else(bad)?;
         let deadline = DateTime::parse_from_rfc3339(deadline).map_err(|_| bad())?;
-        Ok(Self {
-            cause: cause.parse().map_err(|_| bad())?,
-            deadline: deadline.to_utc(),
-        })
+        Ok(Self { cause: cause.parse().map_err(|_| bad())?, deadline: deadline.to_utc() })
     }
 }
 

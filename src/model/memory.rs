@@ -110,12 +110,7 @@ impl Memory {
     /// Folds one entry in. Total: any entry gives a memory.
     #[must_use]
     pub fn fold(mut self, entry: &Entry) -> Self {
-        let Entry {
-            seq,
-            epoch,
-            at,
-            record,
-        } = entry;
+        let Entry { seq, epoch, at, record } = entry;
         match record {
             Record::Intent { planned } => self.intend(*seq, planned, *at),
             Record::Outcome { of, outcome } => self.conclude(*of, outcome, *at),
@@ -145,37 +140,23 @@ impl Memory {
 
     /// Units ordered within the hour before `now`.
     pub fn launched_units(&self, now: DateTime<Utc>) -> u32 {
-        let recent = self
-            .launches
-            .iter()
-            .filter(|(at, _)| now - *at < BUDGET_WINDOW);
+        let recent = self.launches.iter().filter(|(at, _)| now - *at < BUDGET_WINDOW);
         recent.map(|(_, units)| units).sum()
     }
 
     /// Hosts whose end began within the hour before `now`.
     pub fn removed_hosts(&self, now: DateTime<Utc>) -> usize {
-        self.removals
-            .iter()
-            .filter(|at| now - **at < BUDGET_WINDOW)
-            .count()
+        self.removals.iter().filter(|at| now - **at < BUDGET_WINDOW).count()
     }
 
     /// The doubt that rests on a subject, if any.
     pub fn doubt(&self, subject: &Subject) -> Option<&Doubt> {
-        self.in_doubt
-            .values()
-            .find(|doubt| doubt.planned.action.subjects().contains(subject))
+        self.in_doubt.values().find(|doubt| doubt.planned.action.subjects().contains(subject))
     }
 
     /// An intent is a doubt until its outcome is known: a crash leaves exactly this behind.
     fn intend(&mut self, seq: Seq, planned: &Planned, at: DateTime<Utc>) {
-        self.in_doubt.insert(
-            seq,
-            Doubt {
-                planned: planned.clone(),
-                since: at,
-            },
-        );
+        self.in_doubt.insert(seq, Doubt { planned: planned.clone(), since: at });
         if let Action::SetPoolCapacity { was, now, .. } = &planned.action
             && now > was
         {
@@ -200,9 +181,7 @@ impl Memory {
             Outcome::Done { failed } => {
                 self.in_doubt.remove(&of);
                 self.effect(&doubt.planned);
-                let first = failed
-                    .first()
-                    .map_or_else(String::new, |f| f.failure.to_string());
+                let first = failed.first().map_or_else(String::new, |f| f.failure.to_string());
                 self.fail(name, first, at);
             }
             Outcome::Moved { .. } => {
@@ -224,14 +203,10 @@ impl Memory {
             Action::SetPoolCapacity { pool, now, .. } => {
                 self.pools.entry(pool.clone()).or_default().expected = Some(*now);
             }
-            Action::TerminateHost {
-                pool,
-                desired_was,
-                replace: false,
-                ..
-            } if !pool.is_fleet() => {
+            Action::TerminateHost { pool, replace: false, .. } if !pool.is_fleet() => {
                 let memory = self.pools.entry(pool.clone()).or_default();
-                memory.expected = Some(Units(desired_was.0.saturating_sub(1)));
+                // By how much it falls depends on the host's weight: seen at the next look.
+                memory.expected = None;
             }
             Action::TerminateHost { .. }
             | Action::SetNewHostProtection { .. }
@@ -273,9 +248,7 @@ impl Memory {
     fn note(&mut self, note: &Note, at: DateTime<Utc>) {
         match note {
             Note::Began { subject, what } => {
-                self.since
-                    .entry((subject.clone(), what.clone()))
-                    .or_insert(at);
+                self.since.entry((subject.clone(), what.clone())).or_insert(at);
             }
             Note::Ended { subject, what } => {
                 self.since.remove(&(subject.clone(), what.clone()));
@@ -283,34 +256,26 @@ impl Memory {
             Note::CapacitySeen { pool, units } => {
                 self.pools.entry(pool.clone()).or_default().expected = Some(*units);
             }
-            Note::ForeignWrite {
-                pool,
-                expected,
-                found,
-            } => {
+            Note::ForeignWrite { pool, expected, found } => {
                 let memory = self.pools.entry(pool.clone()).or_default();
                 memory.overruled = Some(*expected);
                 memory.expected = Some(*found);
                 memory.foreign_writes.push_back(at);
             }
+            Note::HandedOver { pool } => {
+                self.pools.entry(pool.clone()).or_default().handover = None;
+            }
             Note::Demoted { pool, because } => {
                 self.pools.entry(pool.clone()).or_default().demoted = Some(because.clone());
             }
             Note::DrainBegan { host, pool, mark } => {
-                let drain = Drain {
-                    mark: *mark,
-                    pool: pool.clone(),
-                    began_at: at,
-                };
+                let drain = Drain { mark: *mark, pool: pool.clone(), began_at: at };
                 self.drains.entry(host.clone()).or_insert(drain);
             }
             Note::DrainEnded { host, .. } => {
                 self.drains.remove(host);
             }
-            Note::ShapeLearnt {
-                instance_type,
-                registers,
-            } => {
+            Note::ShapeLearnt { instance_type, registers } => {
                 self.shapes.insert(instance_type.clone(), *registers);
             }
             Note::HostFailed { pool, .. } => {
@@ -323,16 +288,12 @@ impl Memory {
                 memory.failed_hosts = 0;
                 memory.failed_at = None;
             }
-            Note::Original {
-                subject,
-                attribute,
-                value,
-            } => {
+            Note::Original { subject, attribute, value } => {
                 let key = (subject.clone(), *attribute);
                 self.originals.entry(key).or_insert_with(|| value.clone());
             }
             Note::ClockJumped { .. } => {
-                let removal_timer = |fact: &Fact| *fact == Fact::Unneeded;
+                let removal_timer = |fact: &Fact| matches!(fact, Fact::Unneeded | Fact::AgentLost);
                 self.since.retain(|(_, fact), _| !removal_timer(fact));
             }
             Note::DoubtSettled { intent } => {
@@ -342,22 +303,14 @@ impl Memory {
     }
 
     fn obey(&mut self, command: &Command, at: DateTime<Utc>) {
-        let Command {
-            actor,
-            reason,
-            order,
-        } = command;
+        let Command { actor, reason, order } = command;
         match order {
             Order::SetMode { mode } => {
                 self.mode = *mode;
                 self.unknown_record = false;
             }
             Order::Pause => {
-                self.pause = Some(Pause {
-                    by: actor.clone(),
-                    reason: reason.clone(),
-                    at,
-                });
+                self.pause = Some(Pause { by: actor.clone(), reason: reason.clone(), at });
             }
             Order::Resume { pool: None } => {
                 self.pause = None;
@@ -371,10 +324,7 @@ impl Memory {
             }
             Order::Handover { pools } => {
                 for pool in pools {
-                    let handover = Handover {
-                        by: actor.clone(),
-                        at,
-                    };
+                    let handover = Handover { by: actor.clone(), at };
                     self.pools.entry(pool.clone()).or_default().handover = Some(handover);
                 }
             }
@@ -393,6 +343,7 @@ impl Memory {
 impl PoolMemory {
     fn resume(&mut self) {
         self.demoted = None;
+        self.handover = None;
         self.foreign_writes.clear();
         self.failed_hosts = 0;
         self.failed_at = None;

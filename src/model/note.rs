@@ -56,6 +56,10 @@ pub enum Note {
         expected: Units,
         found: Units,
     },
+    /// Nothing is left to do of a handover a person ordered.
+    HandedOver {
+        pool: PoolId,
+    },
     /// The pool may be sized but no longer written to, until a person resumes it.
     Demoted {
         pool: PoolId,

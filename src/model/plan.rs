@@ -47,11 +47,7 @@ impl Planned {
 
     /// The subject holds and breakers speak of: the first one it writes to.
     pub fn subject(&self) -> Subject {
-        self.action
-            .subjects()
-            .into_iter()
-            .next_back()
-            .unwrap_or(Subject::Cluster)
+        self.action.subjects().into_iter().next_back().unwrap_or(Subject::Cluster)
     }
 }
 
@@ -78,11 +74,7 @@ pub struct Hold {
 
 impl Hold {
     pub fn new(subject: Subject, wants: ActionKind, reason: Reason) -> Self {
-        Self {
-            subject,
-            wants,
-            reason,
-        }
+        Self { subject, wants, reason }
     }
 
     /// The hold without its numbers, so that it has a `since` although they change.

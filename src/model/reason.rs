@@ -28,139 +28,51 @@ use super::resources::Resources;
 #[strum(serialize_all = "snake_case")]
 pub enum Reason {
     // What may be done at all.
-    ModeTooLow {
-        mode: Mode,
-    },
+    ModeTooLow { mode: Mode },
     NotAllowed,
-    Window {
-        window: String,
-        until: Option<DateTime<Utc>>,
-    },
-    Paused {
-        by: String,
-        because: String,
-    },
-    Demoted {
-        because: String,
-    },
+    Window { window: String, until: Option<DateTime<Utc>> },
+    Paused { by: String, because: String },
+    Demoted { because: String },
     LeaseLost,
     // What is known.
-    Blind {
-        part: String,
-        age_seconds: i64,
-        gap: Option<Failure>,
-    },
-    Implausible {
-        what: String,
-    },
-    UnhealthyHalt {
-        unhealthy: u64,
-        of: u64,
-    },
+    Blind { part: String, age_seconds: i64, gap: Option<Failure> },
+    Implausible { what: String },
+    UnhealthyHalt { unhealthy: u64, of: u64 },
     ClockJumped,
-    InDoubt {
-        since: DateTime<Utc>,
-    },
-    Outdated {
-        what: String,
-    },
+    InDoubt { since: DateTime<Utc> },
+    Outdated { what: String },
     // Limits.
-    BudgetSpent {
-        budget: String,
-        used: u64,
-        limit: u64,
-    },
-    AtMaximum {
-        max: u32,
-        wanted: u32,
-    },
-    AtMinimum {
-        min: u32,
-    },
-    BreakerOpen {
-        breaker: String,
-        failures: u32,
-        until: Option<DateTime<Utc>>,
-    },
+    BudgetSpent { budget: String, used: u64, limit: u64 },
+    AtMaximum { max: u32, wanted: u32 },
+    AtMinimum { min: u32 },
+    BreakerOpen { breaker: String, failures: u32, until: Option<DateTime<Utc>> },
     // Scale-out.
-    FitsNoPool {
-        service: String,
-        needs: Resources,
-        advice: String,
-    },
-    LargerTypeOnly {
-        service: String,
-        needs: Resources,
-        guaranteed: Resources,
-        pool: PoolId,
-    },
-    CrashLooping {
-        service: ServiceName,
-        failed: u64,
-    },
+    FitsNoPool { service: String, needs: Resources, advice: String },
+    LargerTypeOnly { service: String, needs: Resources, guaranteed: Resources, pool: PoolId },
+    CrashLooping { service: ServiceName, failed: u64 },
     Retiring,
     PoolClosed,
-    NoCapacity {
-        since: DateTime<Utc>,
-    },
-    ProcessSuspended {
-        process: String,
-    },
+    NoCapacity { since: DateTime<Utc> },
+    ProcessSuspended { process: String },
     // Other writers.
-    ManagedScaling {
-        provider: String,
-    },
-    ScalingPolicy {
-        policy: String,
-    },
-    ForeignWrite {
-        expected: u32,
-        found: u32,
-        until: DateTime<Utc>,
-    },
-    InstanceRefresh {
-        refresh: String,
-    },
-    Deploying {
-        service: ServiceName,
-    },
+    ManagedScaling { provider: String },
+    ScalingPolicy { policy: String },
+    ForeignWrite { expected: u32, found: u32, until: DateTime<Utc> },
+    InstanceRefresh { refresh: String },
+    Deploying { service: ServiceName },
     ForeignDrain,
     // Removals.
-    Stabilizing {
-        since: DateTime<Utc>,
-        until: DateTime<Utc>,
-    },
+    Stabilizing { since: DateTime<Utc>, until: DateTime<Utc> },
     TasksUnseen,
-    TasksFitNowhere {
-        of: String,
-        needs: Resources,
-        best_free: Option<Resources>,
-    },
-    StandaloneTask {
-        group: String,
-    },
-    NeverEvicted {
-        service: ServiceName,
-    },
-    DrainImpossible {
-        service: ServiceName,
-        minimum_healthy: u64,
-        maximum: u64,
-    },
-    ConstraintUnknown {
-        of: String,
-        expression: String,
-    },
+    TasksFitNowhere { of: String, needs: Resources, best_free: Option<Resources> },
+    StandaloneTask { group: String },
+    NeverEvicted { service: ServiceName },
+    DrainImpossible { service: ServiceName, minimum_healthy: u64, maximum: u64 },
+    ConstraintUnknown { of: String, expression: String },
     ZonesRebalance,
-    TasksStillStopping {
-        count: u64,
-    },
-    WaitsForReplacement,
+    TasksStillStopping { count: u64 },
     // Within one plan.
-    Outranked {
-        by: Rank,
-        kind: ActionKind,
-    },
+    Outranked { by: Rank, kind: ActionKind },
 }
 
 impl Reason {
@@ -179,36 +91,19 @@ impl fmt::Display for Reason {
                 "the mode is {mode}; raise it with `tidegate mode set act --cluster NAME --reason TEXT`"
             ),
             Self::NotAllowed => f.write_str("not in `allow` of this cluster"),
-            Self::Window {
-                window,
-                until: Some(until),
-            } => {
+            Self::Window { window, until: Some(until) } => {
                 write!(f, "forbidden by window {window} until {}", moment(until))
             }
-            Self::Window {
-                window,
-                until: None,
-            } => write!(f, "forbidden by window {window}"),
+            Self::Window { window, until: None } => write!(f, "forbidden by window {window}"),
             Self::Paused { by, because } => write!(f, "paused by {by}: {because}"),
             Self::Demoted { because } => {
-                write!(
-                    f,
-                    "pool lowered to recommend: {because}; `tidegate resume --pool` lifts it"
-                )
+                write!(f, "pool lowered to recommend: {because}; `tidegate resume --pool` lifts it")
             }
             Self::LeaseLost => f.write_str("another writer holds this cluster"),
-            Self::Blind {
-                part,
-                age_seconds,
-                gap: None,
-            } => {
+            Self::Blind { part, age_seconds, gap: None } => {
                 write!(f, "{part} were last seen {age_seconds} s ago")
             }
-            Self::Blind {
-                part,
-                gap: Some(gap),
-                ..
-            } => write!(f, "{part} are incomplete: {gap}"),
+            Self::Blind { part, gap: Some(gap), .. } => write!(f, "{part} are incomplete: {gap}"),
             Self::Implausible { what } => write!(f, "the observation is implausible: {what}"),
             Self::UnhealthyHalt { unhealthy, of } => {
                 write!(f, "{unhealthy} of {of} hosts look unhealthy together")
@@ -218,65 +113,35 @@ impl fmt::Display for Reason {
                 write!(f, "an earlier request is in doubt since {}", moment(since))
             }
             Self::Outdated { what } => write!(f, "{what} moved since the plan was made"),
-            Self::BudgetSpent {
-                budget,
-                used,
-                limit,
-            } => {
+            Self::BudgetSpent { budget, used, limit } => {
                 write!(f, "budget {budget} is spent: {used} of {limit}")
             }
             Self::AtMaximum { max, wanted } => {
                 write!(f, "{wanted} wanted, the pool's maximum is {max}")
             }
             Self::AtMinimum { min } => write!(f, "the pool is at its minimum {min}"),
-            Self::BreakerOpen {
-                breaker,
-                failures,
-                until,
-            } => {
-                write!(
-                    f,
-                    "breaker {breaker} is open after {failures} failures in a row"
-                )?;
+            Self::BreakerOpen { breaker, failures, until } => {
+                write!(f, "breaker {breaker} is open after {failures} failures in a row")?;
                 match until {
                     Some(until) => write!(f, ", tried again at {}", moment(until)),
                     None => write!(f, ", until a person closes it"),
                 }
             }
-            Self::FitsNoPool {
-                service,
-                needs,
-                advice,
-            } => {
-                write!(
-                    f,
-                    "{service} needs {needs}, which no pool's hosts have; {advice}"
-                )
+            Self::FitsNoPool { service, needs, advice } => {
+                write!(f, "{service} needs {needs}, which no pool's hosts have; {advice}")
             }
-            Self::LargerTypeOnly {
-                service,
-                needs,
-                guaranteed,
-                pool,
-            } => write!(
+            Self::LargerTypeOnly { service, needs, guaranteed, pool } => write!(
                 f,
                 "{service} needs {needs}, but {pool} guarantees only {guaranteed}: its larger types \
                  cannot be asked for; remove the smaller types or add a pool of the larger one"
             ),
             Self::CrashLooping { service, failed } => {
-                write!(
-                    f,
-                    "{service} fails ({failed} failed tasks); no host is added for it"
-                )
+                write!(f, "{service} fails ({failed} failed tasks); no host is added for it")
             }
             Self::Retiring => f.write_str("the pool is retiring and never grows"),
             Self::PoolClosed => f.write_str("the pool is being changed or cannot be modified"),
             Self::NoCapacity { since } => {
-                write!(
-                    f,
-                    "AWS has not delivered what was ordered since {}",
-                    moment(since)
-                )
+                write!(f, "AWS has not delivered what was ordered since {}", moment(since))
             }
             Self::ProcessSuspended { process } => {
                 write!(f, "the group's {process} process is suspended")
@@ -291,11 +156,7 @@ impl fmt::Display for Reason {
                     "scaling policy {policy} writes here; delete it or suspend AlarmNotification"
                 )
             }
-            Self::ForeignWrite {
-                expected,
-                found,
-                until,
-            } => write!(
+            Self::ForeignWrite { expected, found, until } => write!(
                 f,
                 "somebody set the capacity to {found} (was {expected}); adopted until {}",
                 moment(until)
@@ -304,19 +165,10 @@ impl fmt::Display for Reason {
             Self::Deploying { service } => write!(f, "{service} is deploying"),
             Self::ForeignDrain => f.write_str("drained by somebody else: no capacity, left alone"),
             Self::Stabilizing { since, until } => {
-                write!(
-                    f,
-                    "unneeded since {}, goes at {}",
-                    moment(since),
-                    moment(until)
-                )
+                write!(f, "unneeded since {}, goes at {}", moment(since), moment(until))
             }
             Self::TasksUnseen => f.write_str("its tasks are looked at first"),
-            Self::TasksFitNowhere {
-                of,
-                needs,
-                best_free,
-            } => {
+            Self::TasksFitNowhere { of, needs, best_free } => {
                 write!(f, "{of} needs {needs}")?;
                 match best_free {
                     Some(free) => write!(f, ", best free elsewhere {free}"),
@@ -324,32 +176,21 @@ impl fmt::Display for Reason {
                 }
             }
             Self::StandaloneTask { group } => {
-                write!(
-                    f,
-                    "{group} is a standalone task that nobody would start again"
-                )
+                write!(f, "{group} is a standalone task that nobody would start again")
             }
             Self::NeverEvicted { service } => write!(f, "{service} is never evicted"),
-            Self::DrainImpossible {
-                service,
-                minimum_healthy,
-                maximum,
-            } => write!(
+            Self::DrainImpossible { service, minimum_healthy, maximum } => write!(
                 f,
                 "{service} has minimum {minimum_healthy} % and maximum {maximum} % healthy, so its \
                  tasks could neither stop nor start and a drain would hang; raise the maximum"
             ),
             Self::ConstraintUnknown { of, expression } => {
-                write!(
-                    f,
-                    "{of} has a placement constraint not understood: {expression}"
-                )
+                write!(f, "{of} has a placement constraint not understood: {expression}")
             }
             Self::ZonesRebalance => {
                 f.write_str("AZRebalance may end hosts with tasks on this unprotected group")
             }
             Self::TasksStillStopping { count } => write!(f, "{count} tasks have not stopped yet"),
-            Self::WaitsForReplacement => f.write_str("waits until its replacement takes tasks"),
             Self::Outranked { by, kind } => {
                 write!(f, "{kind} ({by}) on the same subject goes first")
             }

@@ -37,42 +37,22 @@ pub struct Resources {
 /// Above this a count of interfaces stands for "no limit known".
 const UNCOUNTED: u64 = u64::MAX / 2;
 
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde passes a reference"
-)]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_zero(n: &u64) -> bool {
     *n == 0
 }
 
 impl Resources {
-    pub const ZERO: Self = Self {
-        cpu_units: 0,
-        memory_mib: 0,
-        gpus: 0,
-        enis: 0,
-    };
+    pub const ZERO: Self = Self { cpu_units: 0, memory_mib: 0, gpus: 0, enis: 0 };
 
     /// The same with network interfaces not limiting, where nobody counts them.
     pub const fn without_eni_limit(self) -> Self {
-        if self.enis == 0 {
-            Self {
-                enis: u64::MAX,
-                ..self
-            }
-        } else {
-            self
-        }
+        if self.enis == 0 { Self { enis: u64::MAX, ..self } } else { self }
     }
 
     /// CPU and memory only, which is what most tasks ask for.
     pub const fn new(cpu_units: u64, memory_mib: u64) -> Self {
-        Self {
-            cpu_units,
-            memory_mib,
-            gpus: 0,
-            enis: 0,
-        }
+        Self { cpu_units, memory_mib, gpus: 0, enis: 0 }
     }
 
     pub fn is_zero(&self) -> bool {
@@ -118,9 +98,7 @@ impl Resources {
     pub fn exceeding(&self, room: &Self) -> Vec<&'static str> {
         let names = ["cpu", "memory", "gpu", "eni"];
         let over = self.pairs(room).into_iter().zip(names);
-        over.filter(|((need, room), _)| need > room)
-            .map(|(_, name)| name)
-            .collect()
+        over.filter(|((need, room), _)| need > room).map(|(_, name)| name).collect()
     }
 
     fn pairs(&self, other: &Self) -> [(u64, u64); 4] {
@@ -216,17 +194,11 @@ mod tests {
         assert_eq!(Resources::ZERO.times_in(&Resources::ZERO), u64::MAX);
         let gpu_task = Resources { gpus: 1, ..task };
         assert_eq!(gpu_task.times_in(&Resources::new(2048, 3072)), 0);
-        assert_eq!(
-            gpu_task.exceeding(&Resources::new(128, 3072)),
-            ["cpu", "gpu"]
-        );
+        assert_eq!(gpu_task.exceeding(&Resources::new(128, 3072)), ["cpu", "gpu"]);
     }
 
     #[test]
     fn an_over_committed_host_has_nothing_free() {
-        assert_eq!(
-            Resources::new(1, 1) - Resources::new(2, 0),
-            Resources::new(0, 1)
-        );
+        assert_eq!(Resources::new(1, 1) - Resources::new(2, 0), Resources::new(0, 1));
     }
 }

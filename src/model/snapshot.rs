@@ -28,11 +28,7 @@ pub struct Part<T> {
 impl<T> Part<T> {
     /// A complete part, read at `as_of`.
     pub fn complete(value: T, as_of: DateTime<Utc>) -> Self {
-        Self {
-            value,
-            as_of,
-            gaps: Vec::new(),
-        }
+        Self { value, as_of, gaps: Vec::new() }
     }
 
     /// Whether nothing is missing and it is at most `max_age` old, and not from the future.
@@ -122,10 +118,7 @@ impl Snapshot {
 
     /// The hosts of one pool.
     pub fn hosts_of<'a>(&'a self, pool: &'a PoolId) -> impl Iterator<Item = &'a Host> {
-        self.hosts
-            .value
-            .values()
-            .filter(move |host| host.pool.as_ref() == Some(pool))
+        self.hosts.value.values().filter(move |host| host.pool.as_ref() == Some(pool))
     }
 }
 
@@ -180,7 +173,7 @@ impl Host {
 
     /// Ordered, but not yet a container instance.
     pub fn is_launching(&self) -> bool {
-        !self.is_registered() && self.lifecycle != Lifecycle::Terminating
+        !self.is_registered() && matches!(self.lifecycle, Lifecycle::Pending | Lifecycle::InService)
     }
 
     /// What its tasks have booked.
@@ -258,10 +251,7 @@ impl Service {
     /// Whether a deployment is under way, by whomever it was started.
     pub fn is_deploying(&self) -> bool {
         self.deployments.len() > 1
-            || self
-                .deployments
-                .iter()
-                .any(|d| d.rollout == Rollout::InProgress)
+            || self.deployments.iter().any(|d| d.rollout == Rollout::InProgress)
     }
 }
 
@@ -379,10 +369,7 @@ impl Pool {
 
     /// How many units one of its hosts counts.
     pub fn weight_of(&self, instance_type: &InstanceType) -> u32 {
-        let offering = self
-            .offerings
-            .iter()
-            .find(|o| o.instance_type == *instance_type);
+        let offering = self.offerings.iter().find(|o| o.instance_type == *instance_type);
         offering.map_or(1, |offering| offering.weight)
     }
 

@@ -23,10 +23,7 @@ pub struct TaskShape {
 impl TaskShape {
     /// A shape without fixed ports or constraints.
     pub fn plain(cpu_units: u64, memory_mib: u64) -> Self {
-        Self {
-            needs: Resources::new(cpu_units, memory_mib),
-            ..Self::default()
-        }
+        Self { needs: Resources::new(cpu_units, memory_mib), ..Self::default() }
     }
 }
 
@@ -69,11 +66,14 @@ pub enum TaskStatus {
     Stopped,
 }
 
-/// Standalone tasks of one shape that ECS holds `PROVISIONING` until a host has room.
+/// Tasks of one shape that ECS holds `PROVISIONING` until a host has room (managed scaling only).
+///
+/// Whether a service's waiting tasks are part of its `pendingCount` is not documented, so demand
+/// takes the larger of what is missing and what waits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WaitingTasks {
     pub definition: TaskDefinitionArn,
-    /// The `group` AWS shows, for the explanation.
+    /// The `group` AWS shows: `service:NAME` or `family:NAME`.
     pub group: String,
     pub count: u64,
     /// The Auto Scaling group of the capacity provider the task was started with.

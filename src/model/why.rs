@@ -26,33 +26,21 @@ use super::resources::Resources;
 #[strum(serialize_all = "snake_case")]
 pub enum Why {
     /// Hosts are missing; `hosts` of them close all the shortfalls together.
-    Short {
-        shortfalls: Vec<Shortfall>,
-        hosts: u64,
-        rejected: Vec<Rejected>,
-    },
+    Short { shortfalls: Vec<Shortfall>, hosts: u64, rejected: Vec<Rejected> },
     /// Its tasks were placed elsewhere on paper, for the whole stabilization window.
-    Removable {
-        tasks: u64,
-        since: DateTime<Utc>,
-        saves_micro_usd_per_hour: Option<u64>,
-    },
+    Removable { tasks: u64, since: DateTime<Utc>, saves_micro_usd_per_hour: Option<u64> },
     /// The agent is disconnected since then.
     AgentLost { since: DateTime<Utc> },
     /// Launched then, and not a container instance yet.
     NeverRegistered { since: DateTime<Utc> },
     /// The next step of a drain begun before.
-    DrainGoesOn {
-        cause: DrainCause,
-        deadline: DateTime<Utc>,
-    },
+    DrainGoesOn { cause: DrainCause, deadline: DateTime<Utc> },
+    /// The deadline passed on a host that is lost anyway; what runs there is lost with it.
+    Forced { cause: DrainCause },
     /// Every task on it has stopped.
     Emptied { cause: DrainCause },
     /// The drain is called off: its deadline has passed, or its reason is gone.
-    DrainAborted {
-        cause: DrainCause,
-        blocked_by: String,
-    },
+    DrainAborted { cause: DrainCause, blocked_by: String },
     /// The fleet's target still counts hosts that have been emptied.
     FleetOversized { emptied: u64 },
     /// Hosts must not be chosen by the group before any may be removed by Tidegate.
@@ -75,24 +63,11 @@ impl Why {
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum Shortfall {
     /// Tasks that should exist and fit on no usable or launching host.
-    Tasks {
-        of: String,
-        count: u64,
-        needs: Resources,
-        best_free: Option<Resources>,
-    },
+    Tasks { of: String, count: u64, needs: Resources, best_free: Option<Resources> },
     /// Free room for this many tasks of this shape is wanted.
-    Headroom {
-        like: String,
-        count: u64,
-        needs: Resources,
-    },
+    Headroom { like: String, count: u64, needs: Resources },
     /// Reservation would be above its ceiling.
-    Ceiling {
-        resource: String,
-        reserved_percent: u64,
-        ceiling_percent: u64,
-    },
+    Ceiling { resource: String, reserved_percent: u64, ceiling_percent: u64 },
 }
 
 /// A pool that was not chosen, and why.
@@ -107,17 +82,8 @@ pub struct Rejected {
 impl fmt::Display for Shortfall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Tasks {
-                of,
-                count,
-                needs,
-                best_free,
-            } => {
-                let s = if *count == 1 {
-                    "task fits"
-                } else {
-                    "tasks fit"
-                };
+            Self::Tasks { of, count, needs, best_free } => {
+                let s = if *count == 1 { "task fits" } else { "tasks fit" };
                 write!(f, "{of}: {count} {s} on no host, each needs {needs}")?;
                 match best_free {
                     Some(free) => write!(f, "; best free is {free}"),
@@ -127,11 +93,7 @@ impl fmt::Display for Shortfall {
             Self::Headroom { like, count, needs } => {
                 write!(f, "headroom for {count} like {like} ({needs}) is missing")
             }
-            Self::Ceiling {
-                resource,
-                reserved_percent,
-                ceiling_percent,
-            } => write!(
+            Self::Ceiling { resource, reserved_percent, ceiling_percent } => write!(
                 f,
                 "{resource} reservation {reserved_percent} % is above its ceiling {ceiling_percent} %"
             ),
@@ -142,11 +104,7 @@ impl fmt::Display for Shortfall {
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Short {
-                shortfalls,
-                hosts,
-                rejected,
-            } => {
+            Self::Short { shortfalls, hosts, rejected } => {
                 let list: Vec<_> = shortfalls.iter().map(ToString::to_string).collect();
                 let s = if *hosts == 1 { "" } else { "s" };
                 write!(f, "{}: {hosts} host{s}", list.join("; "))?;
@@ -155,11 +113,7 @@ impl fmt::Display for Why {
                 }
                 Ok(())
             }
-            Self::Removable {
-                tasks,
-                since,
-                saves_micro_usd_per_hour,
-            } => {
+            Self::Removable { tasks, since, saves_micro_usd_per_hour } => {
                 match tasks {
                     0 => write!(f, "it has been empty")?,
                     1 => write!(f, "its task fits elsewhere, proved")?,
@@ -178,12 +132,12 @@ impl fmt::Display for Why {
             Self::DrainGoesOn { cause, deadline } => {
                 write!(f, "drain ({cause}) goes on, deadline {}", clock(deadline))
             }
+            Self::Forced { cause } => {
+                write!(f, "its deadline has passed and it is lost anyway ({cause})")
+            }
             Self::Emptied { cause } => write!(f, "all its tasks have stopped ({cause})"),
             Self::DrainAborted { cause, blocked_by } => {
-                write!(
-                    f,
-                    "drain ({cause}) is called off: {blocked_by}"
-                )
+                write!(f, "drain ({cause}) is called off: {blocked_by}")
             }
             Self::FleetOversized { emptied } => {
                 write!(f, "{emptied} emptied hosts still count in its target")
@@ -191,9 +145,7 @@ impl fmt::Display for Why {
             Self::Unprotected => {
                 f.write_str("hosts must be protected before any may be removed by id")
             }
-            Self::Handover {
-                provider: Some(provider),
-            } => {
+            Self::Handover { provider: Some(provider) } => {
                 write!(f, "handover from managed scaling of {provider}")
             }
             Self::Handover { provider: None } => f.write_str("handover"),

@@ -26,20 +26,14 @@ impl World {
                 self.set_new_host_protection(pool, *was, *now)
             }
             Action::ProtectHosts { pool, hosts, now } => self.protect_hosts(pool, hosts, *now),
-            Action::SetProcesses {
-                pool,
-                processes,
-                suspended,
-            } => self.set_processes(pool, processes, *suspended),
+            Action::SetProcesses { pool, processes, suspended } => {
+                self.set_processes(pool, processes, *suspended)
+            }
             Action::MarkHosts { hosts, mark } => self.mark_hosts(hosts, *mark),
             Action::SetHostStatus { hosts, was, now } => self.set_host_status(hosts, *was, *now),
-            Action::TerminateHost {
-                pool,
-                host,
-                desired_was,
-                replace,
-                forced: _,
-            } => self.terminate(pool, host, *desired_was, *replace),
+            Action::TerminateHost { pool, host, desired_was, replace, forced: _ } => {
+                self.terminate(pool, host, *desired_was, *replace)
+            }
         };
         self.wake();
         match answer {
@@ -51,12 +45,7 @@ impl World {
     /// What the port reads again before it ends a host that is not forced: no task may be left.
     /// AWS itself would end the host all the same.
     pub(super) fn tasks_in_the_way(&self, action: &Action) -> Option<Outcome> {
-        let Action::TerminateHost {
-            host,
-            forced: false,
-            ..
-        } = action
-        else {
+        let Action::TerminateHost { host, forced: false, .. } = action else {
             return None;
         };
         let tasks = self.hosts.get(host).map_or(0, |sim| sim.tasks.len());
@@ -104,11 +93,7 @@ impl World {
 
     fn set_new_host_protection(&mut self, id: &PoolId, was: bool, now: bool) -> Answer {
         let sim = self.group_mut(id)?;
-        still(
-            "protection of new instances",
-            was,
-            sim.pool.protects_new_hosts,
-        )?;
+        still("protection of new instances", was, sim.pool.protects_new_hosts)?;
         sim.pool.protects_new_hosts = now;
         Ok(Vec::new())
     }
@@ -185,9 +170,7 @@ impl World {
                 }
                 None => failed.push(SubjectFailure {
                     subject: Subject::Host(id.clone()),
-                    failure: Failure::NotFound {
-                        what: id.to_string(),
-                    },
+                    failure: Failure::NotFound { what: id.to_string() },
                 }),
             }
         }
@@ -205,10 +188,7 @@ impl World {
     /// Each service with live tasks on a host, and how many it has on all hosts.
     fn services_on(&self, id: &InstanceId) -> Displaced {
         let tasks = self.hosts.get(id).map(|sim| sim.tasks.iter());
-        let tasks = tasks
-            .into_iter()
-            .flatten()
-            .filter_map(|no| self.tasks.get(no));
+        let tasks = tasks.into_iter().flatten().filter_map(|no| self.tasks.get(no));
         let services = tasks.filter_map(|task| match &task.owner {
             TaskOwner::Service(name) if task.is_live() => self.services.get(name),
             _ => None,
@@ -217,10 +197,7 @@ impl World {
             let (running, pending) = service.counts();
             (service.spec.name.clone(), running + pending)
         });
-        Displaced {
-            since: self.now,
-            services: services.collect(),
-        }
+        Displaced { since: self.now, services: services.collect() }
     }
 
     /// A group's desired capacity falls by the host's weight, or the group replaces it. A fleet
@@ -231,10 +208,7 @@ impl World {
         let target = self.hosts.get(host).filter(of_pool);
         let target = target.ok_or_else(|| not_found(host))?;
         if target.ended_by_us {
-            let twice = Violation::TerminatedTwice {
-                at: self.now,
-                host: host.clone(),
-            };
+            let twice = Violation::TerminatedTwice { at: self.now, host: host.clone() };
             self.violations.push(twice);
         }
         if target.is_leaving() {
@@ -246,9 +220,7 @@ impl World {
         let after = sim.pool.desired.0.saturating_sub(weight);
         if decrement && after < sim.pool.min.0 {
             let min = sim.pool.min;
-            return Err(refused(format!(
-                "{after} is below the minimum {min} of {id}"
-            )));
+            return Err(refused(format!("{after} is below the minimum {min} of {id}")));
         }
         self.judge_termination(host);
         if let Some(target) = self.hosts.get_mut(host) {
@@ -275,31 +247,22 @@ fn still<T: PartialEq + std::fmt::Debug>(what: &str, was: T, is: T) -> Result<()
 }
 
 fn moved(what: &str, was: &str, is: &str) -> Outcome {
-    Outcome::Moved {
-        expected: format!("{what} {was}"),
-        found: format!("{what} {is}"),
-    }
+    Outcome::Moved { expected: format!("{what} {was}"), found: format!("{what} {is}") }
 }
 
 fn refused(message: String) -> Outcome {
-    Outcome::Refused {
-        failure: Failure::Refused { message },
-    }
+    Outcome::Refused { failure: Failure::Refused { message } }
 }
 
 fn not_found(what: impl ToString) -> Outcome {
     let what = what.to_string();
-    Outcome::Refused {
-        failure: Failure::NotFound { what },
-    }
+    Outcome::Refused { failure: Failure::NotFound { what } }
 }
 
 fn at_most(hosts: &BTreeSet<InstanceId>, max: usize) -> Result<(), Outcome> {
     if hosts.is_empty() || hosts.len() > max {
         let count = hosts.len();
-        return Err(refused(format!(
-            "{count} hosts in one call, 1 to {max} are allowed"
-        )));
+        return Err(refused(format!("{count} hosts in one call, 1 to {max} are allowed")));
     }
     Ok(())
 }

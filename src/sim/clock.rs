@@ -16,11 +16,7 @@ pub struct SimClock(Arc<Pace>);
 #[derive(Debug)]
 enum Pace {
     Stepped(Mutex<DateTime<Utc>>),
-    Paced {
-        start: DateTime<Utc>,
-        wall_start: DateTime<Utc>,
-        speed: u32,
-    },
+    Paced { start: DateTime<Utc>, wall_start: DateTime<Utc>, speed: u32 },
 }
 
 impl SimClock {
@@ -32,11 +28,7 @@ impl SimClock {
 
     /// Runs `speed` times as fast as the wall, at least as fast.
     pub fn paced(start: DateTime<Utc>, speed: u32) -> Self {
-        Self(Arc::new(Pace::Paced {
-            start,
-            wall_start: SystemClock.now(),
-            speed: speed.max(1),
-        }))
+        Self(Arc::new(Pace::Paced { start, wall_start: SystemClock.now(), speed: speed.max(1) }))
     }
 
     /// Whether time passes by itself.
@@ -49,11 +41,7 @@ impl Clock for SimClock {
     fn now(&self) -> DateTime<Utc> {
         match &*self.0 {
             Pace::Stepped(now) => *now.lock().unwrap_or_else(PoisonError::into_inner),
-            Pace::Paced {
-                start,
-                wall_start,
-                speed,
-            } => {
+            Pace::Paced { start, wall_start, speed } => {
                 let passed = (SystemClock.now() - wall_start).max(TimeDelta::zero());
                 *start + passed * i32::try_from(*speed).unwrap_or(i32::MAX)
             }

@@ -6,14 +6,8 @@ use chrono::TimeDelta;
 
 /// EC2 launch to ECS instance ACTIVE, as (per mille, seconds): p50 75 s, p95 120 s, p99 180 s.
 /// Composed from published cold-boot measurements of Amazon Linux 2 and Bottlerocket groups.
-pub const LAUNCH: &[(u64, u64)] = &[
-    (0, 45),
-    (50, 55),
-    (500, 75),
-    (950, 120),
-    (990, 180),
-    (1000, 240),
-];
+pub const LAUNCH: &[(u64, u64)] =
+    &[(0, 45), (50, 55), (500, 75), (950, 120), (990, 180), (1000, 240)];
 
 /// Of a launch delay, the share after which the group calls the instance `InService`: EC2 reaches
 /// `running` in 16 of 26 s, and ECS registration waits for boot and agent.

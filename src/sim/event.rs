@@ -18,10 +18,7 @@ pub enum Event {
     /// Application Auto Scaling or a person sets a service's desired count.
     SetCount { service: ServiceName, count: u64 },
     /// CI deploys a new revision; `None`: of the same shape.
-    Deploy {
-        service: ServiceName,
-        shape: Option<TaskShape>,
-    },
+    Deploy { service: ServiceName, shape: Option<TaskShape> },
     /// From now on (or no more) its tasks exit right after they start.
     Crash { service: ServiceName, on: bool },
     /// `RunTask`: standalone tasks that end by themselves after `lasts`, if given.
@@ -46,11 +43,7 @@ pub enum Event {
     /// The next `count` hosts this pool launches never register.
     FailRegistrations { pool: PoolId, count: u32 },
     /// EC2 has no capacity of this type in this zone, for so long.
-    NoCapacity {
-        instance_type: InstanceType,
-        zone: Zone,
-        lasts: TimeDelta,
-    },
+    NoCapacity { instance_type: InstanceType, zone: Zone, lasts: TimeDelta },
     /// A person sets the desired capacity, within the group's bounds.
     SetDesired { pool: PoolId, desired: u32 },
     /// Nothing but its sentence.

@@ -35,11 +35,7 @@ pub(super) struct Wire {
 
 impl Wire {
     pub(super) fn new(faults: Faults) -> Self {
-        Self {
-            faults,
-            rng: Rng::new(faults.seed),
-            last: None,
-        }
+        Self { faults, rng: Rng::new(faults.seed), last: None }
     }
 
     /// What arrives of a true snapshot.
@@ -96,18 +92,13 @@ impl Wire {
         }
         part.value = last.map(|part| part.value.clone()).unwrap_or_default();
         part.as_of = last.map_or(part.as_of, |part| part.as_of);
-        part.gaps.push(Gap {
-            source: source.to_owned(),
-            failure: Failure::Throttled,
-        });
+        part.gaps.push(Gap { source: source.to_owned(), failure: Failure::Throttled });
     }
 
     /// What becomes of a write, and what is heard of it.
     pub(super) fn send(&mut self, world: &mut World, action: &Action) -> Outcome {
         if self.strikes(self.faults.refused_per_mille) {
-            return Outcome::Refused {
-                failure: Failure::Throttled,
-            };
+            return Outcome::Refused { failure: Failure::Throttled };
         }
         if self.strikes(self.faults.lost_per_mille) {
             if self.rng.chance(500) {

@@ -53,12 +53,7 @@ impl World {
             self.enter(delay, Due::Registers(instance.clone()));
         }
         self.log(format!("{id}: launched {instance} in {zone}"));
-        let sim = SimHost {
-            host,
-            tasks: BTreeSet::new(),
-            drain: None,
-            ended_by_us: false,
-        };
+        let sim = SimHost { host, tasks: BTreeSet::new(), drain: None, ended_by_us: false };
         self.hosts.insert(instance, sim);
     }
 

@@ -15,34 +15,15 @@ use super::world::World;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Violation {
     /// We ended a host whose agent was heard, with tasks that had not stopped.
-    TerminatedWithTasks {
-        at: DateTime<Utc>,
-        host: InstanceId,
-        tasks: usize,
-    },
+    TerminatedWithTasks { at: DateTime<Utc>, host: InstanceId, tasks: usize },
     /// We asked again to end a host after AWS had accepted that.
     TerminatedTwice { at: DateTime<Utc>, host: InstanceId },
     /// We lowered a group's desired capacity and it chose a host with tasks.
-    GroupChose {
-        at: DateTime<Utc>,
-        pool: PoolId,
-        host: InstanceId,
-        tasks: usize,
-    },
+    GroupChose { at: DateTime<Utc>, pool: PoolId, host: InstanceId, tasks: usize },
     /// A drain of ours ended with tasks of a service without a place that had one before it.
-    LeftPending {
-        at: DateTime<Utc>,
-        host: InstanceId,
-        service: ServiceName,
-        missing: u64,
-    },
+    LeftPending { at: DateTime<Utc>, host: InstanceId, service: ServiceName, missing: u64 },
     /// A desired capacity outside of its pool's bounds.
-    OutOfBounds {
-        pool: PoolId,
-        desired: Units,
-        min: Units,
-        max: Units,
-    },
+    OutOfBounds { pool: PoolId, desired: Units, min: Units, max: Units },
     /// The world's own books do not add up: a fault of the simulation.
     Books { what: String },
 }
@@ -105,9 +86,7 @@ impl World {
         };
         let (running, pending) = service.counts();
         let wanted = before.min(service.spec.count);
-        wanted
-            .saturating_sub(running + pending)
-            .min(service.unplaced)
+        wanted.saturating_sub(running + pending).min(service.unplaced)
     }
 
     fn wrong_hosts(&self) -> impl Iterator<Item = String> {
@@ -144,35 +123,15 @@ impl fmt::Display for Violation {
                 write!(f, "{at}: {host} was ended with {tasks} tasks on it")
             }
             Self::TerminatedTwice { at, host } => write!(f, "{at}: {host} was ended twice"),
-            Self::GroupChose {
-                at,
-                pool,
-                host,
-                tasks,
-            } => write!(
-                f,
-                "{at}: {pool} was lowered and ended {host} with {tasks} tasks"
-            ),
-            Self::LeftPending {
-                at,
-                host,
-                service,
-                missing,
-            } => {
-                write!(
-                    f,
-                    "{at}: without {host}, {missing} tasks of {service} have no place"
-                )
+            Self::GroupChose { at, pool, host, tasks } => {
+                write!(f, "{at}: {pool} was lowered and ended {host} with {tasks} tasks")
             }
-            Self::OutOfBounds {
-                pool,
-                desired,
-                min,
-                max,
-            } => write!(
-                f,
-                "{pool}: desired capacity {desired} is not within {min} to {max}"
-            ),
+            Self::LeftPending { at, host, service, missing } => {
+                write!(f, "{at}: without {host}, {missing} tasks of {service} have no place")
+            }
+            Self::OutOfBounds { pool, desired, min, max } => {
+                write!(f, "{pool}: desired capacity {desired} is not within {min} to {max}")
+            }
             Self::Books { what } => write!(f, "the world's books are wrong: {what}"),
         }
     }

@@ -55,16 +55,10 @@ fn targets(world: &World) -> Targets {
     let pools = world.pools.values().map(|sim| &sim.pool);
     let supplies = pools.clone().flat_map(|pool| {
         let types = pool.offerings.iter().map(|o| o.instance_type.clone());
-        types.flat_map(|of| {
-            pool.zones
-                .iter()
-                .map(move |zone| (of.clone(), zone.clone()))
-        })
+        types.flat_map(|of| pool.zones.iter().map(move |zone| (of.clone(), zone.clone())))
     });
     Targets {
-        services: replicas
-            .map(|spec| (spec.name.clone(), spec.count))
-            .collect(),
+        services: replicas.map(|spec| (spec.name.clone(), spec.count)).collect(),
         supplies: supplies.collect(),
         pools: pools.map(|pool| pool.id.clone()).collect(),
     }
@@ -84,15 +78,9 @@ fn draw(rng: &mut Rng, targets: &Targets, counts: &mut [u64]) -> Vec<(TimeDelta,
             let count = &mut counts[which];
             *count = (*count + step).saturating_sub(rng.between(0, 2 + usual / 3));
             *count = (*count).clamp(1, usual * 3);
-            Event::SetCount {
-                service: service.clone(),
-                count: *count,
-            }
+            Event::SetCount { service: service.clone(), count: *count }
         }
-        800..860 => Event::Deploy {
-            service: service.clone(),
-            shape: None,
-        },
+        800..860 => Event::Deploy { service: service.clone(), shape: None },
         860..910 => Event::RunTasks {
             group: "job".to_owned(),
             shape: TaskShape::plain(256, 256),
@@ -108,10 +96,7 @@ fn draw(rng: &mut Rng, targets: &Targets, counts: &mut [u64]) -> Vec<(TimeDelta,
         }
         950..965 => Event::HostDies { host: None },
         965..980 => match rng.pick(&targets.pools) {
-            Some(pool) => Event::FailRegistrations {
-                pool: pool.clone(),
-                count: 1,
-            },
+            Some(pool) => Event::FailRegistrations { pool: pool.clone(), count: 1 },
             None => Event::Remark,
         },
         980..995 => match rng.pick(&targets.supplies) {

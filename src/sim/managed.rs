@@ -76,10 +76,7 @@ impl World {
 
     /// Managed termination protection: hosts with work are protected, others are not.
     fn protect_busy(&mut self, id: &PoolId) {
-        let provider = self
-            .pools
-            .get(id)
-            .and_then(|sim| sim.pool.provider.as_ref());
+        let provider = self.pools.get(id).and_then(|sim| sim.pool.provider.as_ref());
         if !provider.is_some_and(|p| p.managed_scaling && p.managed_termination_protection) {
             return;
         }

@@ -26,9 +26,7 @@ impl World {
             let shapes = service.deployments.iter();
             let shapes = shapes.map(|d| (d.definition.clone(), d.shape.clone()));
             seen.shapes.value.extend(shapes);
-            seen.services
-                .value
-                .insert(name.clone(), self.describe(service));
+            seen.services.value.insert(name.clone(), self.describe(service));
         }
         self.see_tasks(need, &mut seen);
         self.see_waiting(&mut seen);
@@ -199,10 +197,5 @@ pub(super) fn source(pool: &PoolId) -> &'static str {
 }
 
 fn not_found(source: &str, what: impl ToString) -> Gap {
-    Gap {
-        source: source.to_owned(),
-        failure: Failure::NotFound {
-            what: what.to_string(),
-        },
-    }
+    Gap { source: source.to_owned(), failure: Failure::NotFound { what: what.to_string() } }
 }

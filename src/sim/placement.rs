@@ -89,7 +89,5 @@ pub(super) fn may_run(sim: &SimHost, constraints: &BTreeSet<Constraint>, launch:
 }
 
 fn meets(sim: &SimHost, constraints: &BTreeSet<Constraint>) -> bool {
-    constraints
-        .iter()
-        .all(|constraint| constraint.met_by(&sim.host.attributes) == Some(true))
+    constraints.iter().all(|constraint| constraint.met_by(&sim.host.attributes) == Some(true))
 }

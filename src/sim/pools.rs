@@ -105,17 +105,10 @@ impl World {
         };
         let order = |host: &&Host| {
             let crowd = zones.get(&host.zone).copied().unwrap_or(0);
-            (
-                std::cmp::Reverse(crowd),
-                host.launched_at,
-                host.instance.clone(),
-            )
+            (std::cmp::Reverse(crowd), host.launched_at, host.instance.clone())
         };
         let victim = self.members(id).filter(open).min_by_key(order);
-        let Some(victim) = victim
-            .map(|host| host.instance.clone())
-            .filter(|_| excess > 0)
-        else {
+        let Some(victim) = victim.map(|host| host.instance.clone()).filter(|_| excess > 0) else {
             return false;
         };
         let tasks = self.hosts.get(&victim).map_or(0, |sim| sim.tasks.len());
@@ -146,9 +139,7 @@ impl World {
             let desired = desired.clamp(sim.pool.min.0, sim.pool.max.0);
             sim.pool.desired = Units(desired);
             sim.lowered_by_us = false;
-            self.log(format!(
-                "{id}: desired capacity set to {desired} by another"
-            ));
+            self.log(format!("{id}: desired capacity set to {desired} by another"));
             self.resize_in(id, delays::RESIZE);
         }
     }

@@ -72,9 +72,8 @@ mod tests {
     #[test]
     fn launch_delays_have_the_quantiles_they_were_given() {
         let mut rng = Rng::new(1);
-        let mut seconds: Vec<i64> = (0..10_000)
-            .map(|_| rng.quantile(delays::LAUNCH).num_seconds())
-            .collect();
+        let mut seconds: Vec<i64> =
+            (0..10_000).map(|_| rng.quantile(delays::LAUNCH).num_seconds()).collect();
         seconds.sort_unstable();
         let quantiles = [5000, 9500, 9900].map(|rank| seconds[rank]);
         for (found, wanted) in quantiles.into_iter().zip([75, 120, 180]) {

@@ -81,11 +81,7 @@ impl World {
         let missing = want.saturating_sub(staying);
         let room = missing.min(most.saturating_sub(live));
         let allowed = room.min(delays::STARTS_PER_ROUND);
-        let started = if backs_off {
-            0
-        } else {
-            self.start_tasks(name, allowed)
-        };
+        let started = if backs_off { 0 } else { self.start_tasks(name, allowed) };
         if let Some(service) = self.services.get_mut(name) {
             let placeable = started == allowed || backs_off;
             service.unplaced = if placeable { 0 } else { room - started };

@@ -31,11 +31,7 @@ pub fn world(seed: u64, start: DateTime<Utc>) -> World {
     world.advance(start - BEFORE / 2);
     world.add_service(ServiceSpec::new("web", 4, TaskShape::plain(512, 1024)));
     world.add_service(ServiceSpec::new("orders", 4, TaskShape::plain(256, 512)));
-    world.add_service(ServiceSpec::new(
-        "search",
-        2,
-        TaskShape::plain(1024, 12_288),
-    ));
+    world.add_service(ServiceSpec::new("search", 2, TaskShape::plain(1024, 12_288)));
     let ledger = ServiceSpec::new("ledger", 4, TaskShape::plain(128, 256));
     world.add_service(ledger.healthy(100, 100));
     world.advance(start);
@@ -54,40 +50,14 @@ pub fn play(world: &mut World) {
 
 /// What happens at which minute, with its sentence.
 pub fn table() -> Vec<(i64, Event, &'static str)> {
-    let count = |service: &str, count| Event::SetCount {
-        service: service.into(),
-        count,
-    };
-    let deploy = Event::Deploy {
-        service: "orders".into(),
-        shape: None,
-    };
+    let count = |service: &str, count| Event::SetCount { service: service.into(), count };
+    let deploy = Event::Deploy { service: "orders".into(), shape: None };
     vec![
-        (
-            0,
-            Event::Remark,
-            "A quiet morning: four services, all tasks running.",
-        ),
-        (
-            3,
-            count("web", 8),
-            "Load rises: web is asked for 8 tasks, up from 4.",
-        ),
-        (
-            6,
-            count("web", 14),
-            "It keeps rising: web is asked for 14 tasks.",
-        ),
-        (
-            9,
-            count("web", 26),
-            "The sale begins: web is asked for 26 tasks.",
-        ),
-        (
-            12,
-            count("orders", 12),
-            "Orders follow: 12 tasks, up from 4.",
-        ),
+        (0, Event::Remark, "A quiet morning: four services, all tasks running."),
+        (3, count("web", 8), "Load rises: web is asked for 8 tasks, up from 4."),
+        (6, count("web", 14), "It keeps rising: web is asked for 14 tasks."),
+        (9, count("web", 26), "The sale begins: web is asked for 26 tasks."),
+        (12, count("orders", 12), "Orders follow: 12 tasks, up from 4."),
         (
             16,
             count("search", 5),
@@ -98,23 +68,11 @@ pub fn table() -> Vec<(i64, Event, &'static str)> {
             Event::LoseAgent { host: None },
             "An ECS agent falls silent: its tasks run on, but nothing new can be placed there.",
         ),
-        (
-            36,
-            deploy,
-            "CI deploys orders: up to twice its tasks run until the new ones are up.",
-        ),
-        (
-            46,
-            count("web", 14),
-            "The sale is over: web is asked for 14 tasks.",
-        ),
+        (36, deploy, "CI deploys orders: up to twice its tasks run until the new ones are up."),
+        (46, count("web", 14), "The sale is over: web is asked for 14 tasks."),
         (49, count("orders", 4), "Orders calm down: 4 tasks."),
         (50, count("search", 2), "Search needs 2 tasks again."),
-        (
-            54,
-            count("web", 2),
-            "The evening is quieter than the morning: web is asked for 2 tasks.",
-        ),
+        (54, count("web", 2), "The evening is quieter than the morning: web is asked for 2 tasks."),
         (
             58,
             Event::Remark,
@@ -136,18 +94,9 @@ pub fn config() -> ClusterConfig {
         ActionKind::Spot,
         ActionKind::ScaleIn,
     ]);
-    config.headroom = vec![Headroom {
-        like: Like::TasksOf("web".into()),
-        count: 2,
-    }];
-    config.scale_in = ScaleIn {
-        stabilization: TimeDelta::minutes(3),
-        ..ScaleIn::default()
-    };
-    config.repair = Repair {
-        agent_lost: TimeDelta::minutes(3),
-        ..Repair::default()
-    };
+    config.headroom = vec![Headroom { like: Like::TasksOf("web".into()), count: 2 }];
+    config.scale_in = ScaleIn { stabilization: TimeDelta::minutes(3), ..ScaleIn::default() };
+    config.repair = Repair { agent_lost: TimeDelta::minutes(3), ..Repair::default() };
     config
 }
 

@@ -155,8 +155,7 @@ impl World {
 
     fn agent_answers(&self, no: TaskNo) -> bool {
         let host = self.tasks.get(&no).and_then(|task| task.host.as_ref());
-        host.and_then(|id| self.hosts.get(id))
-            .is_some_and(|sim| sim.host.agent_connected)
+        host.and_then(|id| self.hosts.get(id)).is_some_and(|sim| sim.host.agent_connected)
     }
 
     /// Forgets a task and gives back what it held.
@@ -264,10 +263,7 @@ impl World {
             return false;
         };
         let managed = |id| {
-            let provider = self
-                .pools
-                .get(id)
-                .and_then(|sim| sim.pool.provider.as_ref());
+            let provider = self.pools.get(id).and_then(|sim| sim.pool.provider.as_ref());
             provider.is_some_and(|provider| provider.managed_scaling)
         };
         pools.iter().any(managed)

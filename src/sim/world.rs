@@ -196,9 +196,10 @@ impl World {
         let changed = std::mem::take(&mut self.changed);
         let describe = |(instance, gone): (InstanceId, Option<u64>)| match gone {
             Some(version) => Some(Change::HostGone { instance, version }),
-            None => self.hosts.get(&instance).map(|sim| Change::Host {
-                host: Box::new(sim.host.clone()),
-            }),
+            None => self
+                .hosts
+                .get(&instance)
+                .map(|sim| Change::Host { host: Box::new(sim.host.clone()) }),
         };
         changed.into_iter().filter_map(describe).collect()
     }
@@ -255,13 +256,9 @@ impl World {
             }
             Event::Deploy { service, shape } => self.deploy(&service, shape),
             Event::Crash { service, on } => self.crash(&service, on),
-            Event::RunTasks {
-                group,
-                shape,
-                count,
-                pool,
-                lasts,
-            } => self.run_tasks(&group, &shape, count, pool.as_ref(), lasts),
+            Event::RunTasks { group, shape, count, pool, lasts } => {
+                self.run_tasks(&group, &shape, count, pool.as_ref(), lasts)
+            }
             Event::ProtectTasks { service, on } => self.protect_tasks(&service, on),
             Event::LoseAgent { host } => self.lose_agent(host),
             Event::AgentBack { host } => self.agent_back(host),
@@ -271,11 +268,7 @@ impl World {
                     pool.mute_next += count;
                 }
             }
-            Event::NoCapacity {
-                instance_type,
-                zone,
-                lasts,
-            } => {
+            Event::NoCapacity { instance_type, zone, lasts } => {
                 let until = self.now + lasts;
                 self.no_capacity_until.insert((instance_type, zone), until);
             }

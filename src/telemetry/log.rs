@@ -12,10 +12,7 @@ pub const FILTER_VARIABLE: &str = "TIDEGATE_LOG";
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
     #[error("{FILTER_VARIABLE} is `{filter}`: {error}; write it like `info,tidegate=debug`")]
-    Filter {
-        filter: String,
-        error: tracing_subscriber::filter::ParseError,
-    },
+    Filter { filter: String, error: tracing_subscriber::filter::ParseError },
     #[error("logging has been set up before")]
     Twice,
 }
@@ -29,13 +26,8 @@ pub fn init(filter: Option<&str>) -> Result<(), LogError> {
     let text = filter.unwrap_or("info");
     let filter = EnvFilter::builder()
         .parse(text)
-        .map_err(|error| LogError::Filter {
-            filter: text.to_owned(),
-            error,
-        })?;
-    let output = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+        .map_err(|error| LogError::Filter { filter: text.to_owned(), error })?;
+    let output = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let started = if std::io::stderr().is_terminal() {
         output.with_target(false).finish().try_init()
     } else {
@@ -51,13 +43,7 @@ mod tests {
     #[test]
     fn a_filter_that_cannot_be_read_is_named_with_the_remedy() {
         let told = init(Some("tidegate=loud")).unwrap_err().to_string();
-        assert!(
-            told.starts_with("TIDEGATE_LOG is `tidegate=loud`: "),
-            "{told}"
-        );
-        assert!(
-            told.ends_with("write it like `info,tidegate=debug`"),
-            "{told}"
-        );
+        assert!(told.starts_with("TIDEGATE_LOG is `tidegate=loud`: "), "{told}");
+        assert!(told.ends_with("write it like `info,tidegate=debug`"), "{told}");
     }
 }

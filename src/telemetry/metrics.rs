@@ -60,12 +60,7 @@ fn judgement(to: &mut DescriptorEncoder<'_>, clusters: &[ClusterStatus]) -> fmt:
     });
     gauge(to, "mode", "1 for the effective mode of a cluster.", modes)?;
     let paused = each(clusters, |c| one(u8::from(c.pause.is_some()).into()));
-    gauge(
-        to,
-        "paused",
-        "1 while a person has paused the cluster.",
-        paused,
-    )?;
+    gauge(to, "paused", "1 while a person has paused the cluster.", paused)?;
     let good = each(clusters, |c| match c.counters.last_good_tick_at {
         Some(at) => one(number(u64::try_from(at.timestamp()).unwrap_or(0))),
         None => vec![],
@@ -76,9 +71,7 @@ fn judgement(to: &mut DescriptorEncoder<'_>, clusters: &[ClusterStatus]) -> fmt:
         "When a tick last saw everything and could write its journal.",
         good,
     )?;
-    let age = each(clusters, |c| {
-        one(number(u64::try_from(c.seen.age_seconds).unwrap_or(0)))
-    });
+    let age = each(clusters, |c| one(number(u64::try_from(c.seen.age_seconds).unwrap_or(0))));
     let help = "Age of the oldest part of the observation when the last tick ended.";
     gauge(to, "observation_age_seconds", help, age)?;
     let pending = each(clusters, |c| one(size(c.journal.in_doubt)));
@@ -91,9 +84,7 @@ fn capacity(to: &mut DescriptorEncoder<'_>, clusters: &[ClusterStatus]) -> fmt::
     let pools = |value: fn(&crate::control::status::PoolView) -> f64| {
         each(clusters, move |c| {
             let pools = c.pools.iter();
-            pools
-                .map(|pool| (vec![("pool", pool.id.to_string())], value(pool)))
-                .collect()
+            pools.map(|pool| (vec![("pool", pool.id.to_string())], value(pool))).collect()
         })
     };
     let desired = pools(|pool| f64::from(pool.desired.0));
@@ -153,17 +144,10 @@ fn limits(to: &mut DescriptorEncoder<'_>, clusters: &[ClusterStatus]) -> fmt::Re
             })
             .collect()
     });
-    gauge(
-        to,
-        "budget_remaining",
-        "What a budget still allows.",
-        budgets,
-    )?;
+    gauge(to, "budget_remaining", "What a budget still allows.", budgets)?;
     let breakers = each(clusters, |c| {
         let breakers = c.breakers.iter();
-        breakers
-            .map(|b| (vec![("action", b.name.clone())], u8::from(b.open).into()))
-            .collect()
+        breakers.map(|b| (vec![("action", b.name.clone())], u8::from(b.open).into())).collect()
     });
     let help = "1 while repeated failures keep an action back.";
     gauge(to, "breaker_open", help, breakers)
@@ -191,16 +175,9 @@ fn counters(to: &mut DescriptorEncoder<'_>, clusters: &[ClusterStatus]) -> fmt::
     counter(to, "decisions", help, actions)?;
     let rejections = each(clusters, |c| {
         let rejections = c.counters.guard_rejections.iter();
-        rejections
-            .map(|(reason, n)| (vec![("reason", reason.clone())], number(*n)))
-            .collect()
+        rejections.map(|(reason, n)| (vec![("reason", reason.clone())], number(*n))).collect()
     });
-    counter(
-        to,
-        "guard_rejections",
-        "Actions the guard refused.",
-        rejections,
-    )?;
+    counter(to, "guard_rejections", "Actions the guard refused.", rejections)?;
     let failed = each(clusters, |c| {
         let mut samples = vec![];
         for (call, failures) in &c.counters.failed_reads {
@@ -213,12 +190,7 @@ fn counters(to: &mut DescriptorEncoder<'_>, clusters: &[ClusterStatus]) -> fmt::
     });
     counter(to, "aws_failed_reads", "AWS reads that failed.", failed)?;
     let throttles = each(clusters, |c| one(number(c.counters.throttles)));
-    counter(
-        to,
-        "aws_throttles",
-        "Answers that said to slow down.",
-        throttles,
-    )?;
+    counter(to, "aws_throttles", "Answers that said to slow down.", throttles)?;
     let help = "How long a tick took, from look to last write.";
     let kind = MetricType::Histogram;
     let mut family = to.encode_descriptor("reconcile_duration_seconds", help, None, kind)?;
@@ -280,16 +252,10 @@ struct Histogram<'a>(&'a Durations);
 
 impl EncodeMetric for Histogram<'_> {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
-        let Durations {
-            count,
-            sum_microseconds,
-            buckets,
-        } = self.0;
+        let Durations { count, sum_microseconds, buckets } = self.0;
         let within: u64 = buckets.iter().sum();
         let counts = buckets.iter().copied();
-        let counts = counts
-            .chain(std::iter::repeat(0))
-            .take(Durations::BOUNDS.len());
+        let counts = counts.chain(std::iter::repeat(0)).take(Durations::BOUNDS.len());
         let bounded = Durations::BOUNDS.into_iter().zip(counts);
         let mut buckets: Vec<_> = bounded.collect();
         buckets.push((f64::INFINITY, count.saturating_sub(within)));

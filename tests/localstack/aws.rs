@@ -189,7 +189,8 @@ impl World {
     pub async fn launch_template(&self, name: &str, instance_type: &str) -> String {
         let data = RequestLaunchTemplateData::builder().image_id("ami-12c6146b");
         let data = data.instance_type(instance_type.into()).user_data(user_data());
-        let template = self.ec2.create_launch_template().launch_template_name(format!("{name}-hosts"));
+        let template =
+            self.ec2.create_launch_template().launch_template_name(format!("{name}-hosts"));
         let made = template.launch_template_data(data.build()).send().await;
         let made = made.expect("CreateLaunchTemplate").launch_template.expect("a template");
         made.launch_template_id.expect("its id")
@@ -224,7 +225,8 @@ impl World {
         let container = ContainerDefinition::builder().name("main").image("busybox");
         let container = container.cpu(cpu).memory(memory).essential(true).build();
         let made = self.ecs.register_task_definition().family(family);
-        let made = made.container_definitions(container).requires_compatibilities(Compatibility::Ec2);
+        let made =
+            made.container_definitions(container).requires_compatibilities(Compatibility::Ec2);
         let made = made.send().await.expect("RegisterTaskDefinition").task_definition;
         made.and_then(|made| made.task_definition_arn).expect("its ARN")
     }

@@ -1,7 +1,7 @@
 //! Tasks that fit nowhere: the group grows by exactly what they need, and only where that helps.
 
 use crate::aws::{World, amount};
-use crate::harness::{Tidegate, acting, config, eventually};
+use crate::harness::{acting, config, eventually};
 
 const GROUP: &str = "auto_scaling_group: g";
 
@@ -40,9 +40,9 @@ async fn demo_stack(world: &World, parameters: &[(&str, &str)]) {
 /// included: each lists the services once, which nothing else here does.
 async fn looks_until_raise(world: &World, service: &str, desired: i32) -> usize {
     let all = world.requests(0).await;
-    let created = all.iter().position(|r| {
-        r.operation == "CreateService" && r.parameters["serviceName"] == service
-    });
+    let created = all
+        .iter()
+        .position(|r| r.operation == "CreateService" && r.parameters["serviceName"] == service);
     let raised = all.iter().position(|r| {
         r.operation == "SetDesiredCapacity" && r.parameters["DesiredCapacity"] == desired
     });

@@ -6,11 +6,10 @@
 #![expect(unreachable_pub, reason = "nothing links to a test binary")]
 
 mod aws;
-mod crash;
 mod fleets;
 mod growing;
 mod harness;
 mod leaving;
+mod proxy;
 mod sharing;
 mod watching;
-mod proxy;

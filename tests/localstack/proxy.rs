@@ -134,9 +134,7 @@ impl Proxy {
             held: watch::Sender::new(None),
             struck: Mutex::default(),
         });
-        let app = axum::Router::new()
-            .fallback(handle)
-            .with_state(Arc::clone(&shared));
+        let app = axum::Router::new().fallback(handle).with_state(Arc::clone(&shared));
         tokio::spawn(async move { axum::serve(listener, app).await });
         Self { address, shared }
     }
@@ -217,9 +215,7 @@ impl Shared {
     /// The rule this call meets. A hold is used up by it.
     fn rule_for(&self, call: &Call) -> Option<Rule> {
         let mut rules = lock(&self.rules);
-        let at = rules
-            .iter()
-            .position(|(pattern, _)| call.matches(pattern))?;
+        let at = rules.iter().position(|(pattern, _)| call.matches(pattern))?;
         Some(match rules[at].1 {
             Rule::Hold(_) => rules.remove(at).1,
             fault @ Rule::Fault(_) => fault,
@@ -237,11 +233,7 @@ impl Shared {
             .body(body)
             .send();
         let (status, headers, body) = match sent.await {
-            Ok(answer) => (
-                answer.status(),
-                end_to_end(answer.headers()),
-                answer.bytes().await,
-            ),
+            Ok(answer) => (answer.status(), end_to_end(answer.headers()), answer.bytes().await),
             Err(error) => return (StatusCode::BAD_GATEWAY, error.to_string()).into_response(),
         };
         match body {
@@ -298,11 +290,7 @@ fn refusal(call: &Call, fault: Fault) -> Response {
             "<Response><Errors><Error>{error}</Error></Errors><RequestID>r-1</RequestID></Response>"
         )
     } else {
-        let kind = if status.is_server_error() {
-            "Receiver"
-        } else {
-            "Sender"
-        };
+        let kind = if status.is_server_error() { "Receiver" } else { "Sender" };
         format!(
             "<ErrorResponse><Error><Type>{kind}</Type>{error}</Error>\
              <RequestId>r-1</RequestId></ErrorResponse>"
@@ -351,9 +339,7 @@ mod tests {
             let headers = [("x-path", path), ("x-seen", format!("{seen:?}"))];
             (StatusCode::IM_A_TEAPOT, headers, sent)
         });
-        let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-            .await
-            .unwrap();
+        let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, app).await });
         (url, counted)
@@ -361,16 +347,11 @@ mod tests {
 
     fn ecs(proxy: &Proxy, operation: &str) -> reqwest::RequestBuilder {
         let target = format!("AmazonEC2ContainerServiceV20141113.{operation}");
-        client()
-            .post(proxy.url())
-            .header("x-amz-target", target)
-            .body("{}")
+        client().post(proxy.url()).header("x-amz-target", target).body("{}")
     }
 
     fn form(proxy: &Proxy, version: &str, action: &str) -> reqwest::RequestBuilder {
-        client()
-            .post(proxy.url())
-            .body(format!("Action={action}&Version={version}&A=%7E"))
+        client().post(proxy.url()).body(format!("Action={action}&Version={version}&A=%7E"))
     }
 
     fn client() -> reqwest::Client {
@@ -385,14 +366,8 @@ mod tests {
         let proxy = Proxy::start(&url).await;
         proxy.fail("ecs:DescribeServices", Fault::ServerError);
         let sent: Vec<u8> = (0..=255).collect();
-        let request = client()
-            .post(format!("{}/a%20b?c=%2F", proxy.url()))
-            .body(sent.clone());
-        let answer = request
-            .header("authorization", "AWS4 x")
-            .send()
-            .await
-            .unwrap();
+        let request = client().post(format!("{}/a%20b?c=%2F", proxy.url())).body(sent.clone());
+        let answer = request.header("authorization", "AWS4 x").send().await.unwrap();
         assert_eq!(answer.status(), 418);
         assert_eq!(answer.headers()["x-path"], "/a%20b?c=%2F");
         assert_eq!(answer.headers()["x-seen"], "Some(\"AWS4 x\")");
@@ -409,27 +384,15 @@ mod tests {
         assert_eq!(answer.status(), 400);
         let said: Value = answer.json().await.unwrap();
         assert_eq!(said["__type"], "ThrottlingException");
-        let answer = form(&proxy, "2011-01-01", "DescribePolicies")
-            .send()
-            .await
-            .unwrap();
+        let answer = form(&proxy, "2011-01-01", "DescribePolicies").send().await.unwrap();
         assert_eq!(answer.status(), 400);
         let said = answer.text().await.unwrap();
-        assert!(
-            said.contains("<Type>Sender</Type><Code>Throttling</Code>"),
-            "{said}"
-        );
+        assert!(said.contains("<Type>Sender</Type><Code>Throttling</Code>"), "{said}");
         proxy.fail("ec2:*", Fault::AccessDenied);
-        let answer = form(&proxy, "2016-11-15", "DescribeInstances")
-            .send()
-            .await
-            .unwrap();
+        let answer = form(&proxy, "2016-11-15", "DescribeInstances").send().await.unwrap();
         assert_eq!(answer.status(), 403);
         let said = answer.text().await.unwrap();
-        assert!(
-            said.contains("<Code>UnauthorizedOperation</Code>"),
-            "{said}"
-        );
+        assert!(said.contains("<Code>UnauthorizedOperation</Code>"), "{said}");
         assert_eq!((proxy.struck(), *seen.borrow()), (3, 0));
         proxy.heal();
         assert_eq!(ecs(&proxy, "ListTasks").send().await.unwrap().status(), 418);

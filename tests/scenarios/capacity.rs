@@ -20,11 +20,7 @@ fn general(desired: u32) -> Pool {
 fn world(pools: Vec<Pool>, services: Vec<ServiceSpec>) -> World {
     let mut world = World::new("shop", start() - TimeDelta::minutes(30), 1);
     for pool in pools {
-        let market = if pool.id.is_fleet() {
-            Market::Spot
-        } else {
-            Market::OnDemand
-        };
+        let market = if pool.id.is_fleet() { Market::Spot } else { Market::OnDemand };
         world.add_pool(pool, market);
     }
     for service in services {
@@ -77,10 +73,7 @@ fn service(name: &str, count: u64, cpu: u64, memory: u64) -> ServiceSpec {
 }
 
 fn count(service: &str, count: u64) -> Event {
-    Event::SetCount {
-        service: service.into(),
-        count,
-    }
+    Event::SetCount { service: service.into(), count }
 }
 
 fn id(name: &str) -> PoolId {
@@ -131,10 +124,7 @@ async fn free_room_in_pieces_too_small_is_no_room() {
 #[tokio::test]
 async fn a_task_that_fits_only_the_second_pool_gets_its_host_there() {
     let memory = story::group("memory", "r6i.xlarge", 0, 0, 4);
-    let world = world(
-        vec![general(1), memory],
-        vec![service("big", 0, 256, 16_000)],
-    );
+    let world = world(vec![general(1), memory], vec![service("big", 0, 256, 16_000)]);
     let events = vec![(1, count("big", 1))];
     check(
         world,
@@ -181,10 +171,7 @@ async fn a_lost_agent_is_replaced_and_a_flapping_one_is_not() {
 #[tokio::test]
 async fn hosts_that_never_register_are_given_up_and_open_a_breaker() {
     let world = world(vec![general(1)], vec![service("api", 2, 900, 512)]);
-    let fail = Event::FailRegistrations {
-        pool: id("general"),
-        count: 9,
-    };
+    let fail = Event::FailRegistrations { pool: id("general"), count: 9 };
     let events = vec![(1, fail), (2, count("api", 4))];
     check(world, &[id("general")], events, 120, expect![[r#"
           1:00 "9 hosts will not register"
@@ -241,16 +228,8 @@ async fn a_fleet_shrinks_by_hosts_of_our_choice() {
 #[tokio::test]
 async fn a_capacity_reset_behind_its_back_is_adopted_once_and_then_left_alone() {
     let world = world(vec![general(2)], vec![service("api", 2, 900, 512)]);
-    let reset = |desired| Event::SetDesired {
-        pool: id("general"),
-        desired,
-    };
-    let events = vec![
-        (1, count("api", 6)),
-        (20, reset(5)),
-        (30, reset(6)),
-        (40, count("api", 14)),
-    ];
+    let reset = |desired| Event::SetDesired { pool: id("general"), desired };
+    let events = vec![(1, count("api", 6)), (20, reset(5)), (30, reset(6)), (40, count("api", 14))];
     check(world, &[id("general")], events, 60, expect![[r#"
           1:00 "api is asked for 6 tasks"
           1:00   general desired capacity 2 -> 3

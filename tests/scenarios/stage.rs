@@ -110,11 +110,7 @@ impl Stage {
                 break;
             }
             let interval = self.cx.config.interval.to_std().unwrap_or_default();
-            let soon = if report.acted() {
-                AFTER_ACTING
-            } else {
-                interval
-            };
+            let soon = if report.acted() { AFTER_ACTING } else { interval };
             self.clock.sleep(soon).await;
         }
     }
@@ -143,20 +139,17 @@ impl Script {
     fn watch(&mut self, cx: &Cluster, report: &TickReport) {
         for pool in report.snapshot.pools.value.values() {
             if pool.desired < pool.min || pool.desired > pool.max {
-                self.broken
-                    .push(format!("{}: {} out of bounds", pool.id, pool.desired));
+                self.broken.push(format!("{}: {} out of bounds", pool.id, pool.desired));
             }
         }
         let hosts = report.snapshot.hosts.value.values();
         let leaving = |host: &&Host| {
-            host.mark
-                .is_some_and(|mark| mark.cause == DrainCause::ScaleIn)
+            host.mark.is_some_and(|mark| mark.cause == DrainCause::ScaleIn)
                 && host.lifecycle == Lifecycle::InService
         };
         let leaving = hosts.filter(leaving).count() as u64;
         if leaving > cx.config.budgets.draining_hosts {
-            self.broken
-                .push(format!("{leaving} hosts drain at one time"));
+            self.broken.push(format!("{leaving} hosts drain at one time"));
         }
     }
 

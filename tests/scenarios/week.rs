@@ -63,7 +63,7 @@ async fn a_week_of_random_load_is_lived_through() {
 async fn with_a_bad_line_nothing_is_harmed_and_it_goes_on() {
     let faults = Faults {
         seed: 1,
-        throttled_per_mille: 0,
+        throttled_per_mille: 50,
         partial_per_mille: 30,
         empty_per_mille: 10,
         refused_per_mille: 30,

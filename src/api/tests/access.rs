@@ -10,20 +10,14 @@ async fn foreign_names_pages_and_askers_without_token_are_refused_on_every_route
     let bad_host = [("host", "evil.example")];
     let bad_origin = [("host", "localhost:1"), ("origin", "https://evil.example")];
     let no_origin = [("host", "localhost:1"), ("origin", "null")];
-    let no_token = [
-        ("host", "localhost:1"),
-        ("content-type", "application/json"),
-    ];
+    let no_token = [("host", "localhost:1"), ("content-type", "application/json")];
     let wrong_token = [
         ("host", "localhost:1"),
         ("content-type", "application/json"),
         ("authorization", "Bearer 0123456789abcdef0123456789abcdee"),
     ];
-    let not_json = [
-        ("host", "localhost:1"),
-        ("content-type", "text/plain"),
-        ("authorization", SIGNED[1].1),
-    ];
+    let not_json =
+        [("host", "localhost:1"), ("content-type", "text/plain"), ("authorization", SIGNED[1].1)];
     let mut table = String::new();
     for (method, path) in [
         ("GET", "/"),
@@ -39,15 +33,9 @@ async fn foreign_names_pages_and_askers_without_token_are_refused_on_every_route
         ("POST", "/nowhere"),
     ] {
         let mut line = Vec::new();
-        for headers in [
-            &bad_host[..],
-            &[],
-            &bad_origin,
-            &no_origin,
-            &no_token,
-            &wrong_token,
-            &not_json,
-        ] {
+        for headers in
+            [&bad_host[..], &[], &bad_origin, &no_origin, &no_token, &wrong_token, &not_json]
+        {
             let response = send(&server, request(method, path, headers, "{}")).await;
             line.push(response.status().as_u16().to_string());
         }

@@ -40,10 +40,7 @@ async fn commands_reach_the_loop_with_name_and_reason() {
         ("pause", r#"{"reason":"incident 7"}"#),
         ("resume", r#"{"reason":"over"}"#),
         ("resume", r#"{"reason":"over","pool":"spot-fleet/sfr-1"}"#),
-        (
-            "handover",
-            r#"{"reason":"go","pools":["workers"],"apply":true}"#,
-        ),
+        ("handover", r#"{"reason":"go","pools":["workers"],"apply":true}"#),
     ] {
         let path = format!("/api/v1/clusters/web/{path}");
         told += &post(&mut server, &path, body).await;
@@ -62,12 +59,7 @@ async fn commands_reach_the_loop_with_name_and_reason() {
 #[tokio::test]
 async fn without_a_name_the_token_is_the_actor() {
     let mut server = running();
-    let asking = request(
-        "POST",
-        "/api/v1/clusters/web/pause",
-        &SIGNED[..3],
-        r#"{"reason":"x"}"#,
-    );
+    let asking = request("POST", "/api/v1/clusters/web/pause", &SIGNED[..3], r#"{"reason":"x"}"#);
     let told = send_and_answer(&mut server, asking, Ok(Seq(1))).await;
     assert!(told.starts_with("token `x` Pause"), "{told}");
 }
@@ -91,10 +83,7 @@ async fn commands_that_cannot_be_read_reach_nobody() {
         let path = format!("/api/v1/clusters/web/{path}");
         let response = send(&server, request("POST", &path, &SIGNED, body)).await;
         assert_eq!(response.status().as_u16(), status, "{path} {body:.60}");
-        assert_eq!(
-            response.headers()["content-type"],
-            "application/problem+json"
-        );
+        assert_eq!(response.headers()["content-type"], "application/problem+json");
     }
     assert!(server.inbox.waiting().is_none());
 }
@@ -106,10 +95,7 @@ async fn a_command_the_journal_did_not_take_is_a_problem() {
     let asking = request("POST", path, &SIGNED, r#"{"reason":"x"}"#);
     let told = send_and_answer(&mut server, asking, Err("disk full".into())).await;
     assert!(told.contains("503"), "{told}");
-    assert!(
-        told.contains(r#""detail":"disk full","code":"not_recorded""#),
-        "{told}"
-    );
+    assert!(told.contains(r#""detail":"disk full","code":"not_recorded""#), "{told}");
 }
 
 #[tokio::test]
@@ -147,21 +133,13 @@ async fn a_handover_is_shown_before_it_is_ordered() {
     expect![[r#"ada `go` Handover { pools: [AutoScalingGroup("workers")] }: 200 {"seq":42,"changes":["workers suspend AlarmNotification"]}"#]].assert_eq(&ordered);
     let unknown = request("POST", path, &SIGNED, r#"{"reason":"x","pools":["other"]}"#);
     let refused = text(send(&server, unknown).await).await;
-    assert!(
-        refused.contains(r#""hint":"known pools: workers""#),
-        "{refused}"
-    );
+    assert!(refused.contains(r#""hint":"known pools: workers""#), "{refused}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_loop_that_does_not_answer_makes_the_asker_give_up() {
     let server = running();
-    let asking = request(
-        "POST",
-        "/api/v1/clusters/web/pause",
-        &SIGNED,
-        r#"{"reason":"x"}"#,
-    );
+    let asking = request("POST", "/api/v1/clusters/web/pause", &SIGNED, r#"{"reason":"x"}"#);
     let response = send(&server, asking).await;
     let problem: Problem = serde_json::from_str(&text(response).await).unwrap();
     assert_eq!(problem.code, "busy");

@@ -61,11 +61,7 @@ fn draining() -> Value {
 
 fn set_capacity() -> Case {
     Case {
-        action: Action::SetPoolCapacity {
-            pool: workers(),
-            was: Units(1),
-            now: Units(3),
-        },
+        action: Action::SetPoolCapacity { pool: workers(), was: Units(1), now: Units(3) },
         write: "autoscaling:SetDesiredCapacity",
         accepted: Reply::Xml(String::new()),
         read: GROUPS,
@@ -78,11 +74,7 @@ fn set_capacity() -> Case {
 fn set_fleet_capacity() -> Case {
     let pool = PoolId::SpotFleet("sfr-1".to_owned());
     Case {
-        action: Action::SetPoolCapacity {
-            pool,
-            was: Units(2),
-            now: Units(1),
-        },
+        action: Action::SetPoolCapacity { pool, was: Units(2), now: Units(1) },
         write: "ec2:ModifySpotFleetRequest",
         accepted: Reply::Xml("<return>true</return>".to_owned()),
         read: "ec2:DescribeSpotFleetRequests",
@@ -96,11 +88,7 @@ fn set_new_host_protection() -> Case {
     let on = "<NewInstancesProtectedFromScaleIn>true";
     let off = "<NewInstancesProtectedFromScaleIn>false";
     Case {
-        action: Action::SetNewHostProtection {
-            pool: workers(),
-            was: false,
-            now: true,
-        },
+        action: Action::SetNewHostProtection { pool: workers(), was: false, now: true },
         write: "autoscaling:UpdateAutoScalingGroup",
         accepted: Reply::Xml(String::new()),
         read: GROUPS,
@@ -113,11 +101,7 @@ fn set_new_host_protection() -> Case {
 fn protect() -> Case {
     let (on, off) = ("<ProtectedFromScaleIn>true", "<ProtectedFromScaleIn>false");
     Case {
-        action: Action::ProtectHosts {
-            pool: workers(),
-            hosts: hosts(),
-            now: true,
-        },
+        action: Action::ProtectHosts { pool: workers(), hosts: hosts(), now: true },
         write: "autoscaling:SetInstanceProtection",
         accepted: Reply::Xml(String::new()),
         read: GROUPS,
@@ -131,11 +115,7 @@ fn suspend() -> Case {
     let processes = ["AlarmNotification".to_owned()].into();
     let name = "<ProcessName>AZRebalance";
     Case {
-        action: Action::SetProcesses {
-            pool: workers(),
-            processes,
-            suspended: true,
-        },
+        action: Action::SetProcesses { pool: workers(), processes, suspended: true },
         write: "autoscaling:SuspendProcesses",
         accepted: Reply::Xml(String::new()),
         read: GROUPS,
@@ -147,10 +127,7 @@ fn suspend() -> Case {
 
 fn mark_hosts() -> Case {
     Case {
-        action: Action::MarkHosts {
-            hosts: hosts(),
-            mark: Some(mark()),
-        },
+        action: Action::MarkHosts { hosts: hosts(), mark: Some(mark()) },
         write: "ecs:PutAttributes",
         accepted: Reply::Json(json!({})),
         read: CONTAINERS,
@@ -162,10 +139,7 @@ fn mark_hosts() -> Case {
 
 fn unmark_hosts() -> Case {
     Case {
-        action: Action::MarkHosts {
-            hosts: hosts(),
-            mark: None,
-        },
+        action: Action::MarkHosts { hosts: hosts(), mark: None },
         write: "ecs:DeleteAttributes",
         before: mark_hosts().after,
         after: mark_hosts().before,
@@ -258,9 +232,7 @@ fn world(case: &Case) -> Fake {
 }
 
 async fn perform(fake: &Fake, case: &Case) -> Outcome {
-    fake.aws(&TestClock::new())
-        .perform(&case.action, LIMIT)
-        .await
+    fake.aws(&TestClock::new()).perform(&case.action, LIMIT).await
 }
 
 fn kind(outcome: &Outcome) -> &'static str {
@@ -277,12 +249,7 @@ async fn each_action_is_one_request_and_done_once_it_shows() {
     for case in cases() {
         let fake = world(&case);
         let outcome = perform(&fake, &case).await;
-        assert_eq!(
-            outcome,
-            Outcome::Done { failed: Vec::new() },
-            "{}",
-            case.action
-        );
+        assert_eq!(outcome, Outcome::Done { failed: Vec::new() }, "{}", case.action);
         assert_eq!(fake.asked(case.write).len(), 1, "{}", case.action);
     }
 }
@@ -294,11 +261,7 @@ async fn what_moved_is_not_sent() {
         fake.on(case.read, [case.moved.clone()]);
         let outcome = perform(&fake, &case).await;
         // A group that is gone is refused by its name rather than called moved.
-        let expected = if case.write.ends_with("SuspendProcesses") {
-            "refused"
-        } else {
-            "moved"
-        };
+        let expected = if case.write.ends_with("SuspendProcesses") { "refused" } else { "moved" };
         assert_eq!(kind(&outcome), expected, "{}: {outcome:?}", case.action);
         assert_eq!(fake.asked(case.write).len(), 0, "{}", case.action);
     }
@@ -317,12 +280,7 @@ async fn a_clear_no_is_refused_and_never_repeated() {
             let fake = world(&case);
             fake.on(case.write, [answer.clone()]);
             let outcome = perform(&fake, &case).await;
-            assert_eq!(
-                kind(&outcome),
-                "refused",
-                "{} {answer:?}: {outcome:?}",
-                case.action
-            );
+            assert_eq!(kind(&outcome), "refused", "{} {answer:?}: {outcome:?}", case.action);
             assert_eq!(fake.asked(case.write).len(), 1, "{}", case.action);
         }
     }
@@ -341,12 +299,7 @@ async fn a_lost_answer_is_in_doubt_and_never_repeated() {
             let fake = world(&case);
             fake.on(case.write, [answer.clone()]);
             let outcome = perform(&fake, &case).await;
-            assert_eq!(
-                kind(&outcome),
-                "in doubt",
-                "{} {answer:?}: {outcome:?}",
-                case.action
-            );
+            assert_eq!(kind(&outcome), "in doubt", "{} {answer:?}: {outcome:?}", case.action);
             assert_eq!(fake.asked(case.write).len(), 1, "{}", case.action);
         }
     }
@@ -357,9 +310,7 @@ async fn what_was_accepted_but_does_not_show_is_in_doubt_within_the_limit() {
     for case in [set_capacity(), mark_hosts(), drain(), terminate()] {
         let fake = world(&case);
         fake.on(case.read, [case.before.clone()]);
-        let outcome = tokio::time::timeout(LIMIT, perform(&fake, &case))
-            .await
-            .unwrap();
+        let outcome = tokio::time::timeout(LIMIT, perform(&fake, &case)).await.unwrap();
         assert_eq!(kind(&outcome), "in doubt", "{}: {outcome:?}", case.action);
     }
 }
@@ -382,12 +333,7 @@ async fn what_is_so_already_is_done_without_a_request() {
     for case in [protect(), suspend(), mark_hosts(), unmark_hosts()] {
         let fake = world(&case);
         fake.on(case.read, [case.after.clone()]);
-        assert_eq!(
-            kind(&perform(&fake, &case).await),
-            "done",
-            "{}",
-            case.action
-        );
+        assert_eq!(kind(&perform(&fake, &case).await), "done", "{}", case.action);
         assert_eq!(fake.asked(case.write).len(), 0, "{}", case.action);
     }
 }
@@ -401,16 +347,9 @@ async fn the_host_of_a_batch_that_failed_is_named() {
     fake.on(case.write, [Reply::Json(answer)]);
     let failed = SubjectFailure {
         subject: Subject::Host("i-1".into()),
-        failure: Failure::Refused {
-            message: "INACTIVE".to_owned(),
-        },
+        failure: Failure::Refused { message: "INACTIVE".to_owned() },
     };
-    assert_eq!(
-        perform(&fake, &case).await,
-        Outcome::Done {
-            failed: vec![failed]
-        }
-    );
+    assert_eq!(perform(&fake, &case).await, Outcome::Done { failed: vec![failed] });
 }
 
 #[tokio::test(start_paused = true)]
@@ -427,29 +366,13 @@ async fn a_host_goes_only_empty_and_draining() {
         for (last, expected) in [("DEPROVISIONING", "moved"), ("STOPPED", "done")] {
             let fake = world(&case);
             let listed = json!({ "taskArns": ["arn:aws:ecs:eu-west-1:1:task/web/1"] });
-            fake.on(
-                "ecs:ListTasks",
-                [Reply::Json(json!({})), Reply::Json(listed)],
-            );
-            fake.on(
-                "ecs:DescribeTasks",
-                [Reply::Json(json!({ "tasks": [task(last)] }))],
-            );
-            assert_eq!(
-                kind(&perform(&fake, &case).await),
-                expected,
-                "{} {last}",
-                case.action
-            );
+            fake.on("ecs:ListTasks", [Reply::Json(json!({})), Reply::Json(listed)]);
+            fake.on("ecs:DescribeTasks", [Reply::Json(json!({ "tasks": [task(last)] }))]);
+            assert_eq!(kind(&perform(&fake, &case).await), expected, "{} {last}", case.action);
         }
         let fake = world(&case);
         fake.on(CONTAINERS, [described([container("a", "i-1")])]);
-        assert_eq!(
-            kind(&perform(&fake, &case).await),
-            "moved",
-            "{} active",
-            case.action
-        );
+        assert_eq!(kind(&perform(&fake, &case).await), "moved", "{} active", case.action);
     }
 }
 
@@ -468,10 +391,7 @@ async fn a_host_that_is_replaced_keeps_its_place_and_one_that_is_forced_out_is_n
     fake.on(CONTAINERS, [described([lost])]);
     assert_eq!(kind(&perform(&fake, &case).await), "done");
     let sent = &fake.asked(case.write)[0].body;
-    assert!(
-        sent.contains("ShouldDecrementDesiredCapacity=false"),
-        "{sent}"
-    );
+    assert!(sent.contains("ShouldDecrementDesiredCapacity=false"), "{sent}");
     assert!(fake.asked("ecs:ListTasks").is_empty());
 }
 
@@ -483,21 +403,12 @@ async fn requests_say_exactly_what_was_meant() {
         fake.asked(case.write)[0].body.clone()
     };
     let capacity = sent(set_capacity()).await;
-    assert!(
-        capacity.contains("DesiredCapacity=3&HonorCooldown=false"),
-        "{capacity}"
-    );
+    assert!(capacity.contains("DesiredCapacity=3&HonorCooldown=false"), "{capacity}");
     let fleet = sent(set_fleet_capacity()).await;
-    assert!(
-        fleet.contains("ExcessCapacityTerminationPolicy=noTermination"),
-        "{fleet}"
-    );
+    assert!(fleet.contains("ExcessCapacityTerminationPolicy=noTermination"), "{fleet}");
     assert!(fleet.contains("TargetCapacity=1"), "{fleet}");
     let terminate = sent(terminate()).await;
-    assert!(
-        terminate.contains("ShouldDecrementDesiredCapacity=true"),
-        "{terminate}"
-    );
+    assert!(terminate.contains("ShouldDecrementDesiredCapacity=true"), "{terminate}");
     let marked: Value = serde_json::from_str(&sent(mark_hosts()).await).unwrap();
     assert_eq!(marked["attributes"][0]["value"], mark().to_string());
     assert_eq!(marked["attributes"][0]["targetId"], format!("{CONTAINER}a"));
@@ -507,11 +418,7 @@ async fn requests_say_exactly_what_was_meant() {
 async fn an_empty_list_of_processes_is_never_sent() {
     let mut case = suspend();
     let processes = [].into();
-    case.action = Action::SetProcesses {
-        pool: workers(),
-        processes,
-        suspended: true,
-    };
+    case.action = Action::SetProcesses { pool: workers(), processes, suspended: true };
     let fake = world(&case);
     assert_eq!(kind(&perform(&fake, &case).await), "refused");
     assert_eq!(fake.asked(case.write).len(), 0);

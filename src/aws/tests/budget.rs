@@ -33,16 +33,13 @@ fn large(asked: &Asked) -> Reply {
             }))
         }
         "ecs:ListServices" => {
-            let (page, next) = page(&json, SERVICES, 100, |n| {
-                json!(service_arn(&format!("s{n}")))
-            });
+            let (page, next) = page(&json, SERVICES, 100, |n| json!(service_arn(&format!("s{n}"))));
             Reply::Json(json!({ "serviceArns": page, "nextToken": next }))
         }
         "ecs:DescribeServices" => {
             let names = names(&json["services"]);
-            let services: Vec<Value> = names
-                .map(|arn| service(arn.rsplit('/').next().unwrap()))
-                .collect();
+            let services: Vec<Value> =
+                names.map(|arn| service(arn.rsplit('/').next().unwrap())).collect();
             Reply::Json(json!({ "services": services }))
         }
         "application-autoscaling:DescribeScalableTargets" => {
@@ -56,18 +53,13 @@ fn large(asked: &Asked) -> Reply {
             Reply::Json(json!({ "ScalableTargets": page, "NextToken": next }))
         }
         "autoscaling:DescribeAutoScalingGroups" => groups((0..GROUPS).map(|g| {
-            let ids: Vec<String> = (0..HOSTS)
-                .filter(|n| n % GROUPS == g)
-                .map(|n| format!("i-{n}"))
-                .collect();
+            let ids: Vec<String> =
+                (0..HOSTS).filter(|n| n % GROUPS == g).map(|n| format!("i-{n}")).collect();
             let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
             group(&format!("g{g}"), 200, &ids)
         })),
         "ec2:DescribeInstances" => {
-            let ids = asked
-                .body
-                .split('&')
-                .filter(|field| field.contains(".Value."));
+            let ids = asked.body.split('&').filter(|field| field.contains(".Value."));
             let ids: Vec<&str> = ids.filter_map(|f| f.split('=').nth(1)).collect();
             machines(&ids)
         }
@@ -83,32 +75,22 @@ fn page(
     item: impl Fn(usize) -> Value,
 ) -> (Vec<Value>, Option<String>) {
     let token = request.get("nextToken").or(request.get("NextToken"));
-    let from: usize = token
-        .and_then(Value::as_str)
-        .map_or(0, |token| token.parse().unwrap());
+    let from: usize = token.and_then(Value::as_str).map_or(0, |token| token.parse().unwrap());
     let to = (from + size).min(all);
-    (
-        (from..to).map(item).collect(),
-        (to < all).then(|| to.to_string()),
-    )
+    ((from..to).map(item).collect(), (to < all).then(|| to.to_string()))
 }
 
 fn names(list: &Value) -> impl Iterator<Item = String> {
     let list: Vec<Value> = list.as_array().cloned().unwrap_or_default();
-    list.into_iter()
-        .map(|name| name.as_str().unwrap().to_owned())
+    list.into_iter().map(|name| name.as_str().unwrap().to_owned())
 }
 
 #[tokio::test]
 async fn a_thousand_hosts_and_two_hundred_services_take_at_most_48_calls() {
     let (fake, clock) = (Fake::new(large), TestClock::new());
     let aws = fake.aws(&clock);
-    let need = Need {
-        pools: (0..GROUPS)
-            .map(|g| PoolId::group(format!("g{g}")))
-            .collect(),
-        ..need()
-    };
+    let need =
+        Need { pools: (0..GROUPS).map(|g| PoolId::group(format!("g{g}"))).collect(), ..need() };
     let mut calls = Vec::new();
     let mut last: Option<Snapshot> = None;
     for _ in 0..12 {
@@ -116,10 +98,7 @@ async fn a_thousand_hosts_and_two_hundred_services_take_at_most_48_calls() {
         let seen = aws.observe(&need).await;
         calls.push(aws.calls().total() - before);
         assert_eq!(seen.gaps().next(), None);
-        assert_eq!(
-            (seen.hosts.value.len(), seen.services.value.len()),
-            (HOSTS, SERVICES)
-        );
+        assert_eq!((seen.hosts.value.len(), seen.services.value.len()), (HOSTS, SERVICES));
         assert_eq!(seen.rivals.value.len(), SERVICES + GROUPS);
         last = Some(seen);
         clock.advance(15);
@@ -129,18 +108,8 @@ async fn a_thousand_hosts_and_two_hundred_services_take_at_most_48_calls() {
     let most = calls[1..].iter().max().unwrap();
     assert!(*most <= CALLS_MAX, "{calls:?}");
     // What is read in turns is read again, and again within its time.
-    let targets = fake
-        .asked("application-autoscaling:DescribeScalableTargets")
-        .len();
-    assert!(
-        targets >= 3 * 4,
-        "{targets} pages of scalable targets in three minutes"
-    );
+    let targets = fake.asked("application-autoscaling:DescribeScalableTargets").len();
+    assert!(targets >= 3 * 4, "{targets} pages of scalable targets in three minutes");
     let seen = last.unwrap();
-    assert!(
-        seen.pools
-            .value
-            .values()
-            .all(|pool| !pool.offerings[0].estimated)
-    );
+    assert!(seen.pools.value.values().all(|pool| !pool.offerings[0].estimated));
 }

@@ -70,30 +70,20 @@ impl std::fmt::Debug for Fake {
 impl Fake {
     /// Answers what was not scripted with `otherwise`.
     pub(super) fn new(otherwise: Otherwise) -> Self {
-        Self {
-            replies: Arc::default(),
-            otherwise,
-            log: Arc::default(),
-        }
+        Self { replies: Arc::default(), otherwise, log: Arc::default() }
     }
 
     /// Scripts the answers to one call, in place of what was scripted before.
     pub(super) fn on(&self, call: &str, replies: impl IntoIterator<Item = Reply>) -> &Self {
         let replies = replies.into_iter().collect();
-        self.replies
-            .lock()
-            .unwrap()
-            .insert(call.to_owned(), replies);
+        self.replies.lock().unwrap().insert(call.to_owned(), replies);
         self
     }
 
     /// Every request of this call so far.
     pub(super) fn asked(&self, call: &str) -> Vec<Asked> {
         let log = self.log.lock().unwrap();
-        log.iter()
-            .filter(|asked| asked.call == call)
-            .cloned()
-            .collect()
+        log.iter().filter(|asked| asked.call == call).cloned().collect()
     }
 
     /// The adapter, speaking to this fake.
@@ -127,18 +117,12 @@ fn asked(request: &HttpRequest) -> Asked {
         Some(target) => {
             let (service, operation) = target.split_once('.').unwrap();
             let ecs = service.starts_with("AmazonEC2ContainerService");
-            let service = if ecs {
-                "ecs"
-            } else {
-                "application-autoscaling"
-            };
+            let service = if ecs { "ecs" } else { "application-autoscaling" };
             format!("{service}:{operation}")
         }
         None => {
             let mut fields = body.split('&');
-            let action = fields
-                .find_map(|field| field.strip_prefix("Action="))
-                .unwrap();
+            let action = fields.find_map(|field| field.strip_prefix("Action=")).unwrap();
             let groups = body.contains("Version=2011-01-01");
             let service = if groups { "autoscaling" } else { "ec2" };
             format!("{service}:{action}")
@@ -152,16 +136,12 @@ fn response(asked: &Asked, reply: Reply) -> Result<HttpResponse, ConnectorError>
     let (_, operation) = asked.call.split_once(':').unwrap();
     let (status, body) = match reply {
         Reply::Json(value) => (200, value.to_string()),
-        Reply::Xml(inside) if asked.call.starts_with("ec2") => (
-            200,
-            format!("<{operation}Response>{inside}</{operation}Response>"),
-        ),
+        Reply::Xml(inside) if asked.call.starts_with("ec2") => {
+            (200, format!("<{operation}Response>{inside}</{operation}Response>"))
+        }
         Reply::Xml(inside) => {
             let result = format!("<{operation}Result>{inside}</{operation}Result>");
-            (
-                200,
-                format!("<{operation}Response>{result}</{operation}Response>"),
-            )
+            (200, format!("<{operation}Response>{result}</{operation}Response>"))
         }
         Reply::Error(status, code, message) if query => {
             let error = format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>");
@@ -173,10 +153,9 @@ fn response(asked: &Asked, reply: Reply) -> Result<HttpResponse, ConnectorError>
             };
             (status, body)
         }
-        Reply::Error(status, code, message) => (
-            status,
-            serde_json::json!({ "__type": code, "message": message }).to_string(),
-        ),
+        Reply::Error(status, code, message) => {
+            (status, serde_json::json!({ "__type": code, "message": message }).to_string())
+        }
         Reply::Cut => {
             let error = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
             return Err(ConnectorError::io(error.into()));

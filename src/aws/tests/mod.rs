@@ -63,11 +63,7 @@ fn small(asked: &Asked) -> Reply {
 }
 
 fn need() -> Need {
-    Need {
-        cluster: "web".into(),
-        pools: [PoolId::group("workers")].into(),
-        tasks_of: [].into(),
-    }
+    Need { cluster: "web".into(), pools: [PoolId::group("workers")].into(), tasks_of: [].into() }
 }
 
 fn cluster(pending: u64) -> Value {
@@ -194,7 +190,5 @@ fn machine(id: &str, state: &str) -> String {
 
 fn template() -> Reply {
     let data = "<launchTemplateData><instanceType>m5.large</instanceType></launchTemplateData>";
-    Reply::Xml(format!(
-        "<launchTemplateVersionSet><item>{data}</item></launchTemplateVersionSet>"
-    ))
+    Reply::Xml(format!("<launchTemplateVersionSet><item>{data}</item></launchTemplateVersionSet>"))
 }

@@ -6,12 +6,7 @@ use super::*;
 
 fn window(text: &str) -> Window {
     let (spans, zone) = when::parse(text).unwrap();
-    Window {
-        forbid: BTreeSet::from([ActionKind::ScaleIn]),
-        text: text.to_owned(),
-        spans,
-        zone,
-    }
+    Window { forbid: BTreeSet::from([ActionKind::ScaleIn]), text: text.to_owned(), spans, zone }
 }
 
 fn at(text: &str) -> DateTime<Utc> {
@@ -23,11 +18,7 @@ fn check(lines: &[(&str, &str, &str)]) {
     for (text, now, end) in lines {
         let end = (!end.is_empty()).then(|| at(end));
         assert_eq!(window(text).ends_at(at(now)), end, "{text} at {now}");
-        assert_eq!(
-            window(text).contains(at(now)),
-            end.is_some(),
-            "{text} at {now}"
-        );
+        assert_eq!(window(text).contains(at(now)), end.is_some(), "{text} at {now}");
     }
 }
 
@@ -80,43 +71,15 @@ fn days_that_touch_are_one_span() {
 #[test]
 fn a_time_the_clocks_skip_is_the_moment_they_jump() {
     check(&[
-        (
-            "Sun 02:30 - 05:00 Europe/Berlin",
-            "2026-03-29T00:59:59Z",
-            "",
-        ),
-        (
-            "Sun 02:30 - 05:00 Europe/Berlin",
-            "2026-03-29T01:00:00Z",
-            "2026-03-29T03:00:00Z",
-        ),
-        (
-            "Sun 01:00 - 02:30 Europe/Berlin",
-            "2026-03-29T00:30:00Z",
-            "2026-03-29T01:00:00Z",
-        ),
-        (
-            "Sun 01:00 - 02:30 Europe/Berlin",
-            "2026-03-29T01:00:00Z",
-            "",
-        ),
+        ("Sun 02:30 - 05:00 Europe/Berlin", "2026-03-29T00:59:59Z", ""),
+        ("Sun 02:30 - 05:00 Europe/Berlin", "2026-03-29T01:00:00Z", "2026-03-29T03:00:00Z"),
+        ("Sun 01:00 - 02:30 Europe/Berlin", "2026-03-29T00:30:00Z", "2026-03-29T01:00:00Z"),
+        ("Sun 01:00 - 02:30 Europe/Berlin", "2026-03-29T01:00:00Z", ""),
         // It lies in the gap as a whole: it does not happen that night.
-        (
-            "Sun 02:15 - 02:45 Europe/Berlin",
-            "2026-03-29T01:00:00Z",
-            "",
-        ),
-        (
-            "Sun 02:15 - 02:45 Europe/Berlin",
-            "2026-04-05T00:20:00Z",
-            "2026-04-05T00:45:00Z",
-        ),
+        ("Sun 02:15 - 02:45 Europe/Berlin", "2026-03-29T01:00:00Z", ""),
+        ("Sun 02:15 - 02:45 Europe/Berlin", "2026-04-05T00:20:00Z", "2026-04-05T00:45:00Z"),
         // A window over the whole change is an hour shorter.
-        (
-            "Fri 16:00 - Mon 07:00 Europe/Berlin",
-            "2026-03-27T15:00:00Z",
-            "2026-03-30T05:00:00Z",
-        ),
+        ("Fri 16:00 - Mon 07:00 Europe/Berlin", "2026-03-27T15:00:00Z", "2026-03-30T05:00:00Z"),
     ]);
 }
 
@@ -124,36 +87,12 @@ fn a_time_the_clocks_skip_is_the_moment_they_jump() {
 #[test]
 fn a_time_the_clocks_show_twice_starts_early_and_ends_late() {
     check(&[
-        (
-            "Sun 02:30 - 05:00 Europe/Berlin",
-            "2026-10-25T00:29:59Z",
-            "",
-        ),
-        (
-            "Sun 02:30 - 05:00 Europe/Berlin",
-            "2026-10-25T00:30:00Z",
-            "2026-10-25T04:00:00Z",
-        ),
-        (
-            "Sun 02:30 - 05:00 Europe/Berlin",
-            "2026-10-25T01:00:00Z",
-            "2026-10-25T04:00:00Z",
-        ),
-        (
-            "Sun 00:00 - 02:30 Europe/Berlin",
-            "2026-10-25T00:40:00Z",
-            "2026-10-25T01:30:00Z",
-        ),
-        (
-            "Sun 00:00 - 02:30 Europe/Berlin",
-            "2026-10-25T01:30:00Z",
-            "",
-        ),
-        (
-            "Fri 16:00 - Mon 07:00 Europe/Berlin",
-            "2026-10-23T14:00:00Z",
-            "2026-10-26T06:00:00Z",
-        ),
+        ("Sun 02:30 - 05:00 Europe/Berlin", "2026-10-25T00:29:59Z", ""),
+        ("Sun 02:30 - 05:00 Europe/Berlin", "2026-10-25T00:30:00Z", "2026-10-25T04:00:00Z"),
+        ("Sun 02:30 - 05:00 Europe/Berlin", "2026-10-25T01:00:00Z", "2026-10-25T04:00:00Z"),
+        ("Sun 00:00 - 02:30 Europe/Berlin", "2026-10-25T00:40:00Z", "2026-10-25T01:30:00Z"),
+        ("Sun 00:00 - 02:30 Europe/Berlin", "2026-10-25T01:30:00Z", ""),
+        ("Fri 16:00 - Mon 07:00 Europe/Berlin", "2026-10-23T14:00:00Z", "2026-10-26T06:00:00Z"),
     ]);
 }
 
@@ -161,35 +100,17 @@ fn a_time_the_clocks_show_twice_starts_early_and_ends_late() {
 #[test]
 fn other_zones_change_at_other_times_and_by_other_amounts() {
     check(&[
-        (
-            "daily 01:30 - 02:30 America/New_York",
-            "2026-03-08T06:45:00Z",
-            "2026-03-08T07:00:00Z",
-        ),
-        (
-            "daily 01:30 - 02:30 America/New_York",
-            "2026-11-01T05:30:00Z",
-            "2026-11-01T07:30:00Z",
-        ),
-        (
-            "Sun 02:15 - 04:00 Australia/Lord_Howe",
-            "2026-10-03T15:30:00Z",
-            "2026-10-03T17:00:00Z",
-        ),
-        (
-            "Sun 02:15 - 04:00 Australia/Lord_Howe",
-            "2026-10-03T15:29:00Z",
-            "",
-        ),
+        ("daily 01:30 - 02:30 America/New_York", "2026-03-08T06:45:00Z", "2026-03-08T07:00:00Z"),
+        ("daily 01:30 - 02:30 America/New_York", "2026-11-01T05:30:00Z", "2026-11-01T07:30:00Z"),
+        ("Sun 02:15 - 04:00 Australia/Lord_Howe", "2026-10-03T15:30:00Z", "2026-10-03T17:00:00Z"),
+        ("Sun 02:15 - 04:00 Australia/Lord_Howe", "2026-10-03T15:29:00Z", ""),
     ]);
 }
 
 #[test]
 fn only_voluntary_kinds_are_bound() {
     use strum::IntoEnumIterator;
-    let bound: Vec<_> = ActionKind::iter()
-        .filter(|kind| Window::binds(*kind))
-        .collect();
+    let bound: Vec<_> = ActionKind::iter().filter(|kind| Window::binds(*kind)).collect();
     assert_eq!(
         bound,
         [

@@ -54,11 +54,7 @@ fn price(config: &ClusterConfig, snapshot: &Snapshot, host: &Host) -> Option<u64
     let pool = snapshot.pools.value.get(host.pool.as_ref()?)?;
     let mut offerings = pool.offerings.iter();
     let offering = offerings.find(|offering| offering.instance_type == host.instance_type)?;
-    Some(factored(
-        config,
-        pool,
-        offering.list_price_micro_usd_per_hour?,
-    ))
+    Some(factored(config, pool, offering.list_price_micro_usd_per_hour?))
 }
 
 /// What one more unit of a pool costs at least.

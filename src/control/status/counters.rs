@@ -47,9 +47,7 @@ impl Durations {
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         self.sum_microseconds = self.sum_microseconds.saturating_add(micros);
         self.buckets.resize(Self::BOUNDS.len(), 0);
-        let place = Self::BOUNDS
-            .iter()
-            .position(|bound| took.as_secs_f64() <= *bound);
+        let place = Self::BOUNDS.iter().position(|bound| took.as_secs_f64() <= *bound);
         if let Some(bucket) = place.and_then(|place| self.buckets.get_mut(place)) {
             *bucket += 1;
         }
@@ -93,16 +91,10 @@ impl Counters {
             };
             let name = decided.planned.action.name().to_owned();
             let reasons = self.actions.entry(name).or_default();
-            let results = reasons
-                .entry(decided.planned.why.code().to_owned())
-                .or_default();
+            let results = reasons.entry(decided.planned.why.code().to_owned()).or_default();
             *results.entry(result.to_owned()).or_default() += 1;
-            if let Fate::Outcome {
-                outcome:
-                    Outcome::Refused {
-                        failure: Failure::Throttled,
-                    },
-            } = &decided.fate
+            if let Fate::Outcome { outcome: Outcome::Refused { failure: Failure::Throttled } } =
+                &decided.fate
             {
                 self.throttles += 1;
             }

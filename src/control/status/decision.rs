@@ -45,12 +45,7 @@ pub struct Decided {
 
 impl Decided {
     pub fn new(planned: Planned, fate: Fate) -> Self {
-        Self {
-            text: planned.action.to_string(),
-            why: planned.why.to_string(),
-            planned,
-            fate,
-        }
+        Self { text: planned.action.to_string(), why: planned.why.to_string(), planned, fate }
     }
 }
 
@@ -94,9 +89,7 @@ impl Decision {
             return !self.actions.is_empty() || !self.holds.is_empty();
         };
         // What was carried out is news each time, even if it was wanted before.
-        self.actions
-            .iter()
-            .any(|decided| matches!(decided.fate, Fate::Outcome { .. }))
+        self.actions.iter().any(|decided| matches!(decided.fate, Fate::Outcome { .. }))
             || self.gist() != before.gist()
     }
 
@@ -109,10 +102,7 @@ impl Decision {
             };
             format!("{} {fate}", decided.text)
         });
-        let holds = self
-            .holds
-            .iter()
-            .map(|view| format!("{:?}", view.hold.key()));
+        let holds = self.holds.iter().map(|view| format!("{:?}", view.hold.key()));
         actions.chain(holds).collect()
     }
 

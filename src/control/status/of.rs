@@ -84,9 +84,8 @@ fn mode(config: &ClusterConfig, memory: &Memory) -> ModeStatus {
 
 fn seen(snapshot: &Snapshot, now: DateTime<Utc>) -> Seen {
     let gaps = snapshot.gaps();
-    let gaps: BTreeSet<_> = gaps
-        .map(|gap| format!("{} failed: {}", gap.source, gap.failure))
-        .collect();
+    let gaps: BTreeSet<_> =
+        gaps.map(|gap| format!("{} failed: {}", gap.source, gap.failure)).collect();
     Seen {
         taken_at: snapshot.taken_at,
         age_seconds: (now - snapshot.oldest()).num_seconds(),
@@ -169,16 +168,11 @@ fn host_view(host: &Host, snapshot: &Snapshot, memory: &Memory, plan: &PlanView)
         reserved: host.reserved(),
         running_tasks: host.running_tasks,
         pending_tasks: host.pending_tasks,
-        tasks: tasks
-            .into_iter()
-            .map(|(of, count)| TasksOnHost { of, count })
-            .collect(),
+        tasks: tasks.into_iter().map(|(of, count)| TasksOnHost { of, count }).collect(),
         protected: host.protected,
         mark: host.mark,
         unneeded_since: memory.since(&subject, &Fact::Unneeded),
-        held: held
-            .map(|view| format!("{}: {}", view.wants, view.why))
-            .collect(),
+        held: held.map(|view| format!("{}: {}", view.wants, view.why)).collect(),
     }
 }
 
@@ -212,9 +206,7 @@ fn count_hosts(hosts: &[HostView]) -> HostCounts {
 }
 
 fn reservation(config: &ClusterConfig, snapshot: &Snapshot) -> Reservation {
-    let hosts: Vec<_> = (snapshot.hosts.value.values())
-        .filter(|host| host.is_usable())
-        .collect();
+    let hosts: Vec<_> = (snapshot.hosts.value.values()).filter(|host| host.is_usable()).collect();
     let registered: Resources = hosts.iter().map(|host| host.registered).sum();
     let reserved: Resources = hosts.iter().map(|host| host.reserved()).sum();
     let room = |free: &Resources| u128::from(free.cpu_units) * u128::from(free.memory_mib);
@@ -245,11 +237,7 @@ fn service_view(service: &Service) -> ServiceView {
         desired: service.desired_count,
         running: service.running_count,
         pending: service.pending_count,
-        unplaced: if counts {
-            service.desired_count.saturating_sub(placed)
-        } else {
-            0
-        },
+        unplaced: if counts { service.desired_count.saturating_sub(placed) } else { 0 },
         deploying: service.is_deploying(),
         on_hosts,
     }
@@ -260,9 +248,7 @@ fn count_tasks(services: &[ServiceView], snapshot: &Snapshot, memory: &Memory) -
     let waiting: u64 = snapshot.waiting.value.iter().map(|tasks| tasks.count).sum();
     let unplaced = on_hosts().map(|s| s.unplaced).sum::<u64>() + waiting;
     let mut since = memory.since.iter();
-    let began = since
-        .by_ref()
-        .filter(|((_, fact), _)| matches!(fact, Fact::Unplaced { .. }));
+    let began = since.by_ref().filter(|((_, fact), _)| matches!(fact, Fact::Unplaced { .. }));
     TaskCounts {
         desired: on_hosts().map(|s| s.desired).sum::<u64>() + waiting,
         running: on_hosts().map(|s| s.running).sum(),
@@ -274,11 +260,7 @@ fn count_tasks(services: &[ServiceView], snapshot: &Snapshot, memory: &Memory) -
 
 fn other_writer(rival: &Rival) -> OtherWriter {
     let (text, harmless) = words::rival(rival);
-    OtherWriter {
-        text,
-        harmless,
-        rival: rival.clone(),
-    }
+    OtherWriter { text, harmless, rival: rival.clone() }
 }
 
 fn budgets(
@@ -290,18 +272,10 @@ fn budgets(
     let draining = snapshot.hosts.value.values();
     let draining = draining.filter(|host| host_state(host) == HostState::Draining);
     let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
-    let budget = |name: &str, used, limit| Budget {
-        name: name.to_owned(),
-        used,
-        limit,
-    };
+    let budget = |name: &str, used, limit| Budget { name: name.to_owned(), used, limit };
     let limits = &config.budgets;
     vec![
-        budget(
-            "draining_hosts",
-            count(draining.count()),
-            limits.draining_hosts,
-        ),
+        budget("draining_hosts", count(draining.count()), limits.draining_hosts),
         budget(
             "removed_hosts_per_hour",
             count(memory.removed_hosts(now)),

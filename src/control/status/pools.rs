@@ -14,19 +14,12 @@ pub(super) fn pools(
     memory: &Memory,
     now: DateTime<Utc>,
 ) -> Vec<PoolView> {
-    let view = View {
-        config,
-        snapshot,
-        memory,
-        now,
-    };
+    let view = View { config, snapshot, memory, now };
     let pools = snapshot.pools.value.values();
     pools
         .map(|pool| {
             let own = config.pool(&pool.id);
-            let max = own
-                .and_then(|own| own.max)
-                .map_or(pool.max.0, |max| max.min(pool.max.0));
+            let max = own.and_then(|own| own.max).map_or(pool.max.0, |max| max.min(pool.max.0));
             let writers = snapshot.rivals.value.iter();
             PoolView {
                 id: pool.id.clone(),
@@ -36,10 +29,7 @@ pub(super) fn pools(
                 min: pool.min,
                 max: (max < u32::MAX).then_some(Units(max)),
                 hosts: snapshot.hosts_of(&pool.id).count(),
-                usable_hosts: snapshot
-                    .hosts_of(&pool.id)
-                    .filter(|h| h.is_usable())
-                    .count(),
+                usable_hosts: snapshot.hosts_of(&pool.id).filter(|h| h.is_usable()).count(),
                 instance_types: pool
                     .offerings
                     .iter()

@@ -15,10 +15,7 @@ pub(crate) fn config() -> ClusterConfig {
     ClusterConfig {
         region: Some("eu-west-1".into()),
         mode: Mode::Act,
-        reservation_ceiling: ReservationCeiling {
-            cpu_percent: 85,
-            memory_percent: 90,
-        },
+        reservation_ceiling: ReservationCeiling { cpu_percent: 85, memory_percent: 90 },
         ..ClusterConfig::new("web", vec![workers])
     }
 }
@@ -45,35 +42,24 @@ pub(crate) fn snapshot() -> Snapshot {
         .with_host(spot)
         .with_host(draining)
         .with_host(lost)
-        .with_host(build::launching(
-            "i-0e",
-            build::now() - TimeDelta::seconds(70),
-        ))
+        .with_host(build::launching("i-0e", build::now() - TimeDelta::seconds(70)))
         .with_service(build::service("shop", 7, 5), TaskShape::plain(768, 2_048))
         .with_service(build::service("mail", 1, 1), TaskShape::plain(256, 512))
         .with_tasks("i-0a", "shop", 2)
         .with_tasks("i-0b", "shop", 2)
         .with_tasks("i-0b", "mail", 1)
         .with_tasks("i-0c", "shop", 1);
-    snapshot.rivals.value.insert(Rival::ScalableTarget {
-        service: "shop".into(),
-        min: 2,
-        max: 20,
-    });
-    snapshot.rivals.value.insert(Rival::ScheduledAction {
-        pool: build::workers(),
-        action: "night".into(),
-    });
+    snapshot.rivals.value.insert(Rival::ScalableTarget { service: "shop".into(), min: 2, max: 20 });
+    snapshot
+        .rivals
+        .value
+        .insert(Rival::ScheduledAction { pool: build::workers(), action: "night".into() });
     snapshot
 }
 
 fn raise() -> Planned {
     Planned {
-        action: Action::SetPoolCapacity {
-            pool: build::workers(),
-            was: Units(5),
-            now: Units(6),
-        },
+        action: Action::SetPoolCapacity { pool: build::workers(), was: Units(5), now: Units(6) },
         kind: ActionKind::ScaleOut,
         why: Why::Short {
             shortfalls: vec![Shortfall::Tasks {
@@ -97,9 +83,7 @@ fn drain() -> Planned {
             now: HostStatus::Draining,
         },
         kind: ActionKind::Repair,
-        why: Why::AgentLost {
-            since: build::now() - TimeDelta::minutes(6),
-        },
+        why: Why::AgentLost { since: build::now() - TimeDelta::minutes(6) },
         by: Origin::Capacity,
     }
 }
@@ -108,33 +92,17 @@ fn standalone() -> Hold {
     Hold::new(
         Subject::Host("i-0b".into()),
         ActionKind::ScaleIn,
-        Reason::StandaloneTask {
-            group: "family:<report>".into(),
-        },
+        Reason::StandaloneTask { group: "family:<report>".into() },
     )
 }
 
 pub(crate) fn memory() -> Memory {
-    let held = Fact::Held {
-        key: standalone().key(),
-    };
-    let mut memory = Memory {
-        mode: Mode::Act,
-        seq: Seq(41),
-        epoch: Epoch(3),
-        ..Memory::default()
-    };
+    let held = Fact::Held { key: standalone().key() };
+    let mut memory = Memory { mode: Mode::Act, seq: Seq(41), epoch: Epoch(3), ..Memory::default() };
     let minutes = |n| build::now() - TimeDelta::minutes(n);
-    memory
-        .since
-        .insert((Subject::Host("i-0b".into()), held), minutes(12));
+    memory.since.insert((Subject::Host("i-0b".into()), held), minutes(12));
     memory.since.insert(
-        (
-            Subject::Service("shop".into()),
-            Fact::Unplaced {
-                of: "shop".to_owned(),
-            },
-        ),
+        (Subject::Service("shop".into()), Fact::Unplaced { of: "shop".to_owned() }),
         build::now() - TimeDelta::seconds(41),
     );
     memory
@@ -142,11 +110,7 @@ pub(crate) fn memory() -> Memory {
 
 /// The status of the moment, with one decision carried out and a chart of six points.
 pub(crate) fn status() -> ClusterStatus {
-    let refused = Hold::new(
-        Subject::Host("i-0d".into()),
-        ActionKind::Repair,
-        Reason::NotAllowed,
-    );
+    let refused = Hold::new(Subject::Host("i-0d".into()), ActionKind::Repair, Reason::NotAllowed);
     let plan = Plan {
         as_of: build::now(),
         actions: vec![raise(), drain()],
@@ -171,21 +135,11 @@ pub(crate) fn status() -> ClusterStatus {
     }
     let mut status = of(&snapshot(), 3).after(&shown, TimeDelta::seconds(15));
     let fates = vec![
-        Decided::new(
-            raise(),
-            Fate::Outcome {
-                outcome: Outcome::Done { failed: vec![] },
-            },
-        ),
+        Decided::new(raise(), Fate::Outcome { outcome: Outcome::Done { failed: vec![] } }),
         Decided::new(drain(), Fate::Held { hold: refused }),
     ];
     let decision = Decision::of(&status, fates);
-    status.counters.tick(
-        &snapshot(),
-        true,
-        std::time::Duration::from_millis(120),
-        build::now(),
-    );
+    status.counters.tick(&snapshot(), true, std::time::Duration::from_millis(120), build::now());
     status.counters.decision(&decision);
     status.decided(decision);
     status
@@ -195,8 +149,6 @@ pub(crate) fn status() -> ClusterStatus {
 pub(crate) fn gap() -> Gap {
     Gap {
         source: "ecs:DescribeServices".into(),
-        failure: Failure::AccessDenied {
-            action: "ecs:DescribeServices".into(),
-        },
+        failure: Failure::AccessDenied { action: "ecs:DescribeServices".into() },
     }
 }

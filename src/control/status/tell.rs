@@ -56,15 +56,11 @@ fn told(
     let decided = report.verdicts.iter().map(|(planned, verdict)| {
         let fate = match verdict {
             Verdict::Held(hold) => Fate::Held { hold: hold.clone() },
-            Verdict::Acted { outcome, .. } => Fate::Outcome {
-                outcome: outcome.clone(),
-            },
+            Verdict::Acted { outcome, .. } => Fate::Outcome { outcome: outcome.clone() },
         };
         Decided::new(planned.clone(), fate)
     });
-    let missed = missed
-        .into_iter()
-        .map(|planned| Decided::new(planned, Fate::NotReached));
+    let missed = missed.into_iter().map(|planned| Decided::new(planned, Fate::NotReached));
     let decision = Decision::of(&status, decided.chain(missed).collect());
     let took = (report.ended_at - report.began_at).to_std();
     status.counters.tick(

@@ -50,14 +50,8 @@ fn what_lacks_only_permission_is_told_apart_from_what_is_held() {
         let line = |view: &ActionView| format!("{} ({:?})", view.text, view.needs);
         views.iter().map(line).collect()
     };
-    assert_eq!(
-        lines(&plan.would_do),
-        ["workers desired capacity 5 -> 6 (None)"]
-    );
-    assert_eq!(
-        lines(&plan.not_allowed),
-        ["drain i-0d (Some(\"repair in `allow`\"))"]
-    );
+    assert_eq!(lines(&plan.would_do), ["workers desired capacity 5 -> 6 (None)"]);
+    assert_eq!(lines(&plan.not_allowed), ["drain i-0d (Some(\"repair in `allow`\"))"]);
     let held = plan.held.first().unwrap();
     assert_eq!(held.subject, "i-0b");
     assert_eq!(held.since, Some(build::now() - TimeDelta::minutes(12)));
@@ -89,15 +83,7 @@ fn cost_follows_what_is_allowed_and_what_is_not() {
 fn the_lowest_mode_wins() {
     let of = |memory: &Memory| {
         let (config, snapshot) = (story::config(), build::snapshot());
-        ClusterStatus::of(
-            &config,
-            &snapshot,
-            memory,
-            &Plan::default(),
-            &[],
-            build::now(),
-        )
-        .mode
+        ClusterStatus::of(&config, &snapshot, memory, &Plan::default(), &[], build::now()).mode
     };
     assert_eq!(of(&story::memory()).effective, Mode::Act);
     assert_eq!(of(&Memory::default()).effective, Mode::Observe);
@@ -141,11 +127,8 @@ fn the_chart_is_bounded_and_evenly_spaced() {
     for seconds in 1..=60 {
         status = at(seconds).after(&status, spacing);
     }
-    let shown: Vec<_> = status
-        .history
-        .iter()
-        .map(|p| (p.at - build::now()).num_seconds())
-        .collect();
+    let shown: Vec<_> =
+        status.history.iter().map(|p| (p.at - build::now()).num_seconds()).collect();
     assert_eq!(shown, [0, 15, 30, 45, 60]);
     status.history = vec![status.history[0]; HISTORY_MAX];
     assert_eq!(at(90).after(&status, spacing).history.len(), HISTORY_MAX);
@@ -172,10 +155,7 @@ fn a_decision_comes_back_from_the_ring_as_it_went_in() {
     let status = story::status();
     let decision = status.decisions.first().unwrap();
     let stored = serde_json::to_value(decision).unwrap();
-    assert_eq!(
-        &serde_json::from_value::<Decision>(stored).unwrap(),
-        decision
-    );
+    assert_eq!(&serde_json::from_value::<Decision>(stored).unwrap(), decision);
 }
 
 #[test]
@@ -193,10 +173,7 @@ fn clusters_are_awaited_until_they_are_published() {
 
 fn report(trouble: Option<JournalError>) -> (Cluster, TickReport) {
     let planned = story::status().plan.would_do[0].planned.clone();
-    let acted = Verdict::Acted {
-        intent: Seq(42),
-        outcome: Outcome::Done { failed: vec![] },
-    };
+    let acted = Verdict::Acted { intent: Seq(42), outcome: Outcome::Done { failed: vec![] } };
     let verdicts = match trouble {
         None => vec![(planned.clone(), acted)],
         Some(_) => vec![],
@@ -204,19 +181,13 @@ fn report(trouble: Option<JournalError>) -> (Cluster, TickReport) {
     let cluster = Cluster {
         config: story::config(),
         memory: story::memory(),
-        lease: Lease {
-            epoch: Epoch(3),
-            valid_until: None,
-        },
+        lease: Lease { epoch: Epoch(3), valid_until: None },
     };
     let report = TickReport {
         began_at: build::now(),
         ended_at: build::now() + TimeDelta::milliseconds(300),
         snapshot: story::snapshot(),
-        plan: Plan {
-            actions: vec![planned],
-            ..Plan::default()
-        },
+        plan: Plan { actions: vec![planned], ..Plan::default() },
         verdicts,
         trouble,
     };

@@ -12,6 +12,8 @@
   let shownAt = null;
   let fetching = false;
   let again = false;
+  // Whether the first attempt has ended, one way or the other.
+  let tried = false;
 
   const latest = () => live.querySelector("[data-decision]")?.dataset.decision;
 
@@ -19,14 +21,22 @@
     for (const part of live.querySelectorAll(".needs-script")) part.hidden = false;
   };
 
+  const focusOn = (id) => {
+    // An order that was obeyed may be gone: what is left of the orders ends with pause or resume.
+    const heir = id.startsWith("order-") ? live.querySelector(".orders button:last-child") : null;
+    (document.getElementById(id) ?? heir)?.focus({ preventScroll: true });
+  };
+
   const put = (html) => {
     const open = [...live.querySelectorAll("details[open]")].map((part) => part.id);
+    const scrolled = [...live.querySelectorAll(".scroll")].map((part) => part.scrollLeft);
     const focused = live.contains(document.activeElement) ? document.activeElement.id : "";
     const before = latest();
     live.innerHTML = html;
     for (const id of open) document.getElementById(id)?.setAttribute("open", "");
+    live.querySelectorAll(".scroll").forEach((part, i) => { part.scrollLeft = scrolled[i] ?? 0; });
     ready();
-    if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
+    if (focused) focusOn(focused);
     const now = latest();
     if (now && now !== before) {
       said.textContent = live.querySelector("[data-decision] .what")?.textContent ?? "";
@@ -53,14 +63,18 @@
   const tell = () => {
     const age = Math.round((Date.now() - newsAt) / 1000);
     let state = ["live", "● live"];
-    if (stream.readyState !== EventSource.OPEN) state = ["lost", `✕ disconnected, ${age} s old`];
+    if (!tried && stream.readyState === EventSource.CONNECTING) state = ["", "◌ connecting"];
+    else if (stream.readyState !== EventSource.OPEN) state = ["lost", `✕ disconnected, ${age} s old`];
     else if (age * 1000 > staleAfterMs) state = ["stale", `◔ stale ${age} s`];
     else if (age > 4) state = ["live", `● live, ${age} s`];
     badge.className = `badge ${state[0]}`;
     if (badge.textContent !== state[1]) badge.textContent = state[1];
-    const warning = state[0] === "live" ? "" : "! ";
+    const warning = ["lost", "stale"].includes(state[0]) ? "! " : "";
     document.title = `${warning}${cluster} · Tidegate`;
   };
+  for (const end of ["open", "error"]) {
+    stream.addEventListener(end, () => { tried = true; tell(); });
+  }
   setInterval(tell, 1000);
   // A dropped stream is taken up again by the browser; one the server refused is not.
   setInterval(() => { if (stream.readyState === EventSource.CLOSED) location.reload(); }, 30000);
@@ -79,9 +93,10 @@
   live.addEventListener("click", (event) => {
     const button = event.target.closest("[data-order]");
     if (!button) return;
-    order = { ...button.dataset };
-    document.getElementById("ask-title").textContent =
-      order.mode ? `${titles.mode} ${order.mode}` : titles[order.order];
+    order = { id: button.id, ...button.dataset };
+    const title = order.mode ? `${titles.mode} ${order.mode}` : titles[order.order];
+    document.getElementById("ask-title").textContent = title;
+    document.getElementById("ask-go").textContent = title;
     document.getElementById("ask-text").textContent = texts[order.order];
     document.getElementById("ask-cli").textContent = order.cli;
     error.textContent = "";
@@ -89,6 +104,8 @@
     form.elements[form.elements.actor.value ? "reason" : "actor"].focus();
   });
   document.getElementById("ask-cancel").addEventListener("click", () => ask.close());
+  // The button that opened it may have been replaced meanwhile.
+  ask.addEventListener("close", () => focusOn(order.id));
 
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
@@ -112,7 +129,9 @@
         refresh();
       } else {
         const problem = await answer.json();
-        error.textContent = `${problem.detail}: ${problem.hint}`;
+        error.textContent = answer.status === 401
+          ? "This is not the server's token."
+          : `${problem.detail}: ${problem.hint}`;
       }
     } catch {
       error.textContent = "The server could not be reached. Use the command line.";

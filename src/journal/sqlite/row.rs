@@ -26,9 +26,7 @@ pub(super) fn insert_text(
     let crc = checksum(seq, epoch, &at, record);
     let statement = "INSERT INTO entries (seq, epoch, at, record, crc) VALUES (?1, ?2, ?3, ?4, ?5)";
     let mut insert = db.prepare_cached(statement).map_err(sql)?;
-    insert
-        .execute(params![seq, epoch, at, record, crc])
-        .map_err(sql)?;
+    insert.execute(params![seq, epoch, at, record, crc]).map_err(sql)?;
     Ok(())
 }
 

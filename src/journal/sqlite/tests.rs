@@ -16,13 +16,7 @@ fn minute(n: usize) -> DateTime<Utc> {
 }
 
 fn command(order: Order) -> Record {
-    Record::Command {
-        command: Command {
-            actor: "ada".into(),
-            reason: "because".into(),
-            order,
-        },
-    }
+    Record::Command { command: Command { actor: "ada".into(), reason: "because".into(), order } }
 }
 
 fn intent(host: &str) -> Record {
@@ -43,19 +37,11 @@ fn intent(host: &str) -> Record {
 }
 
 fn outcome(of: u64, outcome: Outcome) -> Record {
-    Record::Outcome {
-        of: Seq(of),
-        outcome,
-    }
+    Record::Outcome { of: Seq(of), outcome }
 }
 
 fn began(host: InstanceId) -> Record {
-    Record::Noted {
-        note: Note::Began {
-            subject: Subject::Host(host),
-            what: Fact::Unneeded,
-        },
-    }
+    Record::Noted { note: Note::Began { subject: Subject::Host(host), what: Fact::Unneeded } }
 }
 
 fn record() -> impl Strategy<Value = Record> {
@@ -64,19 +50,13 @@ fn record() -> impl Strategy<Value = Record> {
         Just(Order::SetMode { mode: Mode::Act }),
         Just(Order::Pause),
         Just(Order::Resume { pool: None }),
-        Just(Order::Handover {
-            pools: vec![build::workers()]
-        }),
+        Just(Order::Handover { pools: vec![build::workers()] }),
     ];
-    let throttled = Outcome::Refused {
-        failure: Failure::Throttled,
-    };
+    let throttled = Outcome::Refused { failure: Failure::Throttled };
     let outcomes = prop_oneof![
         Just(Outcome::Done { failed: vec![] }),
         Just(throttled),
-        Just(Outcome::InDoubt {
-            message: "no answer".into()
-        }),
+        Just(Outcome::InDoubt { message: "no answer".into() }),
     ];
     prop_oneof![
         orders.prop_map(command),
@@ -84,16 +64,10 @@ fn record() -> impl Strategy<Value = Record> {
         (1..12_u64, outcomes).prop_map(|(of, what)| outcome(of, what)),
         host.clone().prop_map(|host| began(host.into())),
         host.prop_map(|host| Record::Noted {
-            note: Note::Ended {
-                subject: Subject::Host(host.into()),
-                what: Fact::Unneeded
-            }
+            note: Note::Ended { subject: Subject::Host(host.into()), what: Fact::Unneeded }
         }),
         (0..9_u32).prop_map(|units| Record::Noted {
-            note: Note::CapacitySeen {
-                pool: build::workers(),
-                units: Units(units)
-            }
+            note: Note::CapacitySeen { pool: build::workers(), units: Units(units) }
         }),
         Just(Record::Unknown),
     ]
@@ -110,9 +84,7 @@ fn write_all(journal: &mut Sqlite, records: &[Record]) -> Vec<Entry> {
     let batches = records.iter().enumerate();
     batches
         .flat_map(|(n, record)| {
-            journal
-                .write(vec![record.clone()], minute(n), Checkpoint::WhenDue)
-                .unwrap()
+            journal.write(vec![record.clone()], minute(n), Checkpoint::WhenDue).unwrap()
         })
         .collect()
 }
@@ -148,10 +120,7 @@ fn a_second_writer_is_refused_and_told_who_holds_the_journal() {
     let first = Sqlite::open(dir.path(), &cluster()).unwrap();
     let refused = Sqlite::open(dir.path(), &cluster()).unwrap_err();
     let holder = format!("process {}", std::process::id());
-    assert!(
-        matches!(&refused, JournalError::InUse(who) if *who == holder),
-        "{refused}"
-    );
+    assert!(matches!(&refused, JournalError::InUse(who) if *who == holder), "{refused}");
     Sqlite::open(dir.path(), &"other".into()).unwrap();
     drop(first);
     Sqlite::open(dir.path(), &cluster()).unwrap();
@@ -175,20 +144,14 @@ fn a_newer_schema_is_refused_untouched() {
     journal.db.pragma_update(None, "user_version", 7).unwrap();
     drop(journal);
     let refused = Sqlite::open(dir.path(), &cluster()).unwrap_err();
-    assert_eq!(
-        refused.to_string(),
-        "the journal has schema version 7, this program knows up to 1"
-    );
+    assert_eq!(refused.to_string(), "the journal has schema version 7, this program knows up to 1");
 }
 
 #[track_caller]
 fn check_damage(statement: &str, told: &str) {
     let mut journal = Sqlite::in_memory(&cluster()).unwrap();
     recover(&mut journal).unwrap();
-    write_all(
-        &mut journal,
-        &[command(Order::Pause), intent("i-1"), intent("i-2")],
-    );
+    write_all(&mut journal, &[command(Order::Pause), intent("i-1"), intent("i-2")]);
     journal.db.execute_batch(statement).unwrap();
     let damage = recover(&mut journal).unwrap_err().to_string();
     assert_eq!(damage, format!("the journal is damaged: {told}"));
@@ -204,10 +167,7 @@ fn damage_inside_is_found() {
         "UPDATE entries SET epoch = 5 WHERE seq = 3",
         "record 3: its checksum does not match",
     );
-    check_damage(
-        "DELETE FROM entries WHERE seq = 2",
-        "records before 3 are missing",
-    );
+    check_damage("DELETE FROM entries WHERE seq = 2", "records before 3 are missing");
     check_damage(
         "DELETE FROM entries WHERE seq = 1",
         "records before 2 were pruned and no checkpoint of them can be read",
@@ -243,10 +203,7 @@ fn a_crash_at_any_byte_leaves_the_memory_of_a_prefix() {
     journal.limits.checkpoint_every = 4;
     recover(&mut journal).unwrap();
     // What is before the cuts: everything so far moves from the log into the database.
-    journal
-        .db
-        .pragma_update_and_check(None, "wal_checkpoint", "TRUNCATE", |_| Ok(()))
-        .unwrap();
+    journal.db.pragma_update_and_check(None, "wal_checkpoint", "TRUNCATE", |_| Ok(())).unwrap();
     let records: Vec<_> = ["i-1", "i-2", "i-3"]
         .iter()
         .flat_map(|host| [intent(host), began((*host).into()), command(Order::Pause)])
@@ -274,30 +231,17 @@ fn a_full_disk_is_an_error_after_which_the_journal_is_read_again() {
     let mut journal = Sqlite::in_memory(&cluster()).unwrap();
     recover(&mut journal).unwrap();
     write_all(&mut journal, &[command(Order::Pause)]);
-    let pages: i64 = journal
-        .db
-        .query_row("PRAGMA page_count", [], |row| row.get(0))
-        .unwrap();
+    let pages: i64 = journal.db.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
     let limit = |journal: &Sqlite, pages: i64| {
-        journal
-            .db
-            .pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
-            .unwrap();
+        journal.db.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(())).unwrap();
     };
     limit(&journal, pages);
     let many = vec![intent("i-1"); 100];
-    let full = journal
-        .write(many.clone(), minute(1), Checkpoint::Later)
-        .unwrap_err();
+    let full = journal.write(many.clone(), minute(1), Checkpoint::Later).unwrap_err();
     assert!(matches!(&full, JournalError::Storage(_)), "{full}");
     limit(&journal, 1_000_000);
     let unread = journal.write(many.clone(), minute(1), Checkpoint::Later);
-    assert!(
-        unread
-            .unwrap_err()
-            .to_string()
-            .contains("must be recovered")
-    );
+    assert!(unread.unwrap_err().to_string().contains("must be recovered"));
     assert_eq!(recover(&mut journal).unwrap().seq, Seq(1));
     journal.write(many, minute(1), Checkpoint::Later).unwrap();
 }
@@ -324,10 +268,7 @@ fn a_record_of_a_newer_version_puts_the_cluster_into_observe() {
         );
         // The row as that version would have written it, checksum and all.
         let entry = entries.pop().unwrap();
-        journal
-            .db
-            .execute("DELETE FROM entries WHERE seq = 2", [])
-            .unwrap();
+        journal.db.execute("DELETE FROM entries WHERE seq = 2", []).unwrap();
         row::insert_text(&journal.db, &entry, newer).unwrap();
         let memory = recover(&mut journal).unwrap();
         assert!(memory.unknown_record);
@@ -343,11 +284,7 @@ fn the_ring_keeps_the_last_decisions_newest_first() {
         let decision = serde_json::json!({ "nr": n });
         journal.keep_decision(&format!("d-{n}"), minute(n), &decision);
     }
-    let kept: Vec<_> = journal
-        .decisions(10)
-        .iter()
-        .map(|d| d["nr"].clone())
-        .collect();
+    let kept: Vec<_> = journal.decisions(10).iter().map(|d| d["nr"].clone()).collect();
     assert_eq!(kept, [3, 2]);
     assert_eq!(journal.decisions(1).len(), 1);
     assert_eq!(journal.decision("d-3").unwrap()["nr"], 3);

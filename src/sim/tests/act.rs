@@ -20,43 +20,21 @@ fn answers(action: Action, expected: &str) {
 fn a_group_refuses_what_is_out_of_bounds_and_what_has_moved() {
     answers(resize(3, 4), "done");
     answers(resize(3, 2), "done");
-    answers(
-        resize(3, 5),
-        "refused by AWS: 5 is above the maximum 4 of workers",
-    );
-    answers(
-        resize(3, 1),
-        "refused by AWS: 1 is below the minimum 2 of workers",
-    );
-    answers(
-        resize(2, 4),
-        "moved: capacity Units(2) -> capacity Units(3)",
-    );
-    let elsewhere = Action::SetPoolCapacity {
-        pool: PoolId::group("other"),
-        was: Units(0),
-        now: Units(1),
-    };
+    answers(resize(3, 5), "refused by AWS: 5 is above the maximum 4 of workers");
+    answers(resize(3, 1), "refused by AWS: 1 is below the minimum 2 of workers");
+    answers(resize(2, 4), "moved: capacity Units(2) -> capacity Units(3)");
+    let elsewhere =
+        Action::SetPoolCapacity { pool: PoolId::group("other"), was: Units(0), now: Units(1) };
     answers(elsewhere, "not found: other");
-    let mark = Action::MarkHosts {
-        hosts: BTreeSet::from(["i-none".into()]),
-        mark: None,
-    };
+    let mark = Action::MarkHosts { hosts: BTreeSet::from(["i-none".into()]), mark: None };
     answers(mark, "not found: i-none");
     let protect = Action::ProtectHosts {
         pool: workers(),
         hosts: (0..51).map(|n| format!("i-{n}").into()).collect(),
         now: true,
     };
-    answers(
-        protect,
-        "refused by AWS: 51 hosts in one call, 1 to 50 are allowed",
-    );
-    let flag = Action::SetNewHostProtection {
-        pool: workers(),
-        was: false,
-        now: true,
-    };
+    answers(protect, "refused by AWS: 51 hosts in one call, 1 to 50 are allowed");
+    let flag = Action::SetNewHostProtection { pool: workers(), was: false, now: true };
     let found = "protection of new instances";
     answers(flag, &format!("moved: {found} false -> {found} true"));
 }
@@ -71,10 +49,7 @@ fn a_batch_of_drains_names_the_hosts_it_did_not_find() {
         now: HostStatus::Draining,
     };
     let gone = InstanceId::from("i-gone");
-    assert_eq!(
-        kind(&world.apply(&action(&[&one, &gone]))),
-        "done, 1 failed"
-    );
+    assert_eq!(kind(&world.apply(&action(&[&one, &gone]))), "done, 1 failed");
     let outcome = kind(&world.apply(&action(&[&one, &two])));
     assert!(outcome.starts_with("moved: status of"), "{outcome}");
     assert_eq!(host(&world, &two).status, HostStatus::Active);
@@ -85,14 +60,8 @@ fn each_change_of_a_host_raises_its_version() {
     let mut world = world(1);
     let id = usable(&world)[0].clone();
     let before = host(&world, &id).version;
-    let mark = DrainMark {
-        cause: DrainCause::ScaleIn,
-        deadline: world.now(),
-    };
-    let action = Action::MarkHosts {
-        hosts: BTreeSet::from([id.clone()]),
-        mark: Some(mark),
-    };
+    let mark = DrainMark { cause: DrainCause::ScaleIn, deadline: world.now() };
+    let action = Action::MarkHosts { hosts: BTreeSet::from([id.clone()]), mark: Some(mark) };
     assert_eq!(world.apply(&action), done());
     drain(&mut world, &id);
     let after = host(&world, &id);
@@ -150,10 +119,7 @@ fn terminating_at_the_minimum_is_refused_and_twice_is_held_against_us() {
         kind(&world.apply(&terminate(&pool, &id))),
         "moved: lifecycle in service -> lifecycle terminating"
     );
-    let twice = Violation::TerminatedTwice {
-        at: world.now(),
-        host: id,
-    };
+    let twice = Violation::TerminatedTwice { at: world.now(), host: id };
     assert_eq!(world.check(), [twice]);
 }
 
@@ -165,11 +131,7 @@ fn ending_a_host_with_tasks_is_done_and_held_against_us() {
     let id = usable(&world)[0].clone();
     let pool = see(&world).pools.value[&workers()].clone();
     assert_eq!(world.apply(&terminate(&pool, &id)), done());
-    let broken = Violation::TerminatedWithTasks {
-        at: world.now(),
-        host: id,
-        tasks: 2,
-    };
+    let broken = Violation::TerminatedWithTasks { at: world.now(), host: id, tasks: 2 };
     assert_eq!(world.check(), [broken]);
     minutes(&mut world, 10);
     assert_eq!(counts(&world, "api"), (4, 4, 0));
@@ -181,9 +143,7 @@ fn tasks_of_a_lost_host_are_lost_anyway() {
     world.add_service(quarter("api", 4));
     minutes(&mut world, 3);
     let id = usable(&world)[0].clone();
-    world.happen(Event::LoseAgent {
-        host: Some(id.clone()),
-    });
+    world.happen(Event::LoseAgent { host: Some(id.clone()) });
     let pool = see(&world).pools.value[&workers()].clone();
     assert_eq!(world.apply(&terminate(&pool, &id)), done());
     assert_eq!(world.check(), []);
@@ -201,10 +161,7 @@ fn a_lowered_group_ends_open_hosts_of_its_own_choice_and_that_is_held_against_us
         if by_us {
             assert_eq!(world.apply(&resize(3, 1)), done());
         } else {
-            world.happen(Event::SetDesired {
-                pool: workers(),
-                desired: 1,
-            });
+            world.happen(Event::SetDesired { pool: workers(), desired: 1 });
         }
         minutes(&mut world, 10);
         (usable(&world).len(), world.check().len())
@@ -221,11 +178,7 @@ fn a_fleet_keeps_excess_hosts_until_they_are_ended_by_id() {
     (pool.id, pool.max) = (fleet(), Units(u32::MAX));
     world.add_pool(pool, Market::Spot);
     minutes(&mut world, 10);
-    let lower = Action::SetPoolCapacity {
-        pool: fleet(),
-        was: Units(3),
-        now: Units(2),
-    };
+    let lower = Action::SetPoolCapacity { pool: fleet(), was: Units(3), now: Units(2) };
     assert_eq!(world.apply(&lower), done());
     assert_eq!(see(&world).pools.value[&fleet()].state, PoolState::Changing);
     minutes(&mut world, 30);
@@ -237,11 +190,7 @@ fn a_fleet_keeps_excess_hosts_until_they_are_ended_by_id() {
         let id = usable(&world)[0].clone();
         assert_eq!(world.apply(&terminate(&pool, &id)), done());
         minutes(&mut world, 10);
-        assert_eq!(
-            usable(&world).len(),
-            left,
-            "a fleet below its target launches"
-        );
+        assert_eq!(usable(&world).len(), left, "a fleet below its target launches");
     }
 }
 
@@ -256,11 +205,7 @@ fn a_drain_that_leaves_tasks_without_a_place_is_held_against_us() {
     let pool = see(&world).pools.value[&workers()].clone();
     assert_eq!(world.apply(&terminate(&pool, &id)), done());
     pass(&mut world, super::super::delays::SETTLED);
-    let broken = Violation::LeftPending {
-        at: world.now(),
-        host: id,
-        service: "api".into(),
-        missing: 4,
-    };
+    let broken =
+        Violation::LeftPending { at: world.now(), host: id, service: "api".into(), missing: 4 };
     assert_eq!(world.check(), [broken]);
 }

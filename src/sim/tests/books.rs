@@ -8,23 +8,14 @@ fn event() -> impl Strategy<Value = Event> {
     let service = || prop::sample::select(vec!["a", "b", "d"]).prop_map(ServiceName::from);
     prop_oneof![
         (service(), 0..12_u64).prop_map(|(service, count)| Event::SetCount { service, count }),
-        service().prop_map(|service| Event::Deploy {
-            service,
-            shape: None
-        }),
+        service().prop_map(|service| Event::Deploy { service, shape: None }),
         (service(), any::<bool>()).prop_map(|(service, on)| Event::Crash { service, on }),
         (service(), any::<bool>()).prop_map(|(service, on)| Event::ProtectTasks { service, on }),
         Just(Event::LoseAgent { host: None }),
         Just(Event::AgentBack { host: None }),
         Just(Event::HostDies { host: None }),
-        Just(Event::FailRegistrations {
-            pool: workers(),
-            count: 1
-        }),
-        (0..8_u32).prop_map(|desired| Event::SetDesired {
-            pool: workers(),
-            desired
-        }),
+        Just(Event::FailRegistrations { pool: workers(), count: 1 }),
+        (0..8_u32).prop_map(|desired| Event::SetDesired { pool: workers(), desired }),
         (1..5_u64).prop_map(|count| Event::RunTasks {
             group: "job".to_owned(),
             shape: TaskShape::plain(700, 300),

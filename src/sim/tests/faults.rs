@@ -6,10 +6,7 @@ use super::*;
 #[test]
 fn a_throttled_part_keeps_its_last_value_and_age() {
     let mut world = world(1);
-    let always = Faults {
-        throttled_per_mille: 1000,
-        ..Faults::default()
-    };
+    let always = Faults { throttled_per_mille: 1000, ..Faults::default() };
     let mut wire = Wire::new(always);
     let first = wire.carry(see(&world));
     assert!(first.hosts.value.is_empty(), "nothing was known before");
@@ -25,27 +22,18 @@ fn a_throttled_part_keeps_its_last_value_and_age() {
 #[test]
 fn partial_and_empty_answers_differ_in_what_they_admit() {
     let world = world(20);
-    let partial = Faults {
-        partial_per_mille: 1000,
-        ..Faults::default()
-    };
+    let partial = Faults { partial_per_mille: 1000, ..Faults::default() };
     let seen = Wire::new(partial).carry(see(&world));
     assert!((1..20).contains(&seen.hosts.value.len()));
     assert_eq!(seen.hosts.gaps.len(), 1);
-    let empty = Faults {
-        empty_per_mille: 1000,
-        ..Faults::default()
-    };
+    let empty = Faults { empty_per_mille: 1000, ..Faults::default() };
     let seen = Wire::new(empty).carry(see(&world));
     assert_eq!((seen.hosts.value.len(), seen.hosts.gaps.len()), (0, 0));
 }
 
 #[test]
 fn a_lost_answer_may_or_may_not_have_taken_effect() {
-    let lost = Faults {
-        lost_per_mille: 1000,
-        ..Faults::default()
-    };
+    let lost = Faults { lost_per_mille: 1000, ..Faults::default() };
     let mut effects: Vec<u32> = (0..20)
         .map(|seed| {
             let mut world = world(1);
@@ -62,10 +50,7 @@ fn a_lost_answer_may_or_may_not_have_taken_effect() {
 #[test]
 fn a_refused_write_has_no_effect() {
     let mut world = world(1);
-    let refused = Faults {
-        refused_per_mille: 1000,
-        ..Faults::default()
-    };
+    let refused = Faults { refused_per_mille: 1000, ..Faults::default() };
     let outcome = Wire::new(refused).send(&mut world, &resize(1, 2));
     assert_eq!(kind(&outcome), "throttled by AWS");
     assert_eq!(see(&world).pools.value[&workers()].desired, Units(1));

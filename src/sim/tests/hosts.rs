@@ -24,23 +24,16 @@ fn a_launched_host_is_seen_at_once_and_registers_after_a_while() {
 
 #[test]
 fn hosts_are_launched_evenly_over_zones() {
-    let mut zones: Vec<_> = (see(&world(4)).hosts.value.into_values())
-        .map(|host| host.zone.to_string())
-        .collect();
+    let mut zones: Vec<_> =
+        (see(&world(4)).hosts.value.into_values()).map(|host| host.zone.to_string()).collect();
     zones.sort();
-    assert_eq!(
-        zones.join(" "),
-        "eu-west-1a eu-west-1a eu-west-1b eu-west-1b"
-    );
+    assert_eq!(zones.join(" "), "eu-west-1a eu-west-1a eu-west-1b eu-west-1b");
 }
 
 #[test]
 fn a_host_may_never_register() {
     let mut world = world(1);
-    world.happen(Event::FailRegistrations {
-        pool: workers(),
-        count: 1,
-    });
+    world.happen(Event::FailRegistrations { pool: workers(), count: 1 });
     assert_eq!(world.apply(&resize(1, 3)), done());
     minutes(&mut world, 60);
     let hosts = see(&world).hosts.value;
@@ -54,9 +47,7 @@ fn tasks_of_a_lost_agent_run_on_but_no_new_one_comes() {
     world.add_service(quarter("api", 4));
     minutes(&mut world, 2);
     let lost = usable(&world)[0].clone();
-    world.happen(Event::LoseAgent {
-        host: Some(lost.clone()),
-    });
+    world.happen(Event::LoseAgent { host: Some(lost.clone()) });
     set_count(&mut world, "api", 8);
     minutes(&mut world, 5);
     assert_eq!(host(&world, &lost).running_tasks, 2);

@@ -66,12 +66,7 @@ pub(super) fn quarter(name: &str, count: u64) -> ServiceSpec {
 /// Desired, running and pending tasks.
 pub(super) fn counts(world: &World, service: &str) -> (u64, u64, u64) {
     let service = &see(world).services.value[&ServiceName::from(service)];
-    let Service {
-        desired_count,
-        running_count,
-        pending_count,
-        ..
-    } = service;
+    let Service { desired_count, running_count, pending_count, .. } = service;
     (*desired_count, *running_count, *pending_count)
 }
 
@@ -100,11 +95,7 @@ pub(super) fn terminate(pool: &Pool, host: &InstanceId) -> Action {
 }
 
 pub(super) fn resize(was: u32, now: u32) -> Action {
-    Action::SetPoolCapacity {
-        pool: workers(),
-        was: Units(was),
-        now: Units(now),
-    }
+    Action::SetPoolCapacity { pool: workers(), was: Units(was), now: Units(now) }
 }
 
 pub(super) fn done() -> Outcome {

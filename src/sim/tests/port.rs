@@ -7,11 +7,7 @@ use crate::cloud::Cloud;
 use crate::control::Clock;
 
 fn need() -> Need {
-    Need {
-        cluster: "web".into(),
-        pools: BTreeSet::from([workers()]),
-        tasks_of: BTreeSet::new(),
-    }
+    Need { cluster: "web".into(), pools: BTreeSet::from([workers()]), tasks_of: BTreeSet::new() }
 }
 
 #[tokio::test]
@@ -44,9 +40,7 @@ async fn a_paced_world_tells_what_changed_while_nobody_looked() {
     let mut world = world(1);
     let id = usable(&world)[0].clone();
     let soon = world.now() + TimeDelta::seconds(1);
-    let lost = Event::LoseAgent {
-        host: Some(id.clone()),
-    };
+    let lost = Event::LoseAgent { host: Some(id.clone()) };
     world.schedule(soon, lost, None);
     let clock = SimClock::paced(world.now(), 10_000);
     let cloud = SimCloud::new(world, clock, Faults::default());
@@ -61,16 +55,10 @@ async fn a_paced_world_tells_what_changed_while_nobody_looked() {
 #[tokio::test]
 async fn another_cluster_is_not_found_and_its_pools_are_gaps() {
     let cloud = SimCloud::new(world(1), SimClock::stepped(now()), Faults::default());
-    let other = Need {
-        cluster: "other".into(),
-        ..need()
-    };
+    let other = Need { cluster: "other".into(), ..need() };
     let seen = cloud.observe(&other).await;
     assert!(seen.hosts.value.is_empty() && !seen.hosts.gaps.is_empty());
-    let unknown = Need {
-        pools: BTreeSet::from([PoolId::group("none")]),
-        ..need()
-    };
+    let unknown = Need { pools: BTreeSet::from([PoolId::group("none")]), ..need() };
     let seen = cloud.observe(&unknown).await;
     let host = seen.hosts.value.values().next().unwrap();
     assert_eq!((&host.pool, seen.pools.gaps.len()), (&None, 1));

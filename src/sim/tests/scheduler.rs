@@ -49,10 +49,7 @@ fn deploys(minimum: u64, maximum: u64, fewest: u64, most: u64, ends: bool) {
     let mut world = world(4);
     world.add_service(quarter("api", 4).healthy(minimum, maximum));
     minutes(&mut world, 3);
-    world.happen(Event::Deploy {
-        service: "api".into(),
-        shape: None,
-    });
+    world.happen(Event::Deploy { service: "api".into(), shape: None });
     let (mut low, mut high) = (u64::MAX, 0);
     for _ in 0..600 {
         pass(&mut world, TimeDelta::seconds(1));
@@ -102,10 +99,7 @@ fn counted_tasks_reach_zero_before_the_tasks_are_gone() {
     drain(&mut world, &from);
     pass(&mut world, TimeDelta::seconds(5));
     assert_eq!(host(&world, &from).counted_tasks(), 0);
-    assert_eq!(
-        see(&world).tasks.value[&from][0].status,
-        TaskStatus::Stopping
-    );
+    assert_eq!(see(&world).tasks.value[&from][0].status, TaskStatus::Stopping);
 }
 
 /// What is left on a draining host after an hour.
@@ -131,10 +125,7 @@ fn some_drains_never_end() {
     left_after_drain(quarter("half", 4).healthy(50, 100), None, 0);
     left_after_drain(quarter("lonely", 1).healthy(50, 100), None, 1);
     left_after_drain(quarter("no-room", 8), None, 4);
-    let protect = Event::ProtectTasks {
-        service: "held".into(),
-        on: true,
-    };
+    let protect = Event::ProtectTasks { service: "held".into(), on: true };
     left_after_drain(quarter("held", 2), Some(protect), 1);
     let job = Event::RunTasks {
         group: "job".to_owned(),
@@ -169,14 +160,8 @@ fn a_crashing_service_is_started_ever_more_slowly() {
     let mut world = world(1);
     world.add_service(quarter("api", 1));
     minutes(&mut world, 2);
-    world.happen(Event::Crash {
-        service: "api".into(),
-        on: true,
-    });
-    world.happen(Event::Deploy {
-        service: "api".into(),
-        shape: None,
-    });
+    world.happen(Event::Crash { service: "api".into(), on: true });
+    world.happen(Event::Deploy { service: "api".into(), shape: None });
     let failed = |world: &World| {
         let service = &see(world).services.value[&ServiceName::from("api")];
         service.deployments[0].failed_tasks

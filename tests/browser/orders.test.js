@@ -1,0 +1,119 @@
+// Orders given on the page: only with the token, and without a mouse as well.
+import assert from "node:assert/strict";
+import { after, before, beforeEach, afterEach, test } from "node:test";
+import { launch, open } from "./browser.js";
+import { Demo } from "./demo.js";
+
+let browser;
+let demo;
+let page;
+
+before(async () => {
+  [browser, demo] = await Promise.all([launch(), Demo.start()]);
+});
+beforeEach(async () => {
+  page = await open(browser, demo.url);
+});
+afterEach(async () => {
+  await page?.context().close();
+});
+after(async () => {
+  await browser?.close();
+  await demo?.kill();
+});
+
+const button = (name) => page.getByRole("button", { name });
+const banner = () => page.locator(".banner", { hasText: "Paused" });
+const dialog = () => page.getByRole("dialog");
+
+async function answer({ actor, reason, token }) {
+  if (actor) await dialog().getByLabel("Your name").fill(actor);
+  await dialog().getByLabel("Reason").fill(reason);
+  await dialog().getByLabel("Token").fill(token);
+  await dialog().locator("[type=submit]").click();
+}
+
+/** Goes on with the Tab key until `name` has the focus. */
+async function tabTo(name) {
+  const focused = page.locator(":focus").and(button(name));
+  for (let presses = 0; presses < 30; presses += 1) {
+    await page.keyboard.press("Tab");
+    if ((await focused.count()) > 0) return;
+  }
+  assert.fail(`30 times Tab do not reach ${name}`);
+}
+
+test("a pause with a wrong token is refused and says so", async () => {
+  await button("Pause").click();
+  await answer({ actor: "ada", reason: "incident 7", token: "0123456789abcdef" });
+  await page.getByRole("alert").getByText("not the server's token").waitFor();
+  assert.ok(await dialog().isVisible());
+  assert.equal((await demo.api()).pause, null);
+});
+
+test("a pause with the right token is shown with name and reason until a resume lifts it", async () => {
+  await button("Pause").click();
+  await answer({ actor: "ada", reason: "incident 7", token: demo.token });
+  await banner().getByText("by ada since").waitFor();
+  await banner().getByText("incident 7").waitFor();
+  await dialog().waitFor({ state: "hidden" });
+  const { by, reason } = (await demo.api()).pause;
+  assert.deepEqual({ by, reason }, { by: "ada", reason: "incident 7" });
+  assert.equal(await button("Pause").count(), 0);
+
+  await button("Resume").click();
+  await answer({ reason: "all well", token: demo.token });
+  await banner().waitFor({ state: "detached" });
+  await button("Pause").waitFor();
+  assert.equal((await demo.api()).pause, null);
+});
+
+test("the mode can be lowered and raised again on the page", async () => {
+  const mode = page.locator(".tag").first();
+  await button("Set observe").click();
+  await answer({ actor: "ada", reason: "to look only", token: demo.token });
+  await mode.getByText("observe: nothing is changed").waitFor();
+  await button("Set act").click();
+  await answer({ reason: "looked enough", token: demo.token });
+  await mode.getByText("act: scale out").waitFor();
+});
+
+test("the keyboard alone pauses and resumes", async () => {
+  await tabTo("Pause");
+  await page.keyboard.press("Enter");
+  await page.keyboard.type("ada");
+  await page.keyboard.press("Tab");
+  await page.keyboard.type("incident 8");
+  await page.keyboard.press("Tab");
+  await page.keyboard.type(demo.token);
+  await page.keyboard.press("Enter");
+  await banner().getByText("incident 8").waitFor();
+
+  // The focus goes to the order that took the other's place.
+  await page.locator("#order-resume:focus").waitFor();
+  await page.keyboard.press("Enter");
+  await page.keyboard.type("all well");
+  await page.keyboard.press("Enter");
+  await banner().waitFor({ state: "detached" });
+});
+
+test("Escape leaves the dialog and gives the focus back", async () => {
+  await tabTo("Pause");
+  await page.keyboard.press("Enter");
+  await dialog().waitFor();
+  // News replace the button meanwhile.
+  const time = page.locator(".head time");
+  await time.filter({ hasNotText: await time.innerText() }).waitFor();
+  await page.keyboard.press("Escape");
+  await dialog().waitFor({ state: "hidden" });
+  await page.locator("#order-pause:focus").waitFor();
+});
+
+test("the focus stays where it is when news come", async () => {
+  const time = page.locator(".head time");
+  for (const inside of [page.locator("#hosts summary"), page.locator(".decisions a").first()]) {
+    await inside.focus();
+    await time.filter({ hasNotText: await time.innerText() }).waitFor();
+    assert.equal(await page.locator("#live :focus").count(), 1);
+  }
+});

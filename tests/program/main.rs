@@ -1,0 +1,7 @@
+//! The program as people and scripts meet it: what it prints, how it exits, how the source is laid
+//! out.
+
+#![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
+
+mod commands;
+mod layers;
