@@ -60,6 +60,18 @@ pub fn repair(view: View<'_>, draft: &mut Draft) {
     note_serving(view, draft);
 }
 
+/// Hosts of the pool that are given up and that memory does not count yet.
+pub fn just_given_up(view: View<'_>, pool: &Pool) -> u32 {
+    let hosts = view.snapshot.hosts_of(&pool.id);
+    let given_up = hosts.filter(|host| {
+        let subject = Subject::Host(host.instance.clone());
+        host.lifecycle != Lifecycle::Terminating
+            && view.is_given_up(host)
+            && view.memory.since(&subject, &Fact::GivenUp).is_none()
+    });
+    u32::try_from(given_up.count()).unwrap_or(u32::MAX)
+}
+
 /// The hosts that may begin to leave now; the others are held until those have gone.
 fn within_budget(
     view: View<'_>,

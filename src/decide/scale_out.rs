@@ -4,6 +4,7 @@
 //! which type to launch. A pool counts for what every host of it surely has.
 
 use super::placement::{Bin, BinOf, Demand, best_free, place, place_all, sort_decreasing};
+use super::repair::just_given_up;
 use super::room::{FreshHost, FreshHosts, is_out_of_capacity};
 use super::view::{Draft, View};
 use crate::model::{
@@ -216,10 +217,14 @@ fn closed(view: View<'_>, pool: &Pool) -> Option<Reason> {
         let since = view.since(&Subject::Pool(pool.id.clone()), &Fact::Undelivered);
         return Some(Reason::NoCapacity { since });
     }
-    let until = memory.failed_at.map(|at| at + FAILED_HOSTS_PAUSE);
-    if memory.failed_hosts >= view.config.repair.failures_max && until > Some(view.now) {
+    // Those given up in this look count at once, or the last of the row would be replaced.
+    let now_failed = just_given_up(view, pool);
+    let failures = memory.failed_hosts.saturating_add(now_failed);
+    let failed_at = if now_failed > 0 { Some(view.now) } else { memory.failed_at };
+    let until = failed_at.map(|at| at + FAILED_HOSTS_PAUSE);
+    if failures >= view.config.repair.failures_max && until > Some(view.now) {
         let breaker = format!("hosts of {}", pool.id);
-        return Some(Reason::BreakerOpen { breaker, failures: memory.failed_hosts, until });
+        return Some(Reason::BreakerOpen { breaker, failures, until });
     }
     None
 }

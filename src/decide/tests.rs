@@ -568,6 +568,23 @@ fn three_hosts_given_up_in_a_row_stop_the_pool_from_growing() {
 }
 
 #[test]
+fn the_look_that_gives_the_third_host_up_in_a_row_orders_no_fourth() {
+    let snapshot = two_thirds()
+        .with_service(service("big", 1, 0), TaskShape::plain(1024, 2048))
+        .with_pool(pool(3))
+        .with_host(launching("i-9", now() - TimeDelta::minutes(10)));
+    let mut memory = Memory::default();
+    let failing = PoolMemory { failed_hosts: 2, failed_at: Some(now()), ..PoolMemory::default() };
+    memory.pools.insert(workers(), failing);
+    check(&config(), &snapshot, &memory, expect![[r#"
+        do terminate i-9, workers desired capacity 3 -> 2
+           launched at 08:50:00Z and never registered
+        hold scale_out workers
+           breaker hosts of workers is open after 3 failures in a row, tried again at 2026-11-21 09:30:00Z
+    "#]]);
+}
+
+#[test]
 fn a_standalone_task_waiting_on_an_empty_group_gets_its_one_host() {
     let mut snapshot = snapshot().with_pool(pool(0));
     snapshot.shapes.value.insert(definition("job"), TaskShape::plain(512, 512));

@@ -37,7 +37,7 @@ async fn demo_stack(world: &World, parameters: &[(&str, &str)]) {
 }
 
 /// Looks taken by Tidegate from the creation of `service` to the raise of its group, that look
-/// included: each asks Application Auto Scaling once, which nothing else here does.
+/// included: each lists the services once, which nothing else here does.
 async fn looks_until_raise(world: &World, service: &str, desired: i32) -> usize {
     let all = world.requests(0).await;
     let created = all
@@ -47,7 +47,7 @@ async fn looks_until_raise(world: &World, service: &str, desired: i32) -> usize 
         r.operation == "SetDesiredCapacity" && r.parameters["DesiredCapacity"] == desired
     });
     let between = &all[created.expect("created")..raised.expect("raised")];
-    between.iter().filter(|r| r.operation == "DescribeScalableTargets").count()
+    between.iter().filter(|r| r.operation == "ListServices").count()
 }
 
 /// Registered and remaining of all hosts that can take tasks, as the AWS API says.

@@ -6,6 +6,7 @@
 #![expect(unreachable_pub, reason = "nothing links to a test binary")]
 
 mod aws;
+mod crash;
 mod fleets;
 mod growing;
 mod harness;

@@ -1,0 +1,381 @@
+//! The process killed at every kind of request that changes something: before AWS has seen it,
+//! and after AWS has acted on it.
+//!
+//! Rule: a walk with kills ends as the walk without, to the last write in the endpoint's record.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use aws_sdk_ec2::types::{
+    AllocationStrategy, FleetLaunchTemplateSpecification, FleetType, LaunchTemplateConfig,
+    LaunchTemplateOverrides, SpotFleetRequestConfigData,
+};
+use aws_sdk_ecs::types::{
+    AutoScalingGroupProvider, ManagedScaling, ManagedScalingStatus, Task, TaskStopCode,
+};
+
+use crate::aws::World;
+use crate::harness::{Tidegate, config, eventually};
+use crate::proxy::{Cut, Proxy};
+
+/// Longest wait for a request to come; a start and a few ticks lie before it.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Everything Tidegate can do to a group, each at least once: a pool is handed over, grows by one
+/// host, is protected again where somebody took that back, and loses the host.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_ends_the_same_whenever_the_process_dies() {
+    compare(Kind::Group).await;
+}
+
+/// What is different for a fleet: its target, and who ends its hosts.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fleet_ends_the_same_whenever_the_process_dies() {
+    compare(Kind::Fleet).await;
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Group,
+    Fleet,
+}
+
+async fn compare(kind: Kind) {
+    let (undisturbed, unseen, unanswered) = tokio::join!(
+        walk(kind, None),
+        walk(kind, Some(Cut::Request)),
+        walk(kind, Some(Cut::Reply)),
+    );
+    assert_eq!(
+        unseen, undisturbed,
+        "killed before AWS had seen the request"
+    );
+    assert_eq!(unanswered, undisturbed, "killed after AWS had acted on it");
+}
+
+/// How a walk ended, by the AWS API.
+#[derive(Debug, PartialEq, Eq)]
+struct End {
+    desired: i32,
+    hosts: usize,
+    running: i32,
+    protects_new_hosts: bool,
+    suspended: BTreeSet<String>,
+    /// What changed something, in order.
+    writes: Vec<String>,
+}
+
+async fn walk(kind: Kind, cut: Option<Cut>) -> End {
+    let world = World::new().await;
+    world.cluster().await;
+    let pool = match kind {
+        Kind::Group => Pool::group(&world).await,
+        Kind::Fleet => Pool::fleet(&world).await,
+    };
+    world.hosts_when(1).await;
+    world.service("web", 1024, 512, 1).await;
+    world.steady("web").await;
+
+    let proxy = Proxy::start(&world.endpoint).await;
+    let config = config("c", &[&pool.key()], "");
+    let tidegate = Tidegate::new(&proxy.url(), &world.account, "c", &config);
+    let after = world.mark().await;
+    let mut walk = Walk {
+        world,
+        pool,
+        proxy,
+        tidegate,
+        cut,
+        after,
+        writes: Vec::new(),
+    };
+    walk.tidegate.set_mode("act").await;
+    walk.tidegate.start().await;
+    if let Kind::Group = kind {
+        walk.hand_over().await;
+    }
+    walk.grow().await;
+    walk.shrink().await;
+    walk.end().await
+}
+
+/// The one pool of a walk.
+enum Pool {
+    Group,
+    Fleet(String),
+}
+
+impl Pool {
+    /// A group under managed scaling with one protected host, that protects no new ones.
+    async fn group(world: &World) -> Self {
+        world.group("g", "m5.large", 0, 10).await;
+        world.set_desired("g", 1).await;
+        eventually("its host is in service", async || {
+            let members = world.members("g").await;
+            members
+                .iter()
+                .any(|member| member.protected_from_scale_in() == Some(true))
+                .then_some(())
+        })
+        .await;
+        let flag = world
+            .autoscaling
+            .update_auto_scaling_group()
+            .auto_scaling_group_name("g");
+        let flag = flag
+            .new_instances_protected_from_scale_in(false)
+            .send()
+            .await;
+        flag.expect("UpdateAutoScalingGroup");
+        let arn = world
+            .describe_group("g")
+            .await
+            .auto_scaling_group_arn
+            .expect("its ARN");
+        let scaling = ManagedScaling::builder()
+            .status(ManagedScalingStatus::Enabled)
+            .build();
+        let group = AutoScalingGroupProvider::builder().auto_scaling_group_arn(arn);
+        let group = group.managed_scaling(scaling).build().expect("an ARN");
+        let provider = world.ecs.create_capacity_provider().name("managed");
+        let provider = provider.auto_scaling_group_provider(group).send().await;
+        provider.expect("CreateCapacityProvider");
+        let put = world.ecs.put_cluster_capacity_providers().cluster("c");
+        let put = put
+            .capacity_providers("managed")
+            .set_default_capacity_provider_strategy(Some(vec![]));
+        put.send().await.expect("PutClusterCapacityProviders");
+        Self::Group
+    }
+
+    /// A fleet of one host.
+    async fn fleet(world: &World) -> Self {
+        let template = world.launch_template("fleet", "m5.large").await;
+        let template = FleetLaunchTemplateSpecification::builder().launch_template_id(template);
+        let subnet = world.subnets().await.remove(0);
+        let over = LaunchTemplateOverrides::builder().instance_type("m5.large".into());
+        let launch = LaunchTemplateConfig::builder()
+            .launch_template_specification(template.version("1").build())
+            .overrides(over.subnet_id(subnet).build());
+        let request = SpotFleetRequestConfigData::builder()
+            .iam_fleet_role(format!("arn:aws:iam::{}:role/fleet", world.account))
+            .r#type(FleetType::Maintain)
+            .allocation_strategy(AllocationStrategy::LowestPrice)
+            .target_capacity(1)
+            .launch_template_configs(launch.build());
+        let made = world
+            .ec2
+            .request_spot_fleet()
+            .spot_fleet_request_config(request.build());
+        let made = made.send().await.expect("RequestSpotFleet");
+        Self::Fleet(made.spot_fleet_request_id.expect("its id"))
+    }
+
+    fn key(&self) -> String {
+        match self {
+            Self::Group => "auto_scaling_group: g".to_owned(),
+            Self::Fleet(id) => format!("spot_fleet: {id}"),
+        }
+    }
+
+    /// Desired or target capacity.
+    async fn desired(&self, world: &World) -> i32 {
+        let Self::Fleet(id) = self else {
+            return world.desired("g").await;
+        };
+        let found = world
+            .ec2
+            .describe_spot_fleet_requests()
+            .spot_fleet_request_ids(id)
+            .send()
+            .await;
+        let found = found
+            .expect("DescribeSpotFleetRequests")
+            .spot_fleet_request_configs;
+        let request = found.unwrap_or_default().pop().expect("the fleet");
+        let config = request
+            .spot_fleet_request_config
+            .expect("its configuration");
+        config.target_capacity.expect("its target")
+    }
+}
+
+struct Walk {
+    world: World,
+    pool: Pool,
+    proxy: Proxy,
+    tidegate: Tidegate,
+    cut: Option<Cut>,
+    /// Requests of the endpoint's record up to this number are the test's own, or kept already.
+    after: u64,
+    writes: Vec<String>,
+}
+
+impl Walk {
+    /// Suspends the rival's alarms, and takes the protection of new hosts on.
+    async fn hand_over(&mut self) {
+        let order = ["handover", "--cluster", "c", "--apply"];
+        self.tidegate.status_when("a first look", |_| true).await;
+        let steps = [
+            "autoscaling:UpdateAutoScalingGroup",
+            "autoscaling:SuspendProcesses",
+        ];
+        self.arm(steps.first());
+        self.tidegate.tell(&order).await;
+        self.die_at(&steps).await;
+        eventually("the group is handed over", async || {
+            let group = self.world.describe_group("g").await;
+            let flag = group.new_instances_protected_from_scale_in == Some(true);
+            (flag && group.suspended_processes().len() == 2).then_some(())
+        })
+        .await;
+        self.keep().await;
+    }
+
+    /// Four tasks of half a host each, where two fit.
+    async fn grow(&mut self) {
+        let step = match self.pool {
+            Pool::Group => "autoscaling:SetDesiredCapacity",
+            Pool::Fleet(_) => "ec2:ModifySpotFleetRequest",
+        };
+        self.arm(Some(&step));
+        self.world.set_count("web", 4).await;
+        self.die_at(&[step]).await;
+        self.world.steady("web").await;
+        self.world.hosts_when(2).await;
+        self.keep().await;
+    }
+
+    /// Two tasks again, one on each host though both fit on one.
+    async fn shrink(&mut self) {
+        let steps = match self.pool {
+            Pool::Group => [
+                "autoscaling:SetInstanceProtection",
+                "ecs:PutAttributes",
+                "ecs:UpdateContainerInstancesState",
+                "autoscaling:TerminateInstanceInAutoScalingGroup",
+            ],
+            Pool::Fleet(_) => [
+                "ecs:PutAttributes",
+                "ecs:UpdateContainerInstancesState",
+                "ec2:ModifySpotFleetRequest",
+                "ec2:TerminateInstances",
+            ],
+        };
+        if let Pool::Group = self.pool {
+            self.unprotect().await;
+        }
+        self.arm(steps.first());
+        // ECS takes the task from the fullest host, each time another.
+        self.world.set_count("web", 3).await;
+        eventually("one task has stopped", async || {
+            let ending = self.world.tasks(true).await;
+            let stopped = |task: &Task| task.last_status() == Some("STOPPED");
+            (ending.iter().filter(|task| stopped(task)).count() == 1).then_some(())
+        })
+        .await;
+        self.world.set_count("web", 2).await;
+        self.die_at(&steps).await;
+        eventually("one host is left", async || {
+            (self.world.instances().await.len() == 1).then_some(())
+        })
+        .await;
+        self.world.hosts_when(1).await;
+        self.world.steady("web").await;
+        // What would be done a second time would be done now.
+        self.tidegate.ticks(3).await;
+        self.keep().await;
+    }
+
+    /// Somebody takes one host's protection back.
+    async fn unprotect(&mut self) {
+        let member = self.world.members("g").await.remove(0);
+        let take = self
+            .world
+            .autoscaling
+            .set_instance_protection()
+            .auto_scaling_group_name("g");
+        let take = take.set_instance_ids(member.instance_id.map(|id| vec![id]));
+        take.protected_from_scale_in(false)
+            .send()
+            .await
+            .expect("SetInstanceProtection");
+        self.after = self.world.mark().await;
+    }
+
+    /// The next request of this operation will be held, if anything is in this walk.
+    fn arm(&self, step: Option<&&str>) {
+        if let (Some(cut), Some(step)) = (self.cut, step) {
+            self.proxy.hold(step, cut);
+        }
+    }
+
+    /// Kills the process at each of these in turn, the first of which is armed already.
+    async fn die_at(&mut self, steps: &[&str]) {
+        if self.cut.is_none() {
+            return;
+        }
+        for (at, step) in steps.iter().enumerate() {
+            let held = self.proxy.held(PATIENCE).await;
+            assert!(held.is_some(), "{step} does not come");
+            self.tidegate.kill();
+            self.arm(steps.get(at + 1));
+            self.tidegate.start().await;
+        }
+    }
+
+    /// Takes down what Tidegate has written since the last time; the counts are the test's.
+    async fn keep(&mut self) {
+        let writes = self.world.writes(self.after).await;
+        let writes = writes
+            .iter()
+            .filter(|write| write.operation != "UpdateService");
+        self.writes
+            .extend(writes.map(|write| write.operation.clone()));
+        self.after = self.world.mark().await;
+    }
+
+    async fn end(self) -> End {
+        self.nothing_died_with_its_host().await;
+        let mut ended = BTreeSet::new();
+        for operation in ["TerminateInstanceInAutoScalingGroup", "TerminateInstances"] {
+            for request in self.world.sent(operation, 0).await {
+                let parameters = &request.parameters;
+                let ids = [&parameters["InstanceId"], &parameters["InstanceIds"]];
+                let again = ids
+                    .iter()
+                    .any(|id| !id.is_null() && !ended.insert(id.to_string()));
+                assert!(!again, "terminated twice: {parameters}");
+            }
+        }
+        let mut end = End {
+            desired: self.pool.desired(&self.world).await,
+            hosts: self.world.instances().await.len(),
+            running: self.world.describe_service("c", "web").await.running_count,
+            protects_new_hosts: false,
+            suspended: BTreeSet::new(),
+            writes: self.writes,
+        };
+        if let Pool::Group = self.pool {
+            let group = self.world.describe_group("g").await;
+            end.protects_new_hosts = group.new_instances_protected_from_scale_in == Some(true);
+            let suspended = group.suspended_processes().iter();
+            end.suspended = suspended.filter_map(|s| s.process_name.clone()).collect();
+        }
+        end
+    }
+
+    /// ECS says of every task why it stopped: none because its host went.
+    async fn nothing_died_with_its_host(&self) {
+        let stopped = self.world.tasks(true).await;
+        assert!(stopped.len() > 2, "the host that went had no task to move");
+        for task in stopped {
+            let died = task.stop_code() == Some(&TaskStopCode::TerminationNotice);
+            assert!(
+                !died,
+                "its host was terminated undrained: {:?}",
+                task.stopped_reason()
+            );
+        }
+    }
+}
