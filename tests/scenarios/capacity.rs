@@ -181,15 +181,13 @@ async fn hosts_that_never_register_are_given_up_and_open_a_breaker() {
          12:17   terminate h1, general desired capacity 3 -> 2
          22:33   general desired capacity 2 -> 3
          22:34   terminate h2, general desired capacity 3 -> 2
-         32:50   general desired capacity 2 -> 3
-         32:51   terminate h3, general desired capacity 3 -> 2
-         43:07   terminate h4, general desired capacity 2 -> 1
-         73:08   general desired capacity 1 -> 2
-         83:24   general desired capacity 2 -> 3
-         83:25   terminate h5, general desired capacity 3 -> 2
-         93:41   terminate h6, general desired capacity 2 -> 1
+         32:50   terminate h3, general desired capacity 2 -> 1
+         62:51   general desired capacity 1 -> 2
+         73:07   terminate h4, general desired capacity 2 -> 1
+        103:08   general desired capacity 1 -> 2
+        113:24   terminate h5, general desired capacity 2 -> 1
         held:
-        general scale_out: breaker hosts of general is open after 6 failures in a row, tried again at 2026-11-21 11:03:41Z
+        general scale_out: breaker hosts of general is open after 5 failures in a row, tried again at 2026-11-21 11:23:24Z
     "#]]).await;
 }
 
