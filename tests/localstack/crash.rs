@@ -46,10 +46,7 @@ async fn compare(kind: Kind) {
         walk(kind, Some(Cut::Request)),
         walk(kind, Some(Cut::Reply)),
     );
-    assert_eq!(
-        unseen, undisturbed,
-        "killed before AWS had seen the request"
-    );
+    assert_eq!(unseen, undisturbed, "killed before AWS had seen the request");
     assert_eq!(unanswered, undisturbed, "killed after AWS had acted on it");
 }
 
@@ -80,15 +77,7 @@ async fn walk(kind: Kind, cut: Option<Cut>) -> End {
     let config = config("c", &[&pool.key()], "");
     let tidegate = Tidegate::new(&proxy.url(), &world.account, "c", &config);
     let after = world.mark().await;
-    let mut walk = Walk {
-        world,
-        pool,
-        proxy,
-        tidegate,
-        cut,
-        after,
-        writes: Vec::new(),
-    };
+    let mut walk = Walk { world, pool, proxy, tidegate, cut, after, writes: Vec::new() };
     walk.tidegate.set_mode("act").await;
     walk.tidegate.start().await;
     if let Kind::Group = kind {
@@ -118,32 +107,19 @@ impl Pool {
                 .then_some(())
         })
         .await;
-        let flag = world
-            .autoscaling
-            .update_auto_scaling_group()
-            .auto_scaling_group_name("g");
-        let flag = flag
-            .new_instances_protected_from_scale_in(false)
-            .send()
-            .await;
+        let flag = world.autoscaling.update_auto_scaling_group().auto_scaling_group_name("g");
+        let flag = flag.new_instances_protected_from_scale_in(false).send().await;
         flag.expect("UpdateAutoScalingGroup");
-        let arn = world
-            .describe_group("g")
-            .await
-            .auto_scaling_group_arn
-            .expect("its ARN");
-        let scaling = ManagedScaling::builder()
-            .status(ManagedScalingStatus::Enabled)
-            .build();
+        let arn = world.describe_group("g").await.auto_scaling_group_arn.expect("its ARN");
+        let scaling = ManagedScaling::builder().status(ManagedScalingStatus::Enabled).build();
         let group = AutoScalingGroupProvider::builder().auto_scaling_group_arn(arn);
         let group = group.managed_scaling(scaling).build().expect("an ARN");
         let provider = world.ecs.create_capacity_provider().name("managed");
         let provider = provider.auto_scaling_group_provider(group).send().await;
         provider.expect("CreateCapacityProvider");
         let put = world.ecs.put_cluster_capacity_providers().cluster("c");
-        let put = put
-            .capacity_providers("managed")
-            .set_default_capacity_provider_strategy(Some(vec![]));
+        let put =
+            put.capacity_providers("managed").set_default_capacity_provider_strategy(Some(vec![]));
         put.send().await.expect("PutClusterCapacityProviders");
         Self::Group
     }
@@ -163,10 +139,7 @@ impl Pool {
             .allocation_strategy(AllocationStrategy::LowestPrice)
             .target_capacity(1)
             .launch_template_configs(launch.build());
-        let made = world
-            .ec2
-            .request_spot_fleet()
-            .spot_fleet_request_config(request.build());
+        let made = world.ec2.request_spot_fleet().spot_fleet_request_config(request.build());
         let made = made.send().await.expect("RequestSpotFleet");
         Self::Fleet(made.spot_fleet_request_id.expect("its id"))
     }
@@ -183,19 +156,11 @@ impl Pool {
         let Self::Fleet(id) = self else {
             return world.desired("g").await;
         };
-        let found = world
-            .ec2
-            .describe_spot_fleet_requests()
-            .spot_fleet_request_ids(id)
-            .send()
-            .await;
-        let found = found
-            .expect("DescribeSpotFleetRequests")
-            .spot_fleet_request_configs;
+        let found =
+            world.ec2.describe_spot_fleet_requests().spot_fleet_request_ids(id).send().await;
+        let found = found.expect("DescribeSpotFleetRequests").spot_fleet_request_configs;
         let request = found.unwrap_or_default().pop().expect("the fleet");
-        let config = request
-            .spot_fleet_request_config
-            .expect("its configuration");
+        let config = request.spot_fleet_request_config.expect("its configuration");
         config.target_capacity.expect("its target")
     }
 }
@@ -216,10 +181,7 @@ impl Walk {
     async fn hand_over(&mut self) {
         let order = ["handover", "--cluster", "c", "--apply"];
         self.tidegate.status_when("a first look", |_| true).await;
-        let steps = [
-            "autoscaling:UpdateAutoScalingGroup",
-            "autoscaling:SuspendProcesses",
-        ];
+        let steps = ["autoscaling:UpdateAutoScalingGroup", "autoscaling:SuspendProcesses"];
         self.arm(steps.first());
         self.tidegate.tell(&order).await;
         self.die_at(&steps).await;
@@ -290,16 +252,9 @@ impl Walk {
     /// Somebody takes one host's protection back.
     async fn unprotect(&mut self) {
         let member = self.world.members("g").await.remove(0);
-        let take = self
-            .world
-            .autoscaling
-            .set_instance_protection()
-            .auto_scaling_group_name("g");
+        let take = self.world.autoscaling.set_instance_protection().auto_scaling_group_name("g");
         let take = take.set_instance_ids(member.instance_id.map(|id| vec![id]));
-        take.protected_from_scale_in(false)
-            .send()
-            .await
-            .expect("SetInstanceProtection");
+        take.protected_from_scale_in(false).send().await.expect("SetInstanceProtection");
         self.after = self.world.mark().await;
     }
 
@@ -327,11 +282,8 @@ impl Walk {
     /// Takes down what Tidegate has written since the last time; the counts are the test's.
     async fn keep(&mut self) {
         let writes = self.world.writes(self.after).await;
-        let writes = writes
-            .iter()
-            .filter(|write| write.operation != "UpdateService");
-        self.writes
-            .extend(writes.map(|write| write.operation.clone()));
+        let writes = writes.iter().filter(|write| write.operation != "UpdateService");
+        self.writes.extend(writes.map(|write| write.operation.clone()));
         self.after = self.world.mark().await;
     }
 
@@ -342,9 +294,7 @@ impl Walk {
             for request in self.world.sent(operation, 0).await {
                 let parameters = &request.parameters;
                 let ids = [&parameters["InstanceId"], &parameters["InstanceIds"]];
-                let again = ids
-                    .iter()
-                    .any(|id| !id.is_null() && !ended.insert(id.to_string()));
+                let again = ids.iter().any(|id| !id.is_null() && !ended.insert(id.to_string()));
                 assert!(!again, "terminated twice: {parameters}");
             }
         }
@@ -371,11 +321,7 @@ impl Walk {
         assert!(stopped.len() > 2, "the host that went had no task to move");
         for task in stopped {
             let died = task.stop_code() == Some(&TaskStopCode::TerminationNotice);
-            assert!(
-                !died,
-                "its host was terminated undrained: {:?}",
-                task.stopped_reason()
-            );
+            assert!(!died, "its host was terminated undrained: {:?}", task.stopped_reason());
         }
     }
 }
