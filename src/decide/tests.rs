@@ -576,12 +576,17 @@ fn the_look_that_gives_the_third_host_up_in_a_row_orders_no_fourth() {
     let mut memory = Memory::default();
     let failing = PoolMemory { failed_hosts: 2, failed_at: Some(now()), ..PoolMemory::default() };
     memory.pools.insert(workers(), failing);
-    check(&config(), &snapshot, &memory, expect![[r#"
+    check(
+        &config(),
+        &snapshot,
+        &memory,
+        expect![[r#"
         do terminate i-9, workers desired capacity 3 -> 2
            launched at 08:50:00Z and never registered
         hold scale_out workers
            breaker hosts of workers is open after 3 failures in a row, tried again at 2026-11-21 09:30:00Z
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
