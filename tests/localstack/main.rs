@@ -7,6 +7,7 @@
 
 mod aws;
 mod crash;
+mod faults;
 mod fleets;
 mod growing;
 mod harness;

@@ -90,7 +90,7 @@ pub(crate) enum Fault {
     AccessDenied,
     /// No answer ever, and AWS has not seen it.
     Silence,
-    /// Every entry of an ECS answer's list stands in `failures[]` instead.
+    /// The first entry of an ECS answer's list stands in `failures[]` instead.
     Failures,
     /// An ECS answer's list is empty, without a word why.
     Empty,
@@ -299,8 +299,7 @@ fn refusal(call: &Call, fault: Fault) -> Response {
     (status, [(header::CONTENT_TYPE, "text/xml")], body).into_response()
 }
 
-/// Takes the entries out of the one list of an ECS answer, and names them in `failures[]` if
-/// `named`.
+/// Empties the one list of an ECS answer; or, if `named`, moves its first entry to `failures[]`.
 async fn cut_list(answer: Response, named: bool) -> Response {
     let (mut parts, body) = answer.into_parts();
     let body = to_bytes(body, usize::MAX).await.expect("a body in memory");
@@ -309,15 +308,16 @@ async fn cut_list(answer: Response, named: bool) -> Response {
     for (key, list) in said.as_object_mut().into_iter().flatten() {
         // `services` are named by their `serviceArn`, and so are all others.
         let own_arn = format!("{}Arn", key.trim_end_matches('s'));
-        if let (Some(list), true) = (list.as_array_mut(), key != "failures") {
-            let entries = std::mem::take(list).into_iter().filter(|_| named);
-            let failed =
-                entries.map(|entry| json!({ "arn": entry[&own_arn], "reason": "INTERNAL" }));
-            failures.extend(failed);
+        match list.as_array_mut() {
+            Some(list) if key != "failures" && !named => list.clear(),
+            Some(list) if key != "failures" && !list.is_empty() => {
+                let arn = &list.remove(0)[&own_arn];
+                failures.push(json!({ "arn": arn, "reason": "INTERNAL" }));
+            }
+            Some(_) | None => {}
         }
     }
     said["failures"] = Value::Array(failures);
-    parts.headers.remove(header::CONTENT_LENGTH);
     // LocalStack sends a checksum of what it said.
     parts.headers.remove("x-amz-crc32");
     Response::from_parts(parts, Body::from(said.to_string()))
@@ -427,7 +427,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_cut_list_is_named_in_failures_or_not_at_all() {
-        let said = r#"{"services":[{"clusterArn":"c","serviceArn":"s"}],"failures":[]}"#;
+        let said = r#"{"services":[{"clusterArn":"c","serviceArn":"s"},{}],"failures":[]}"#;
         let (url, _) = upstream(Some(said)).await;
         let proxy = Proxy::start(&url).await;
         proxy.fail("ecs:DescribeServices", Fault::Failures);
@@ -436,7 +436,7 @@ mod tests {
             async { sent.await.unwrap().json::<Value>().await.unwrap() }
         };
         let failures = json!([{ "arn": "s", "reason": "INTERNAL" }]);
-        let expected = json!({ "services": [], "failures": failures });
+        let expected = json!({ "services": [{}], "failures": failures });
         assert_eq!(cut("DescribeServices").await, expected);
         proxy.fail("ecs:DescribeServices", Fault::Empty);
         let expected = json!({ "services": [], "failures": [] });
