@@ -35,14 +35,8 @@ pub struct World {
 #[derive(Clone, Debug, Deserialize)]
 pub struct Request {
     pub number: u64,
-    /// Seconds since 1970.
-    pub time: f64,
-    pub service: String,
     pub operation: String,
     pub parameters: Value,
-    /// Null until it is answered.
-    pub status: Option<u16>,
-    pub error: Option<String>,
 }
 
 impl Request {
