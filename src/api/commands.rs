@@ -50,7 +50,7 @@ pub(super) struct Pause {
 #[serde(deny_unknown_fields)]
 pub(super) struct Resume {
     reason: String,
-    /// Only this pool: closes its breakers and lifts its demotion.
+    /// Only this pool: lifts its demotion and forgets its failed hosts.
     pool: Option<PoolId>,
 }
 

@@ -122,7 +122,8 @@ impl Cluster {
     }
 
     /// Carries out admitted actions: originals and intents first, then the requests a few at a
-    /// time, then their outcomes. Between two batches a person may stop it.
+    /// time, then their outcomes. A batch under way is finished;
+    /// orders of people are taken between ranks.
     pub async fn perform(
         &mut self,
         cloud: &impl Cloud,
@@ -155,7 +156,7 @@ impl Cluster {
         Ok(done)
     }
 
-    /// Takes the orders that wait. Called between any two batches of writes.
+    /// Takes the orders that wait. Called between the ranks of a plan.
     pub async fn take_orders(
         &mut self,
         journal: &mut impl Journal,
