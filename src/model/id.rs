@@ -68,7 +68,74 @@ ids! {
     Zone
     /// An ECS deployment's id.
     DeploymentId
+    /// The ARN of an Application Load Balancer.
+    LoadBalancerArn
+    /// The ARN of one of its listeners.
+    ListenerArn
+    /// The ARN of a listener rule.
+    RuleArn
+    /// The ARN of a target group.
+    TargetGroupArn
+    /// A cutover's name in the configuration, unique within its cluster.
+    CutoverName
 }
+
+impl TargetGroupArn {
+    /// The group's name: `…:targetgroup/NAME/ID`.
+    pub fn short(&self) -> &str {
+        self.0.rsplit('/').nth(1).unwrap_or(&self.0)
+    }
+}
+
+/// One route of a cutover: what moves to one service.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct RouteId {
+    pub cutover: CutoverName,
+    /// The service that shall serve it; a cutover has one route for each.
+    pub to: ServiceName,
+}
+
+impl fmt::Display for RouteId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&format!("{}/{}", self.cutover.as_str(), self.to.as_str()))
+    }
+}
+
+impl FromStr for RouteId {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('/') {
+            Some((cutover, to)) if !cutover.is_empty() && !to.is_empty() => {
+                Ok(Self { cutover: cutover.into(), to: to.into() })
+            }
+            _ => Err(format!("`{text}` is no route; write CUTOVER/SERVICE")),
+        }
+    }
+}
+
+impl TryFrom<String> for RouteId {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<RouteId> for String {
+    fn from(route: RouteId) -> Self {
+        route.to_string()
+    }
+}
+
+impl utoipa::PartialSchema for RouteId {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        String::schema()
+    }
+}
+
+impl utoipa::ToSchema for RouteId {}
 
 impl ContainerInstanceArn {
     /// The last part of the ARN, which the ECS API accepts as well.

@@ -18,6 +18,7 @@ pub mod record;
 pub mod resources;
 pub mod snapshot;
 pub mod task;
+pub mod traffic;
 pub mod why;
 
 pub use action::{Action, ActionKind, Rank, Subject};
@@ -36,4 +37,5 @@ pub use record::{Command, Entry, Epoch, Order, Outcome, Record, Seq, SubjectFail
 pub use resources::Resources;
 pub use snapshot::*;
 pub use task::{Task, TaskOwner, TaskShape, TaskStatus, WaitingTasks};
+pub use traffic::*;
 pub use why::{Rejected, Shortfall, Why};
