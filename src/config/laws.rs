@@ -50,7 +50,7 @@ fn headroom() -> impl Strategy<Value = Vec<Headroom>> {
 
 fn services() -> impl Strategy<Value = BTreeMap<ServiceName, ServiceConfig>> {
     let service = prop_oneof![Just(Evict::WhenReplaced), Just(Evict::Never)]
-        .prop_map(|evict| ServiceConfig { desired_count: CountOwner::External, evict });
+        .prop_map(|evict| ServiceConfig { evict, ..ServiceConfig::default() });
     prop::collection::btree_map(name().prop_map(ServiceName::new), service, 0..3)
 }
 

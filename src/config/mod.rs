@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::model::{ActionKind, ClusterName, Mode, PoolId, ServiceName};
+use crate::model::{ActionKind, ClusterName, CutoverName, Mode, PoolId, ServiceName};
 
+pub mod cutover;
 mod error;
 mod lines;
 mod load;
@@ -25,6 +26,10 @@ mod when;
 pub mod window;
 mod words;
 
+pub use cutover::{
+    CutoverConfig, Described, Exposure, GateSource, Gates, OtherGate, ProbeConfig, RouteConfig,
+    RuleMode, Tombstone,
+};
 pub use error::{ConfigErrors, Error};
 pub use lines::Value;
 pub use load::{Origins, load};
@@ -65,6 +70,7 @@ pub struct ClusterConfig {
     pub reservation_ceiling: ReservationCeiling,
     pub headroom: Vec<Headroom>,
     pub services: BTreeMap<ServiceName, ServiceConfig>,
+    pub cutovers: Vec<CutoverConfig>,
     pub windows: Vec<Window>,
     pub scale_in: ScaleIn,
     pub repair: Repair,
@@ -87,6 +93,7 @@ impl ClusterConfig {
             reservation_ceiling: ReservationCeiling::default(),
             headroom: vec![Headroom { like: Like::LargestTask, count: 1 }],
             services: BTreeMap::new(),
+            cutovers: Vec::new(),
             windows: Vec::new(),
             scale_in: ScaleIn::default(),
             repair: Repair::default(),
@@ -97,6 +104,10 @@ impl ClusterConfig {
 
     pub fn pool(&self, id: &PoolId) -> Option<&PoolConfig> {
         self.pools.iter().find(|pool| pool.id == *id)
+    }
+
+    pub fn cutover(&self, name: &CutoverName) -> Option<&CutoverConfig> {
+        self.cutovers.iter().find(|cutover| cutover.name == *name)
     }
 
     pub fn service(&self, name: &ServiceName) -> ServiceConfig {
@@ -164,6 +175,10 @@ impl Like {
 pub struct ServiceConfig {
     pub desired_count: CountOwner,
     pub evict: Evict,
+    /// How it is reached; `None`: its load balancing is nobody's concern here.
+    pub exposure: Option<Exposure>,
+    /// How it is made where it does not exist; `None`: it must exist.
+    pub described: Option<Described>,
 }
 
 /// Who writes a service's desired count.

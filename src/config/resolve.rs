@@ -128,6 +128,7 @@ fn cluster(written: &Written<RawCluster>, problems: &mut Problems) -> Option<Clu
             None => default.headroom,
         },
         services: given(&raw.services).map(|named| services(named, problems)).unwrap_or_default(),
+        cutovers: Vec::new(),
         windows: given(&raw.windows).map(|items| windows(items, problems)).unwrap_or_default(),
         scale_in: scale_in(given(&raw.scale_in), interval, problems),
         repair: repair(given(&raw.repair), problems),
@@ -216,6 +217,7 @@ fn services(
         let service = ServiceConfig {
             desired_count: given(&raw.desired_count).copied().unwrap_or_default(),
             evict: given(&raw.evict).copied().unwrap_or_default(),
+            ..ServiceConfig::default()
         };
         all.insert(ServiceName::new(name.as_str()), service);
     }

@@ -13,5 +13,7 @@ pub fn need(config: &ClusterConfig, memory: &Memory) -> Need {
         cluster: config.name.clone(),
         pools: config.pools.iter().map(|pool| pool.id.clone()).collect(),
         tasks_of: memory.drains.keys().cloned().chain(watched).collect(),
+        traffic: None,
+        only_traffic: false,
     }
 }

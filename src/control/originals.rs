@@ -1,6 +1,9 @@
 //! What an attribute was before Tidegate first wrote it, so that it can be handed back.
 
-use crate::model::{Action, Attribute, InstanceId, Memory, Note, PoolId, Snapshot, Subject};
+use crate::model::{
+    Action, Attribute, InstanceId, ListenerArn, Memory, Note, Owner, PoolId, RuleArn, Snapshot,
+    Subject,
+};
 
 /// Notes of the values an action is the first to overwrite.
 pub fn originals(snapshot: &Snapshot, memory: &Memory, action: &Action) -> Vec<Note> {
@@ -41,5 +44,41 @@ fn written(snapshot: &Snapshot, action: &Action) -> Vec<(Subject, Attribute, ser
         Action::SetHostStatus { hosts, was, .. } => {
             each(hosts, Attribute::HostStatus, &|_| format!("{was:?}").to_uppercase().into())
         }
+        Action::SetServiceCount { service, was, .. } => {
+            vec![(Subject::Service(service.clone()), Attribute::DesiredCount, (*was).into())]
+        }
+        Action::SuspendScaling { service, was, .. } => {
+            let was = serde_json::json!({
+                "scale_in": was.scale_in, "scale_out": was.scale_out, "scheduled": was.scheduled,
+            });
+            vec![(Subject::ScalingOf(service.clone()), Attribute::Scaling, was)]
+        }
+        Action::SetHealthCheck { group, was, .. } => {
+            let subject = Subject::TargetGroup(group.short().to_owned());
+            vec![(subject, Attribute::HealthCheck, as_json(&was.health_check))]
+        }
+        Action::SetGroupAttributes { group, was, .. } => {
+            let subject = Subject::TargetGroup(group.short().to_owned());
+            vec![(subject, Attribute::GroupAttributes, as_json(was))]
+        }
+        // Only a rule of somebody else has a state from before us.
+        Action::WriteRule { rule, listener, was: Some(was), .. }
+            if is_foreign(snapshot, listener, rule) =>
+        {
+            let subject = Subject::Rule(rule.clone());
+            vec![(subject, Attribute::RuleActions, as_json(was))]
+        }
+        // What Tidegate itself makes has no state from before it.
+        _ => Vec::new(),
     }
+}
+
+fn as_json(value: &impl serde::Serialize) -> serde_json::Value {
+    serde_json::to_value(value).unwrap_or_default()
+}
+
+fn is_foreign(snapshot: &Snapshot, listener: &ListenerArn, rule: &RuleArn) -> bool {
+    let listener = snapshot.traffic.value.listeners.get(listener);
+    let rule = listener.and_then(|l| l.rules.iter().find(|seen| seen.arn == *rule));
+    rule.is_some_and(|rule| rule.owner == Owner::Other)
 }

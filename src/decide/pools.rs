@@ -52,11 +52,7 @@ fn explains(doubt: &Doubt, pool: &Pool, found: Units) -> bool {
         Action::TerminateHost { pool: of, desired_was, .. } => {
             *of == pool.id && found < *desired_was
         }
-        Action::SetNewHostProtection { .. }
-        | Action::ProtectHosts { .. }
-        | Action::SetProcesses { .. }
-        | Action::MarkHosts { .. }
-        | Action::SetHostStatus { .. } => false,
+        _ => false,
     }
 }
 

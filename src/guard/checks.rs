@@ -73,9 +73,13 @@ fn window(case: Case<'_>, planned: &Planned) -> Option<Reason> {
         Action::SetProcesses { .. }
         | Action::SetNewHostProtection { .. }
         | Action::ProtectHosts { .. } => true,
+        // What undoes is never bound.
+        Action::WriteRule { was: None, .. } | Action::DeleteRule { .. } => false,
+        Action::SetServiceCount { was, now, .. } => now < was,
         Action::SetHostStatus { .. }
         | Action::SetPoolCapacity { .. }
         | Action::TerminateHost { .. } => false,
+        _ => true,
     };
     begins.then(|| Reason::Window { window: window.to_string(), until: window.ends_at(case.now) })
 }
@@ -170,7 +174,7 @@ fn plausible(case: Case<'_>, planned: &Planned) -> Option<Reason> {
             Subject::Pool(pool) if !case.snapshot.pools.value.contains_key(pool) => {
                 return unseen(pool.to_string());
             }
-            Subject::Host(_) | Subject::Pool(_) | Subject::Service(_) | Subject::Cluster => {}
+            _ => {}
         }
     }
     None
@@ -295,11 +299,8 @@ fn starts(action: &Action) -> bool {
     match action {
         Action::MarkHosts { mark, .. } => mark.is_some(),
         Action::SetHostStatus { now, .. } => *now == HostStatus::Draining,
-        Action::SetPoolCapacity { .. }
-        | Action::SetNewHostProtection { .. }
-        | Action::ProtectHosts { .. }
-        | Action::SetProcesses { .. } => true,
         Action::TerminateHost { forced, .. } => *forced,
+        _ => true,
     }
 }
 
@@ -315,5 +316,6 @@ fn pools_of<'a>(case: Case<'a>, planned: &'a Planned) -> Vec<&'a PoolId> {
         Action::MarkHosts { hosts, .. } | Action::SetHostStatus { hosts, .. } => {
             hosts.iter().filter_map(of_host).collect()
         }
+        _ => Vec::new(),
     }
 }

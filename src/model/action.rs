@@ -6,8 +6,13 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::drain::DrainMark;
-use super::id::{InstanceId, PoolId, ServiceName};
-use super::snapshot::{HostStatus, Units};
+use super::id::{
+    InstanceId, ListenerArn, PoolId, RouteId, RuleArn, ServiceName, TargetGroupArn,
+    TaskDefinitionArn,
+};
+use super::snapshot::{HostStatus, Suspension, Units};
+use super::spec::{NewService, TargetGroupSpec, TaskSpec};
+use super::traffic::{Condition, GroupSettings, Purpose, RuleImage};
 
 /// One AWS request. `was` is the assumption; it is read again right before the write.
 #[derive(
@@ -39,6 +44,46 @@ pub enum Action {
         replace: bool,
         forced: bool,
     },
+    /// `UpdateService` with a desired count.
+    SetServiceCount { service: ServiceName, was: u64, now: u64 },
+    /// `RegisterScalableTarget` with a suspended state: who else may lower a count.
+    SuspendScaling { service: ServiceName, was: Suspension, now: Suspension },
+    /// `RegisterTaskDefinition`: a new revision, from a description or from a revision with
+    /// another image.
+    RegisterTask { service: ServiceName, task: TaskSpec },
+    /// `CreateService` behind its target group.
+    CreateService { spec: NewService },
+    /// `UpdateService` with a load balancer, which starts a deployment.
+    AttachGroup { service: ServiceName, group: TargetGroupArn, container: String, port: u16 },
+    /// `UpdateService` with a task definition: a rolling deployment with its circuit breaker on.
+    Deploy { service: ServiceName, was: TaskDefinitionArn, now: TaskDefinitionArn },
+    /// `CreateTargetGroup`, tagged with its purpose.
+    CreateTargetGroup { spec: TargetGroupSpec },
+    /// `ModifyTargetGroup`: the health check of `now`.
+    SetHealthCheck { group: TargetGroupArn, was: GroupSettings, now: GroupSettings },
+    /// `ModifyTargetGroupAttributes`: everything of `now` but the health check.
+    SetGroupAttributes { group: TargetGroupArn, was: GroupSettings, now: GroupSettings },
+    /// `CreateRule`, tagged with its purpose. Refused if the purpose has a rule already.
+    CreateRule {
+        listener: ListenerArn,
+        purpose: Purpose,
+        priority: u16,
+        conditions: BTreeSet<Condition>,
+        image: RuleImage,
+    },
+    /// `ModifyRule`: all actions of one rule. Without `was` whatever stands there is overwritten,
+    /// which only a rollback may do.
+    WriteRule {
+        listener: ListenerArn,
+        rule: RuleArn,
+        purpose: Purpose,
+        was: Option<RuleImage>,
+        now: RuleImage,
+    },
+    /// `DeleteRule` of a rule of ours that still says `was`.
+    DeleteRule { listener: ListenerArn, rule: RuleArn, purpose: Purpose, was: RuleImage },
+    /// `DeleteTargetGroup` of a group of ours that no rule names any more.
+    DeleteTargetGroup { group: TargetGroupArn, service: ServiceName },
 }
 
 impl Action {
@@ -61,6 +106,36 @@ impl Action {
             Self::TerminateHost { pool, host, .. } => {
                 BTreeSet::from([Subject::Pool(pool.clone()), Subject::Host(host.clone())])
             }
+            Self::SetServiceCount { service, .. }
+            | Self::RegisterTask { service, .. }
+            | Self::AttachGroup { service, .. }
+            | Self::Deploy { service, .. } => BTreeSet::from([Subject::Service(service.clone())]),
+            // Beside the service, so that its count may change in the same plan.
+            Self::SuspendScaling { service, .. } => {
+                BTreeSet::from([Subject::ScalingOf(service.clone())])
+            }
+            Self::CreateService { spec } => {
+                BTreeSet::from([Subject::Service(spec.service.clone())])
+            }
+            Self::CreateTargetGroup { spec } => {
+                BTreeSet::from([Subject::TargetGroup(spec.name.clone())])
+            }
+            Self::SetHealthCheck { group, .. }
+            | Self::SetGroupAttributes { group, .. }
+            | Self::DeleteTargetGroup { group, .. } => {
+                BTreeSet::from([Subject::TargetGroup(group.short().to_owned())])
+            }
+            // Two new rules of one listener could ask for the same priority.
+            Self::CreateRule { listener, .. } => {
+                BTreeSet::from([Subject::Listener(listener.clone())])
+            }
+            Self::WriteRule { listener, purpose, .. }
+            | Self::DeleteRule { listener, purpose, .. } => match purpose {
+                Purpose::Route(route) | Purpose::Probe(route) => {
+                    BTreeSet::from([Subject::Route(route.clone())])
+                }
+                _ => BTreeSet::from([Subject::Listener(listener.clone())]),
+            },
         }
     }
 
@@ -68,11 +143,7 @@ impl Action {
     pub fn resizes(&self) -> Option<&PoolId> {
         match self {
             Self::SetPoolCapacity { pool, .. } | Self::TerminateHost { pool, .. } => Some(pool),
-            Self::SetNewHostProtection { .. }
-            | Self::ProtectHosts { .. }
-            | Self::SetProcesses { .. }
-            | Self::MarkHosts { .. }
-            | Self::SetHostStatus { .. } => None,
+            _ => None,
         }
     }
 
@@ -86,6 +157,21 @@ impl Action {
             Self::MarkHosts { .. } => "mark_hosts",
             Self::SetHostStatus { .. } => "set_host_status",
             Self::TerminateHost { .. } => "terminate_host",
+            Self::SetServiceCount { .. } => "set_service_count",
+            Self::SuspendScaling { .. } => "suspend_scaling",
+            Self::RegisterTask { .. } => "register_task",
+            Self::CreateService { .. } => "create_service",
+            Self::AttachGroup { .. } => "attach_group",
+            Self::Deploy { .. } => "deploy",
+            Self::CreateTargetGroup { .. } => "create_target_group",
+            Self::SetHealthCheck { .. } => "set_health_check",
+            Self::SetGroupAttributes { .. } => "set_group_attributes",
+            Self::CreateRule { .. } => "create_rule",
+            // A broken way forward must never close the way back.
+            Self::WriteRule { was: None, .. } => "roll_back_rule",
+            Self::WriteRule { .. } => "write_rule",
+            Self::DeleteRule { .. } => "delete_rule",
+            Self::DeleteTargetGroup { .. } => "delete_target_group",
         }
     }
 
@@ -101,7 +187,27 @@ impl Action {
             }
             Self::MarkHosts { .. } | Self::SetHostStatus { .. } => Rank::Drain,
             Self::SetPoolCapacity { .. } | Self::TerminateHost { .. } => Rank::Terminate,
+            Self::WriteRule { was: None, .. } => Rank::Rollback,
+            Self::SetServiceCount { was, now, .. } if now > was => Rank::CountUp,
+            Self::SetServiceCount { .. } => Rank::CountDown,
+            Self::SuspendScaling { .. }
+            | Self::RegisterTask { .. }
+            | Self::CreateService { .. }
+            | Self::AttachGroup { .. }
+            | Self::Deploy { .. }
+            | Self::CreateTargetGroup { .. }
+            | Self::SetHealthCheck { .. }
+            | Self::SetGroupAttributes { .. }
+            | Self::CreateRule { .. }
+            | Self::WriteRule { .. }
+            | Self::DeleteRule { .. }
+            | Self::DeleteTargetGroup { .. } => Rank::CutoverForward,
         }
+    }
+
+    /// Whether it changes what a load balancer does with requests.
+    pub fn steers(&self) -> bool {
+        matches!(self, Self::CreateRule { .. } | Self::WriteRule { .. } | Self::DeleteRule { .. })
     }
 
     /// Whether it takes capacity away, now or by what it begins.
@@ -111,9 +217,7 @@ impl Action {
             Self::SetHostStatus { now, .. } => *now == HostStatus::Draining,
             Self::MarkHosts { mark, .. } => mark.is_some(),
             Self::TerminateHost { .. } => true,
-            Self::SetNewHostProtection { .. }
-            | Self::ProtectHosts { .. }
-            | Self::SetProcesses { .. } => false,
+            _ => false,
         }
     }
 }
@@ -201,6 +305,14 @@ pub enum Subject {
     Pool(PoolId),
     Host(InstanceId),
     Service(ServiceName),
+    /// The scaling of a service by Application Auto Scaling.
+    ScalingOf(ServiceName),
+    Route(RouteId),
+    Listener(ListenerArn),
+    /// A rule of somebody else that a cutover has adopted.
+    Rule(RuleArn),
+    /// By name: it may not exist yet.
+    TargetGroup(String),
 }
 
 impl fmt::Display for Subject {
@@ -210,6 +322,11 @@ impl fmt::Display for Subject {
             Self::Pool(pool) => pool.fmt(f),
             Self::Host(host) => host.fmt(f),
             Self::Service(service) => service.fmt(f),
+            Self::ScalingOf(service) => f.pad(&format!("scaling of {}", service.as_str())),
+            Self::Route(route) => route.fmt(f),
+            Self::Listener(listener) => listener.fmt(f),
+            Self::Rule(rule) => rule.fmt(f),
+            Self::TargetGroup(name) => f.pad(&format!("target group {name}")),
         }
     }
 }
@@ -259,6 +376,48 @@ impl fmt::Display for Action {
             }
             Self::TerminateHost { pool, host, replace: true, .. } => {
                 write!(f, "terminate {host}, {pool} replaces it")
+            }
+            Self::SetServiceCount { service, was, now } => {
+                write!(f, "{service} desired count {was} -> {now}")
+            }
+            Self::SuspendScaling { service, now, .. } => {
+                write!(f, "{service} Application Auto Scaling: {now}")
+            }
+            Self::RegisterTask { service, task } => {
+                write!(f, "register a task definition of {service}: {task}")
+            }
+            Self::CreateService { spec } => {
+                write!(f, "create service {}, {} tasks", spec.service, spec.count)
+            }
+            Self::AttachGroup { service, group, .. } => {
+                write!(f, "{service} registers with target group {}", group.short())
+            }
+            Self::Deploy { service, was, now } => {
+                write!(f, "{service} deploys {} -> {}", was.short(), now.short())
+            }
+            Self::CreateTargetGroup { spec } => write!(f, "create target group {}", spec.name),
+            Self::SetHealthCheck { group, now, .. } => {
+                write!(f, "{} health check {}", group.short(), now.health_check)
+            }
+            Self::SetGroupAttributes { group, now, .. } => write!(
+                f,
+                "{} deregistration delay {} s, slow start {} s",
+                group.short(),
+                now.deregistration_delay_seconds,
+                now.slow_start_seconds
+            ),
+            Self::CreateRule { purpose, priority, image, .. } => {
+                write!(f, "create rule {purpose} at priority {priority}: {image}")
+            }
+            Self::WriteRule { purpose, was: Some(was), now, .. } => {
+                write!(f, "{purpose}: {was} -> {now}")
+            }
+            Self::WriteRule { purpose, was: None, now, .. } => {
+                write!(f, "{purpose}: back to {now}")
+            }
+            Self::DeleteRule { purpose, .. } => write!(f, "delete rule {purpose}"),
+            Self::DeleteTargetGroup { group, .. } => {
+                write!(f, "delete target group {}", group.short())
             }
         }
     }

@@ -124,6 +124,8 @@ pub fn service(name: &str, desired: u64, running: u64) -> Service {
             created_at: now() - TimeDelta::days(1),
         }],
         rebalances_zones: false,
+        targets: Vec::new(),
+        native_rules: BTreeSet::new(),
     }
 }
 

@@ -10,13 +10,15 @@ use serde::{Deserialize, Serialize};
 
 use super::action::{Action, Subject};
 use super::drain::Drain;
-use super::id::{InstanceId, InstanceType, PoolId};
+use super::id::{CutoverName, InstanceId, InstanceType, PoolId, RouteId};
 use super::mode::Mode;
 use super::note::{Attribute, Fact, Note};
 use super::plan::Planned;
 use super::record::{Command, Entry, Epoch, Order, Outcome, Record, Seq};
 use super::resources::Resources;
+use super::route::{CutoverMemory, CutoverOrder, RouteMemory};
 use super::snapshot::Units;
+use super::traffic::Purpose;
 
 /// How long removals and launches are remembered for hourly budgets.
 const BUDGET_WINDOW: TimeDelta = TimeDelta::hours(1);
@@ -54,6 +56,9 @@ pub struct Memory {
     #[serde(with = "pairs")]
     pub originals: BTreeMap<(Subject, Attribute), serde_json::Value>,
     pub shapes: BTreeMap<InstanceType, Resources>,
+    /// Cutovers that a person has started, finished ones included until they are started anew.
+    #[serde(default)]
+    pub cutovers: BTreeMap<CutoverName, CutoverMemory>,
     /// A record of a newer version was met: observe until a person sets the mode again.
     #[serde(default)]
     pub unknown_record: bool,
@@ -176,11 +181,11 @@ impl Memory {
             Outcome::Done { failed } if failed.is_empty() => {
                 self.in_doubt.remove(&of);
                 self.breakers.remove(name);
-                self.effect(&doubt.planned);
+                self.effect(&doubt.planned, at);
             }
             Outcome::Done { failed } => {
                 self.in_doubt.remove(&of);
-                self.effect(&doubt.planned);
+                self.effect(&doubt.planned, at);
                 let first = failed.first().map_or_else(String::new, |f| f.failure.to_string());
                 self.fail(name, first, at);
             }
@@ -198,7 +203,7 @@ impl Memory {
     }
 
     /// What a request that took effect changes in what we expect to see.
-    fn effect(&mut self, planned: &Planned) {
+    fn effect(&mut self, planned: &Planned, at: DateTime<Utc>) {
         match &planned.action {
             Action::SetPoolCapacity { pool, now, .. } => {
                 self.pools.entry(pool.clone()).or_default().expected = Some(*now);
@@ -208,12 +213,11 @@ impl Memory {
                 // By how much it falls depends on the host's weight: seen at the next look.
                 memory.expected = None;
             }
-            Action::TerminateHost { .. }
-            | Action::SetNewHostProtection { .. }
-            | Action::ProtectHosts { .. }
-            | Action::SetProcesses { .. }
-            | Action::MarkHosts { .. }
-            | Action::SetHostStatus { .. } => {}
+            Action::CreateRule { purpose: Purpose::Route(route), image, .. }
+            | Action::WriteRule { purpose: Purpose::Route(route), now: image, .. } => {
+                self.on_route(route, |memory| memory.written(image, at));
+            }
+            _ => {}
         }
     }
 
@@ -226,11 +230,7 @@ impl Memory {
                     self.removals.remove(last);
                 }
             }
-            Action::SetNewHostProtection { .. }
-            | Action::ProtectHosts { .. }
-            | Action::SetProcesses { .. }
-            | Action::MarkHosts { .. }
-            | Action::SetHostStatus { .. } => {}
+            _ => {}
         }
     }
 
@@ -299,6 +299,11 @@ impl Memory {
             Note::DoubtSettled { intent } => {
                 self.in_doubt.remove(intent);
             }
+            Note::Cutover { cutover, edge } => {
+                if let Some(memory) = self.cutovers.get_mut(cutover) {
+                    memory.note(edge, at);
+                }
+            }
         }
     }
 
@@ -328,6 +333,25 @@ impl Memory {
                     self.pools.entry(pool.clone()).or_default().handover = Some(handover);
                 }
             }
+            Order::Cutover { cutover, steer: CutoverOrder::Start { token, routes } } => {
+                let started = CutoverMemory::started(actor, token, routes, at);
+                let open = self.cutovers.get(cutover).is_some_and(CutoverMemory::is_open);
+                if !open {
+                    self.cutovers.insert(cutover.clone(), started);
+                }
+            }
+            Order::Cutover { cutover, steer } => {
+                if let Some(memory) = self.cutovers.get_mut(cutover) {
+                    memory.obey(steer, (actor, reason), at);
+                }
+            }
+        }
+    }
+
+    fn on_route(&mut self, id: &RouteId, change: impl FnOnce(&mut RouteMemory)) {
+        let cutover = self.cutovers.get_mut(&id.cutover);
+        if let Some(route) = cutover.and_then(|memory| memory.routes.get_mut(&id.to)) {
+            change(route);
         }
     }
 

@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::action::Subject;
 use super::drain::{DrainMark, DrainVerdict};
-use super::id::{InstanceId, InstanceType, PoolId};
+use super::id::{CutoverName, InstanceId, InstanceType, PoolId};
 use super::plan::HoldKey;
 use super::resources::Resources;
+use super::route::CutoverEdge;
 use super::snapshot::Units;
 
 /// Something that lasts and whose beginning matters.
@@ -102,6 +103,12 @@ pub enum Note {
     DoubtSettled {
         intent: super::record::Seq,
     },
+    /// Something moved in a cutover.
+    Cutover {
+        cutover: CutoverName,
+        #[serde(flatten)]
+        edge: CutoverEdge,
+    },
 }
 
 /// What of a resource Tidegate may change and must be able to restore.
@@ -116,4 +123,9 @@ pub enum Attribute {
     SuspendedProcesses,
     HostStatus,
     DrainMark,
+    DesiredCount,
+    Scaling,
+    HealthCheck,
+    GroupAttributes,
+    RuleActions,
 }

@@ -58,6 +58,7 @@ impl Planned {
 #[serde(rename_all = "snake_case")]
 pub enum Origin {
     Capacity,
+    Cutover(super::id::CutoverName),
     /// A person, by name.
     Operator(String),
 }

@@ -5,11 +5,12 @@ use serde::{Deserialize, Serialize};
 
 use super::action::Subject;
 use super::failure::Failure;
-use super::id::PoolId;
+use super::id::{CutoverName, PoolId};
 use super::memory::Memory;
 use super::mode::Mode;
 use super::note::Note;
 use super::plan::Planned;
+use super::route::CutoverOrder;
 
 /// Position in the journal, from 1, without holes.
 #[derive(
@@ -127,5 +128,11 @@ pub enum Order {
     /// Take these pools over from managed scaling.
     Handover {
         pools: Vec<PoolId>,
+    },
+    /// Steer a cutover.
+    Cutover {
+        cutover: CutoverName,
+        #[serde(flatten)]
+        steer: CutoverOrder,
     },
 }

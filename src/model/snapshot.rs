@@ -14,6 +14,7 @@ use super::failure::Failure;
 use super::id::*;
 use super::resources::Resources;
 use super::task::{Task, TaskShape, WaitingTasks};
+use super::traffic::Traffic;
 
 /// A part of a snapshot: the value, when AWS said so, and what could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +24,12 @@ pub struct Part<T> {
     /// Empty means complete.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gaps: Vec<Gap>,
+}
+
+impl<T: Default> Default for Part<T> {
+    fn default() -> Self {
+        Self { value: T::default(), as_of: DateTime::UNIX_EPOCH, gaps: Vec::new() }
+    }
 }
 
 impl<T> Part<T> {
@@ -69,6 +76,9 @@ pub struct Snapshot {
     pub pools: Part<BTreeMap<PoolId, Pool>>,
     /// Who else writes to what this cluster's pools and services are.
     pub rivals: Part<BTreeSet<Rival>>,
+    /// Load balancers; empty where none was asked for.
+    #[serde(default)]
+    pub traffic: Part<Traffic>,
     /// Hosts that a change event declared gone, with the version it spoke of, so that an older
     /// event that arrives late does not bring them back. Cleared by each full observation.
     #[serde(default)]
@@ -88,6 +98,7 @@ impl Snapshot {
             waiting: Part::complete(Vec::new(), at),
             pools: Part::complete(BTreeMap::new(), at),
             rivals: Part::complete(BTreeSet::new(), at),
+            traffic: Part::complete(Traffic::default(), at),
             departed: BTreeMap::new(),
         }
     }
@@ -101,6 +112,7 @@ impl Snapshot {
             .chain(&self.waiting.gaps)
             .chain(&self.pools.gaps)
             .chain(&self.rivals.gaps)
+            .chain(&self.traffic.gaps)
     }
 
     /// When the oldest part was read.
@@ -245,6 +257,20 @@ pub struct Service {
     /// `availabilityZoneRebalancing` is `ENABLED`.
     #[serde(default)]
     pub rebalances_zones: bool,
+    /// Where its tasks register.
+    #[serde(default)]
+    pub targets: Vec<ServiceTargets>,
+    /// Rules that ECS's own blue/green, linear or canary deployments rewrite.
+    #[serde(default)]
+    pub native_rules: BTreeSet<RuleArn>,
+}
+
+/// One entry of a service's `loadBalancers`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ServiceTargets {
+    pub group: TargetGroupArn,
+    pub container: String,
+    pub port: u16,
 }
 
 impl Service {
@@ -458,10 +484,44 @@ pub enum Rival {
         service: ServiceName,
         min: u64,
         max: u64,
+        #[serde(default)]
+        suspended: Suspension,
     },
     /// A deployment in progress, by whomever it was started.
     Deployment {
         service: ServiceName,
         deployment: DeploymentId,
     },
+}
+
+/// What of Application Auto Scaling is suspended for a service.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
+)]
+pub struct Suspension {
+    pub scale_in: bool,
+    pub scale_out: bool,
+    pub scheduled: bool,
+}
+
+impl std::fmt::Display for Suspension {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let parts = [("scale in", self.scale_in), ("scale out", self.scale_out)];
+        let parts = parts.into_iter().chain([("scheduled", self.scheduled)]);
+        let names: Vec<_> = parts.filter(|(_, on)| *on).map(|(name, _)| name).collect();
+        match names.is_empty() {
+            true => f.write_str("nothing suspended"),
+            false => write!(f, "{} suspended", names.join(", ")),
+        }
+    }
 }

@@ -172,27 +172,29 @@ impl TryFrom<String> for Purpose {
 #[serde(rename_all = "snake_case", tag = "field")]
 pub enum Condition {
     /// `*` stands for any characters, `?` for one; case matters.
-    Path { values: BTreeSet<String> },
+    Path {
+        values: BTreeSet<String>,
+    },
     /// Case does not matter.
-    Host { values: BTreeSet<String> },
-    Header { name: String, values: BTreeSet<String> },
-    Method { values: BTreeSet<String> },
+    Host {
+        values: BTreeSet<String>,
+    },
+    Header {
+        name: String,
+        values: BTreeSet<String>,
+    },
+    Method {
+        values: BTreeSet<String>,
+    },
     /// A regular expression, a query string or a source address, as AWS gave it.
-    Other { json: String },
+    Other {
+        json: String,
+    },
 }
 
 /// What a rule does: the list that `ModifyRule` replaces as a whole.
 #[derive(
-    Clone,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Serialize,
-    Deserialize,
-    utoipa::ToSchema,
+    Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,
 )]
 #[serde(transparent)]
 pub struct RuleImage {
@@ -367,9 +369,7 @@ impl Default for GroupSettings {
 }
 
 /// Targets of a group by state. A target that drains still answers what it has.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Health {
     pub healthy: u64,
     pub unhealthy: u64,

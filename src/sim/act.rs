@@ -34,6 +34,10 @@ impl World {
             Action::TerminateHost { pool, host, desired_was, replace, forced: _ } => {
                 self.terminate(pool, host, *desired_was, *replace)
             }
+            other => {
+                let message = format!("{} is not simulated", other.name());
+                Err(Outcome::Refused { failure: Failure::Refused { message } })
+            }
         };
         self.wake();
         match answer {

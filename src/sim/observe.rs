@@ -89,6 +89,8 @@ impl World {
             constraints: spec.constraints.clone(),
             deployments: deployments.collect(),
             rebalances_zones: false,
+            targets: Vec::new(),
+            native_rules: BTreeSet::new(),
         }
     }
 

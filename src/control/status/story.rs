@@ -6,7 +6,7 @@ use super::*;
 use crate::config::{ClusterConfig, PoolConfig, ReservationCeiling};
 use crate::model::{
     Action, DrainCause, Fact, Failure, Gap, HostStatus, Memory, Origin, Outcome, Plan, Reason,
-    Shortfall, Snapshot, Subject, TaskShape, Why, build,
+    Shortfall, Snapshot, Subject, Suspension, TaskShape, Why, build,
 };
 
 pub(crate) fn config() -> ClusterConfig {
@@ -49,7 +49,12 @@ pub(crate) fn snapshot() -> Snapshot {
         .with_tasks("i-0b", "shop", 2)
         .with_tasks("i-0b", "mail", 1)
         .with_tasks("i-0c", "shop", 1);
-    snapshot.rivals.value.insert(Rival::ScalableTarget { service: "shop".into(), min: 2, max: 20 });
+    snapshot.rivals.value.insert(Rival::ScalableTarget {
+        service: "shop".into(),
+        min: 2,
+        max: 20,
+        suspended: Suspension::default(),
+    });
     snapshot
         .rivals
         .value

@@ -42,8 +42,11 @@ pub(super) fn rival(rival: &Rival) -> (String, bool) {
         Rival::SuspendedProcess { pool, process } => {
             (format!("{pool}: process {process} is suspended"), true)
         }
-        Rival::ScalableTarget { service, min, max } => (
-            format!("{service}: Application Auto Scaling sets its desired count, {min} to {max}"),
+        Rival::ScalableTarget { service, min, max, suspended } => (
+            format!(
+                "{service}: Application Auto Scaling sets its desired count, {min} to {max}, \
+                 {suspended}"
+            ),
             true,
         ),
         Rival::Deployment { service, deployment } => {

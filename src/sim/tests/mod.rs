@@ -39,6 +39,8 @@ pub(super) fn see(world: &World) -> Snapshot {
         cluster: "web".into(),
         pools: BTreeSet::from([workers(), fleet()]),
         tasks_of,
+        traffic: None,
+        only_traffic: false,
     };
     let hosts = world.snapshot(&need(BTreeSet::new())).hosts.value;
     world.snapshot(&need(hosts.into_keys().collect()))
