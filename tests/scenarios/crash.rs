@@ -110,7 +110,13 @@ async fn live(records: usize) -> (Snapshot, usize, String) {
     }
     let broken = cloud.with_world(|world| world.check());
     let pools = config.pools.iter().map(|pool| pool.id.clone()).collect();
-    let need = Need { cluster: config.name.clone(), pools, tasks_of: Default::default() };
+    let need = Need {
+        cluster: config.name.clone(),
+        pools,
+        tasks_of: Default::default(),
+        traffic: None,
+        only_traffic: false,
+    };
     let left = cloud.with_world(|world| world.snapshot(&need));
     let seq = usize::try_from(cx.memory.seq.0).expect("a small journal");
     (left, seq, format!("{broken:?}"))
