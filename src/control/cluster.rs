@@ -5,13 +5,16 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use futures::future::join_all;
 
 use super::clock::Clock;
 use super::inbox::{Inbox, Ordered};
+use super::need::need;
 use super::originals::originals;
 use crate::cloud::Cloud;
 use crate::config::ClusterConfig;
+use crate::cutover;
 use crate::guard::{self, Admitted, Case, Lease};
 use crate::journal::{Intent, Journal, JournalError};
 use crate::model::{
@@ -28,6 +31,10 @@ pub struct Cluster {
     pub config: ClusterConfig,
     pub memory: Memory,
     pub lease: Lease,
+    /// The last whole look, kept fresh by quick ones while a route moves.
+    pub seen: Option<Snapshot>,
+    /// When that whole look was taken.
+    pub looked_at: Option<DateTime<Utc>>,
 }
 
 /// What became of a planned action.
@@ -49,7 +56,31 @@ impl Cluster {
     ) -> Result<Self, JournalError> {
         let memory = journal.recover().await?;
         let lease = Lease { epoch: journal.epoch(), valid_until: None };
-        Ok(Self { config, memory, lease })
+        Ok(Self { config, memory, lease, seen: None, looked_at: None })
+    }
+
+    /// Looks at everything; or, while a route moves, at traffic and services between whole looks.
+    pub async fn look(&mut self, cloud: &impl Cloud, clock: &impl Clock) -> Snapshot {
+        let now = clock.now();
+        let mut need = need(&self.config, &self.memory, self.seen.as_ref(), now);
+        let due = self.looked_at.is_none_or(|at| now - at >= self.config.interval || at > now);
+        let quick = !due && cutover::need::is_urgent(&self.config, &self.memory);
+        let snapshot = match self.seen.take().filter(|_| quick) {
+            Some(mut seen) => {
+                need.only_traffic = true;
+                let fresh = cloud.observe(&need).await;
+                seen.taken_at = fresh.taken_at;
+                seen.traffic = fresh.traffic;
+                seen.services = fresh.services;
+                seen
+            }
+            None => {
+                self.looked_at = Some(now);
+                cloud.observe(&need).await
+            }
+        };
+        self.seen = Some(snapshot.clone());
+        snapshot
     }
 
     /// Takes up what the journal holds after a write of unknown fate, under a new epoch.

@@ -2,7 +2,27 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Hold, Plan, Reason, Subject};
+use chrono::{DateTime, Utc};
+
+use crate::config::ClusterConfig;
+use crate::model::{Hold, Memory, Plan, Planned, Reason, Snapshot, Subject};
+use crate::{cutover, decide};
+
+/// Everything there is to do: traffic first, since it owns what it touches, then capacity.
+pub fn plan(
+    config: &ClusterConfig,
+    snapshot: &Snapshot,
+    memory: &Memory,
+    now: DateTime<Utc>,
+) -> Plan {
+    let mut plan = cutover::step(config, snapshot, memory, now);
+    let sized = decide::capacity(config, snapshot, memory, now);
+    plan.actions.extend(sized.actions);
+    plan.actions.sort_by_key(Planned::rank);
+    plan.holds.extend(sized.holds);
+    plan.notes.extend(sized.notes);
+    merge(plan)
+}
 
 /// Settles contests between actions of a plan, which is in order of rank already.
 pub fn merge(mut plan: Plan) -> Plan {

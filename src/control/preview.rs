@@ -3,13 +3,12 @@
 use chrono::{DateTime, Utc};
 
 use super::clock::Clock;
-use super::merge::merge;
+use super::merge::plan;
 use super::need::need;
 use crate::cloud::Cloud;
 use crate::config::ClusterConfig;
-use crate::decide;
 use crate::guard::{self, Case, Lease};
-use crate::model::{Entry, Hold, Memory, Plan, Planned, Record, Snapshot};
+use crate::model::{Entry, Hold, Memory, Note, Plan, Planned, Record, Snapshot};
 
 /// Looks needed at most: one finds who might leave, the next lists their tasks.
 const LOOKS: usize = 3;
@@ -31,15 +30,15 @@ pub async fn preview(
     clock: &impl Clock,
 ) -> Preview {
     for _ in 1..LOOKS {
-        let wanted = need(config, &memory);
+        let wanted = need(config, &memory, None, clock.now());
         let snapshot = cloud.observe(&wanted).await;
-        let plan = decide::capacity(config, &snapshot, &memory, clock.now());
+        let plan = plan(config, &snapshot, &memory, clock.now());
         memory = noted(memory, &plan);
-        if need(config, &memory).tasks_of == wanted.tasks_of {
+        if need(config, &memory, None, clock.now()).tasks_of == wanted.tasks_of {
             return judged(config, snapshot, memory, clock.now());
         }
     }
-    let snapshot = cloud.observe(&need(config, &memory)).await;
+    let snapshot = cloud.observe(&need(config, &memory, None, clock.now())).await;
     judged(config, snapshot, memory, clock.now())
 }
 
@@ -55,7 +54,7 @@ fn judged(
     memory: Memory,
     now: DateTime<Utc>,
 ) -> Preview {
-    let plan = merge(decide::capacity(config, &snapshot, &memory, now));
+    let plan = plan(config, &snapshot, &memory, now);
     let lease = Lease { epoch: memory.epoch, valid_until: None };
     let case = Case { config, snapshot: &snapshot, memory: &memory, lease: &lease, now };
     let ask = |planned: &Planned| guard::admit(case, planned.clone()).map(|_| ());
@@ -64,10 +63,12 @@ fn judged(
 }
 
 fn noted(memory: Memory, plan: &Plan) -> Memory {
-    let fold = |memory: Memory, note: &crate::model::Note| {
+    let fold = |memory: Memory, note: &Note| {
         let (seq, epoch) = (crate::model::Seq(memory.seq.0 + 1), memory.epoch);
         let record = Record::Noted { note: note.clone() };
         memory.fold(&Entry { seq, epoch, at: plan.as_of, record })
     };
-    plan.notes.iter().fold(memory, fold)
+    // What a cutover notes is an event, not something a dry run may take for done.
+    let facts = plan.notes.iter().filter(|note| !matches!(note, Note::Cutover { .. }));
+    facts.fold(memory, fold)
 }

@@ -10,6 +10,7 @@ use super::inbox::Inbox;
 use super::status::{Decision, Publisher};
 use super::tick::tick;
 use crate::cloud::Cloud;
+use crate::cutover;
 use crate::journal::Journal;
 
 /// Pause after a tick that wrote something: what follows from it is due at once.
@@ -37,7 +38,8 @@ pub async fn run(
             reopen(cx, journal).await;
         }
         let interval = cx.config.interval.to_std().unwrap_or(AFTER_ACTING);
-        let pause = if report.acted() { AFTER_ACTING.min(interval) } else { interval };
+        let soon = report.acted() || cutover::need::is_urgent(&cx.config, &cx.memory);
+        let pause = if soon { AFTER_ACTING.min(interval) } else { interval };
         tokio::select! {
             () = stop.cancelled() => {}
             () = clock.sleep(pause) => {}

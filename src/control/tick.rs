@@ -8,10 +8,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::clock::Clock;
 use super::cluster::{Cluster, Verdict};
 use super::inbox::Inbox;
-use super::merge::merge;
-use super::need::need;
+use super::merge::plan;
 use crate::cloud::Cloud;
-use crate::decide::{self, edges::hold_edges};
+use crate::decide::edges::hold_edges;
 use crate::journal::{Journal, JournalError};
 use crate::model::{Hold, Note, Outcome, Plan, Planned, Snapshot};
 
@@ -32,12 +31,13 @@ pub struct TickReport {
 }
 
 impl TickReport {
-    /// Whether a request took effect, so that looking again soon is worth it.
+    /// Whether a request took effect or a route moved on, so that looking again soon is worth it.
     pub fn acted(&self) -> bool {
+        let moved = |note: &Note| matches!(note, Note::Cutover { .. });
         let done = |verdict: &Verdict| {
             matches!(verdict, Verdict::Acted { outcome: Outcome::Done { .. }, .. })
         };
-        self.verdicts.iter().any(|(_, verdict)| done(verdict))
+        self.verdicts.iter().any(|(_, verdict)| done(verdict)) || self.plan.notes.iter().any(moved)
     }
 
     /// Everything that was not done, whoever declined it.
@@ -67,10 +67,9 @@ pub async fn tick(
     let began_at = clock.now();
     let jumped = jump(previous, began_at, cx.config.interval);
     let trouble = cx.note(journal, jumped.into_iter().collect(), clock).await.err();
-    let need = need(&cx.config, &cx.memory);
-    let snapshot = cloud.observe(&need).await;
+    let snapshot = cx.look(cloud, clock).await;
     let now = clock.now();
-    let plan = merge(decide::capacity(&cx.config, &snapshot, &cx.memory, now));
+    let plan = plan(&cx.config, &snapshot, &cx.memory, now);
     let mut report =
         TickReport { began_at, ended_at: now, snapshot, plan, verdicts: Vec::new(), trouble };
     if report.trouble.is_none() {

@@ -3,11 +3,12 @@
 //! Rule: each is a pure function that names what speaks against the action, or nothing. Operator
 //! permissions come first, then what is known, then limits.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Case, effective_mode};
+use super::{Case, effective_mode, traffic};
 use crate::model::{
-    Action, ActionKind, HostStatus, Lifecycle, Mode, Planned, Pool, PoolId, Reason, Rival, Subject,
+    Action, ActionKind, Gap, HostStatus, Lifecycle, Mode, Planned, Pool, PoolId, Rank, Reason,
+    Rival, Subject,
 };
 
 type Check = fn(Case<'_>, &Planned) -> Option<Reason>;
@@ -31,6 +32,11 @@ pub(super) const ALL: &[Check] = &[
     launch_budget,
     removal_budget,
     unprotected,
+    traffic::some_weight,
+    traffic::forward,
+    traffic::backward,
+    traffic::deletes,
+    traffic::floor,
 ];
 
 /// Removals read their own subjects again right before the write; this bounds everything else.
@@ -54,13 +60,22 @@ fn mode(case: Case<'_>, _: &Planned) -> Option<Reason> {
 }
 
 fn allowed(case: Case<'_>, planned: &Planned) -> Option<Reason> {
-    // A handover is ordered by a person each time; the order is its permission.
-    let by_order = planned.kind == ActionKind::Handover;
+    // A handover is ordered by a person each time; the order is its permission. The way back of
+    // what was once permitted always is.
+    let by_order = planned.kind == ActionKind::Handover || is_rollback(planned);
     let permitted = by_order || case.config.allow.contains(&planned.kind);
     (!permitted).then_some(Reason::NotAllowed)
 }
 
-fn paused(case: Case<'_>, _: &Planned) -> Option<Reason> {
+fn is_rollback(planned: &Planned) -> bool {
+    planned.rank() == Rank::Rollback
+}
+
+/// A rollback passes a pause: it restores what was there before.
+fn paused(case: Case<'_>, planned: &Planned) -> Option<Reason> {
+    if is_rollback(planned) {
+        return None;
+    }
     let pause = case.memory.pause.as_ref()?;
     Some(Reason::Paused { by: pause.by.clone(), because: pause.reason.clone() })
 }
@@ -118,6 +133,9 @@ fn in_doubt(case: Case<'_>, planned: &Planned) -> Option<Reason> {
 }
 
 fn breaker(case: Case<'_>, planned: &Planned) -> Option<Reason> {
+    if is_rollback(planned) {
+        return None;
+    }
     let name = planned.action.name();
     let breaker = case.memory.breakers.get(name)?;
     let until = breaker.open_until.filter(|until| case.now < *until)?;
@@ -127,6 +145,9 @@ fn breaker(case: Case<'_>, planned: &Planned) -> Option<Reason> {
 
 /// Adding may rest on parts up to two intervals old; removing also needs them complete.
 fn sight(case: Case<'_>, planned: &Planned) -> Option<Reason> {
+    if traffic::is_traffic(&planned.action) {
+        return traffic::sight(case, planned);
+    }
     let snapshot = case.snapshot;
     let removes = planned.action.removes();
     let parts = [
@@ -138,7 +159,7 @@ fn sight(case: Case<'_>, planned: &Planned) -> Option<Reason> {
         ("tasks", snapshot.tasks.as_of, &snapshot.tasks.gaps),
         ("waiting tasks", snapshot.waiting.as_of, &snapshot.waiting.gaps),
     ];
-    let limit = (case.config.interval * SIGHT_INTERVALS).max(SIGHT_MIN);
+    let limit = sight_limit(case);
     // What scale-out itself rests on; the rest only has to be whole for removals.
     let needed = if removes { parts.len() } else { 4 };
     parts[..needed].iter().find_map(|(part, as_of, gaps)| {
@@ -151,6 +172,26 @@ fn sight(case: Case<'_>, planned: &Planned) -> Option<Reason> {
             age_seconds: age.num_seconds(),
             gap: gap.map(|gap| gap.failure.clone()),
         })
+    })
+}
+
+fn sight_limit(case: Case<'_>) -> TimeDelta {
+    (case.config.interval * SIGHT_INTERVALS).max(SIGHT_MIN)
+}
+
+/// Why a part cannot be relied on, if so: too old, or incomplete.
+pub(super) fn blind(
+    case: Case<'_>,
+    part: &str,
+    as_of: DateTime<Utc>,
+    gaps: &[Gap],
+) -> Option<Reason> {
+    let age = case.now - as_of;
+    let too_old = age > sight_limit(case) || age < -SIGHT_MIN;
+    (too_old || !gaps.is_empty()).then(|| Reason::Blind {
+        part: part.to_owned(),
+        age_seconds: age.num_seconds(),
+        gap: gaps.first().map(|gap| gap.failure.clone()),
     })
 }
 

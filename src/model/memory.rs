@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::action::{Action, Subject};
 use super::drain::Drain;
-use super::id::{CutoverName, InstanceId, InstanceType, PoolId, RouteId};
+use super::id::{CutoverName, InstanceId, InstanceType, PoolId, RouteId, ServiceName};
 use super::mode::Mode;
 use super::note::{Attribute, Fact, Note};
 use super::plan::Planned;
@@ -18,6 +18,7 @@ use super::record::{Command, Entry, Epoch, Order, Outcome, Record, Seq};
 use super::resources::Resources;
 use super::route::{CutoverMemory, CutoverOrder, RouteMemory};
 use super::snapshot::Units;
+use super::spec::TaskSpec;
 use super::traffic::Purpose;
 
 /// How long removals and launches are remembered for hourly budgets.
@@ -56,6 +57,9 @@ pub struct Memory {
     #[serde(with = "pairs")]
     pub originals: BTreeMap<(Subject, Attribute), serde_json::Value>,
     pub shapes: BTreeMap<InstanceType, Resources>,
+    /// The task description last registered for a service.
+    #[serde(default)]
+    pub registered: BTreeMap<ServiceName, TaskSpec>,
     /// Cutovers that a person has started, finished ones included until they are started anew.
     #[serde(default)]
     pub cutovers: BTreeMap<CutoverName, CutoverMemory>,
@@ -212,6 +216,9 @@ impl Memory {
                 let memory = self.pools.entry(pool.clone()).or_default();
                 // By how much it falls depends on the host's weight: seen at the next look.
                 memory.expected = None;
+            }
+            Action::RegisterTask { service, task } => {
+                self.registered.insert(service.clone(), task.clone());
             }
             Action::CreateRule { purpose: Purpose::Route(route), image, .. }
             | Action::WriteRule { purpose: Purpose::Route(route), now: image, .. } => {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::action::{ActionKind, Rank};
 use super::failure::Failure;
-use super::id::{PoolId, ServiceName};
+use super::id::{PoolId, RouteId, ServiceName};
 use super::mode::Mode;
 use super::resources::Resources;
 
@@ -71,6 +71,25 @@ pub enum Reason {
     ConstraintUnknown { of: String, expression: String },
     ZonesRebalance,
     TasksStillStopping { count: u64 },
+    // Traffic.
+    ListenerUnfit { finding: String },
+    Unprepared { what: String },
+    NativeDeployment { service: ServiceName },
+    RuleChanged { expected: String, found: String },
+    TooFewHealthy { group: String, healthy: u64, needed: u64, percent: u32 },
+    AfterRoute { route: RouteId },
+    AwaitsPromotion { percent: u32 },
+    CutoverPaused { by: Option<String>, because: String },
+    Settling { until: DateTime<Utc> },
+    Baking { until: DateTime<Utc> },
+    TooFewRequests { seen: u64, needed: u64 },
+    GateUndecided { gate: String, detail: String },
+    GateSilent { gate: String, lag_seconds: i64 },
+    ProbeUnanswered { detail: String },
+    KeptWarm { until: DateTime<Utc> },
+    NoWeight,
+    StillServes { service: ServiceName, rule: String },
+    BelowFloor { service: ServiceName, floor: u64 },
     // Within one plan.
     Outranked { by: Rank, kind: ActionKind },
 }
@@ -191,6 +210,56 @@ impl fmt::Display for Reason {
                 f.write_str("AZRebalance may end hosts with tasks on this unprotected group")
             }
             Self::TasksStillStopping { count } => write!(f, "{count} tasks have not stopped yet"),
+            Self::ListenerUnfit { finding } => {
+                write!(f, "the listener is not fit for it: {finding}")
+            }
+            Self::Unprepared { what } => f.write_str(what),
+            Self::NativeDeployment { service } => write!(
+                f,
+                "ECS's own deployments of {service} rewrite its rules; set its strategy to ROLLING \
+                 or leave its traffic to ECS"
+            ),
+            Self::RuleChanged { expected, found } => {
+                write!(f, "somebody changed the rule: it said {expected}, now {found}")
+            }
+            Self::TooFewHealthy { group, healthy, needed, percent } => write!(
+                f,
+                "{group} has {healthy} healthy targets, {percent} % of the requests need {needed}"
+            ),
+            Self::AfterRoute { route } => write!(f, "{route} comes first"),
+            Self::AwaitsPromotion { percent } => {
+                write!(f, "{percent} % wait for a person: `tidegate cutover promote`")
+            }
+            Self::CutoverPaused { by: Some(by), because } => {
+                write!(f, "paused by {by}: {because}")
+            }
+            Self::CutoverPaused { by: None, because } => {
+                write!(f, "stopped: {because}; `tidegate cutover resume` goes on")
+            }
+            Self::Settling { until } => {
+                write!(f, "the load balancer takes the rule up until {}", moment(until))
+            }
+            Self::Baking { until } => write!(f, "watched until {}", moment(until)),
+            Self::TooFewRequests { seen, needed } => write!(
+                f,
+                "{seen} requests say too little, {needed} are needed; \
+                 `tidegate cutover promote` goes on without"
+            ),
+            Self::GateUndecided { gate, detail } => write!(f, "{gate} is undecided: {detail}"),
+            Self::GateSilent { gate, lag_seconds } => {
+                write!(f, "{gate} says nothing (its lag is {lag_seconds} s)")
+            }
+            Self::ProbeUnanswered { detail } => write!(f, "the probe was not answered: {detail}"),
+            Self::KeptWarm { until } => {
+                write!(f, "kept warm until {}; `tidegate cutover finalize` ends it", moment(until))
+            }
+            Self::NoWeight => f.write_str("all weights would be zero: every request would fail"),
+            Self::StillServes { service, rule } => {
+                write!(f, "{service} is still reached by {rule}")
+            }
+            Self::BelowFloor { service, floor } => {
+                write!(f, "{service} is kept at {floor} tasks for the way back")
+            }
             Self::Outranked { by, kind } => {
                 write!(f, "{kind} ({by}) on the same subject goes first")
             }

@@ -136,6 +136,9 @@ pub struct RouteMemory {
     /// A person let the next step pass; with `promoted_full`, all that are left.
     #[serde(default)]
     pub promoted: bool,
+    /// Good answers of the probe in a row.
+    #[serde(default)]
+    pub answered: u32,
     #[serde(default)]
     pub promoted_full: bool,
     /// Why it rolls back or was rolled back.
@@ -196,6 +199,11 @@ impl CutoverMemory {
             CutoverEdge::Disturbed { to } => {
                 if let Some(route) = self.routes.get_mut(to) {
                     route.baking_since = None;
+                }
+            }
+            CutoverEdge::Answered { to, times } => {
+                if let Some(route) = self.routes.get_mut(to) {
+                    route.answered = *times;
                 }
             }
             CutoverEdge::Adopted { to, image } => {
@@ -295,6 +303,7 @@ impl RouteMemory {
         self.step = step;
         self.since = Some(at);
         self.baking_since = None;
+        self.answered = 0;
         // A promotion is for one step.
         self.promoted = self.promoted && stage < Stage::Shifting;
         if matches!(stage, Stage::RollingBack | Stage::Reviving) {
@@ -345,6 +354,8 @@ pub enum CutoverEdge {
     Baking { to: ServiceName },
     /// What was watched no longer counts: a deployment, a pause, a foreign write.
     Disturbed { to: ServiceName },
+    /// The probe was answered so many times in a row; 0: it was not.
+    Answered { to: ServiceName, times: u32 },
     /// A write of ours whose answer was lost has been found to stand.
     Adopted { to: ServiceName, image: RuleImage },
     /// Counts seen before step one.

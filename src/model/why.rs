@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::drain::DrainCause;
-use super::id::PoolId;
+use super::id::{PoolId, RouteId, ServiceName};
 use super::resources::Resources;
 
 /// The reason for an action, with the numbers it rests on.
@@ -45,6 +45,22 @@ pub enum Why {
     FleetOversized { emptied: u64 },
     /// Hosts must not be chosen by the group before any may be removed by Tidegate.
     Unprotected,
+    /// Something a route needs before any request moves.
+    Prepares { route: RouteId, what: String },
+    /// The next weight of a route.
+    Shifts { route: RouteId, percent: u32, step: usize, of: usize, exposed: Option<u64> },
+    /// Blue gets all of the route back.
+    RollsBack { route: RouteId, because: String },
+    /// As many tasks as before step one, so that the way back never waits for any.
+    KeepsFloor { service: ServiceName, floor: u64 },
+    /// Nothing reaches it any more.
+    Retires { service: ServiceName },
+    /// Nothing of the cutover needs it any more.
+    Tidies { what: String },
+    /// As the configuration declares it.
+    Declared { what: String },
+    /// A new revision that a person released.
+    Released { by: String },
     /// A person ordered the handover.
     Handover { provider: Option<String> },
 }
@@ -145,6 +161,23 @@ impl fmt::Display for Why {
             Self::Unprotected => {
                 f.write_str("hosts must be protected before any may be removed by id")
             }
+            Self::Prepares { route, what } => write!(f, "{route}: {what}"),
+            Self::Shifts { route, percent, step, of, exposed } => {
+                write!(f, "{route} step {} of {of}: {percent} %", step + 1)?;
+                match exposed {
+                    Some(1) => write!(f, ", at most 1 request hurt if green is wholly broken"),
+                    Some(n) => write!(f, ", at most {n} requests hurt if green is wholly broken"),
+                    None => Ok(()),
+                }
+            }
+            Self::RollsBack { route, because } => write!(f, "{route} rolls back: {because}"),
+            Self::KeepsFloor { service, floor } => {
+                write!(f, "{service} is kept at {floor} tasks for the way back")
+            }
+            Self::Retires { service } => write!(f, "nothing reaches {service} any more"),
+            Self::Tidies { what } => write!(f, "{what} is no longer needed"),
+            Self::Declared { what } => write!(f, "{what}, as configured"),
+            Self::Released { by } => write!(f, "released by {by}"),
             Self::Handover { provider: Some(provider) } => {
                 write!(f, "handover from managed scaling of {provider}")
             }

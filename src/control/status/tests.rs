@@ -182,6 +182,8 @@ fn report(trouble: Option<JournalError>) -> (Cluster, TickReport) {
         config: story::config(),
         memory: story::memory(),
         lease: Lease { epoch: Epoch(3), valid_until: None },
+        seen: None,
+        looked_at: None,
     };
     let report = TickReport {
         began_at: build::now(),

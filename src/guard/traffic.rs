@@ -1,0 +1,169 @@
+//! The guard's checks on what moves requests and on the tasks that answer them.
+//!
+//! Rule: no write leaves a rule without weight, no step forward goes to targets that could not bear
+//! it or over a rule somebody changed, and blue never shrinks while anything may still lead to it.
+
+use super::Case;
+use crate::cutover::gates;
+use crate::cutover::view::{Route, Saga};
+use crate::model::{
+    Action, Owner, Planned, Purpose, Rank, Reason, RouteId, RuleImage, ServiceName, Stage,
+};
+
+/// A forward to nobody: ALB would answer 503 to every request.
+pub(super) fn some_weight(_: Case<'_>, planned: &Planned) -> Option<Reason> {
+    let image = match &planned.action {
+        Action::CreateRule { image, .. } | Action::WriteRule { now: image, .. } => image,
+        _ => return None,
+    };
+    let empty = image.actions.is_empty();
+    let zero = image.weights().is_some_and(|weights| weights.values().all(|weight| *weight == 0));
+    (empty || zero).then_some(Reason::NoWeight)
+}
+
+/// A step forward goes on from the rule as we left it, to targets that can bear it.
+pub(super) fn forward(case: Case<'_>, planned: &Planned) -> Option<Reason> {
+    let Action::WriteRule { rule, purpose: Purpose::Route(id), was: Some(was), now, .. } =
+        &planned.action
+    else {
+        return None;
+    };
+    let unseen = || Reason::Implausible { what: format!("{id} is no route of an open cutover") };
+    let Some(route) = find(case, id) else {
+        return Some(unseen());
+    };
+    let Some(live) = route.rule().filter(|live| live.arn == *rule) else {
+        return Some(Reason::Outdated { what: format!("the rule of {id}") });
+    };
+    if live.image != *was {
+        return Some(changed(was, &live.image));
+    }
+    let recorded = route.memory.recorded.as_ref();
+    if route.stage() > Stage::Attached
+        && let Some(recorded) = recorded.filter(|recorded| *recorded != was)
+    {
+        return Some(changed(recorded, was));
+    }
+    let green = route.green_group()?;
+    let percent = now.percent_of(&green.arn);
+    if percent <= was.percent_of(&green.arn) {
+        return None;
+    }
+    gates::healthy_enough(route, percent).err()
+}
+
+/// Only a route that rolls back may overwrite what it has not read, and only with blue 100.
+pub(super) fn backward(case: Case<'_>, planned: &Planned) -> Option<Reason> {
+    let Action::WriteRule { purpose, was: None, now, .. } = &planned.action else {
+        return None;
+    };
+    let implausible = |what: &str| Some(Reason::Implausible { what: what.to_owned() });
+    let Purpose::Route(id) = purpose else {
+        return implausible("only a route's rule may be overwritten unread");
+    };
+    let Some(route) = find(case, id) else {
+        return implausible("no such route is rolling back");
+    };
+    let blue = route.saga.blue_group()?;
+    let whole = now.percent_of(&blue.arn) == 100;
+    match route.stage() == Stage::RollingBack && whole {
+        true => None,
+        false => implausible("an unread rule may only be overwritten to send everything back"),
+    }
+}
+
+/// Only rules that carry our tag for this purpose are deleted, and none that still sends users on.
+pub(super) fn deletes(case: Case<'_>, planned: &Planned) -> Option<Reason> {
+    let Action::DeleteRule { listener, rule, purpose, was } = &planned.action else {
+        return None;
+    };
+    let listener = case.snapshot.traffic.value.listeners.get(listener);
+    let live = listener.and_then(|seen| seen.rules.iter().find(|live| live.arn == *rule));
+    let Some(live) = live else {
+        return Some(Reason::Outdated { what: format!("the rule of {purpose}") });
+    };
+    if live.owner != Owner::Tidegate(purpose.clone()) {
+        let what = format!("rule {} is not ours to delete", rule.as_str());
+        return Some(Reason::Implausible { what });
+    }
+    if live.image != *was {
+        return Some(changed(was, &live.image));
+    }
+    let Purpose::Route(id) = purpose else {
+        return None;
+    };
+    let green = find(case, id)?.green_group()?;
+    (live.image.percent_of(&green.arn) > 0).then(|| {
+        let (service, rule) = (id.to.clone(), format!("the rule of {id}"));
+        Reason::StillServes { service, rule }
+    })
+}
+
+/// While a cutover is open its services keep their floors; blue goes only when nothing leads to it.
+pub(super) fn floor(case: Case<'_>, planned: &Planned) -> Option<Reason> {
+    let Action::SetServiceCount { service, was, now } = &planned.action else {
+        return None;
+    };
+    if now >= was {
+        return None;
+    }
+    open(case).find_map(|saga| below(saga, service, *now))
+}
+
+fn below(saga: Saga<'_>, service: &ServiceName, now: u64) -> Option<Reason> {
+    let floor = saga.memory.floors.get(service).copied().filter(|floor| now < *floor)?;
+    let retired = *service == saga.config.from && crate::cutover::floors::retiring(saga);
+    if !retired {
+        return Some(Reason::BelowFloor { service: service.clone(), floor });
+    }
+    let group = saga.blue_group()?;
+    crate::cutover::retire::still_led(saga, group)
+        .map(|rule| Reason::StillServes { service: service.clone(), rule })
+}
+
+/// Whether what the action stands on was seen, whole and just now. The way back needs none of it.
+pub(super) fn sight(case: Case<'_>, planned: &Planned) -> Option<Reason> {
+    if planned.rank() == Rank::Rollback {
+        return None;
+    }
+    let snapshot = case.snapshot;
+    let parts = [
+        ("load balancers", snapshot.traffic.as_of, &snapshot.traffic.gaps),
+        ("services", snapshot.services.as_of, &snapshot.services.gaps),
+        ("rivals", snapshot.rivals.as_of, &snapshot.rivals.gaps),
+    ];
+    // Raising a count needs no load balancer.
+    let needed = if planned.rank() == Rank::CountUp { &parts[1..2] } else { &parts[..] };
+    needed.iter().find_map(|(part, as_of, gaps)| super::checks::blind(case, part, *as_of, gaps))
+}
+
+/// Whether the action is about load balancers and services, not about hosts.
+pub(super) fn is_traffic(action: &Action) -> bool {
+    action.steers()
+        || matches!(
+            action,
+            Action::SetServiceCount { .. }
+                | Action::SuspendScaling { .. }
+                | Action::RegisterTask { .. }
+                | Action::CreateService { .. }
+                | Action::AttachGroup { .. }
+                | Action::Deploy { .. }
+                | Action::CreateTargetGroup { .. }
+                | Action::SetHealthCheck { .. }
+                | Action::SetGroupAttributes { .. }
+                | Action::DeleteTargetGroup { .. }
+        )
+}
+
+fn open<'a>(case: Case<'a>) -> impl Iterator<Item = Saga<'a>> {
+    Saga::open(case.config, case.snapshot, case.memory, case.now)
+}
+
+fn find<'a>(case: Case<'a>, id: &RouteId) -> Option<Route<'a>> {
+    let saga = open(case).find(|saga| saga.config.name == id.cutover)?;
+    saga.routes().find(|route| route.config.to == id.to)
+}
+
+fn changed(expected: &RuleImage, found: &RuleImage) -> Reason {
+    Reason::RuleChanged { expected: expected.to_string(), found: found.to_string() }
+}
