@@ -296,7 +296,7 @@ pub fn at_weight(route: Route<'_>, percent: u32, draft: &mut Draft) -> Result<()
         return Err(Verdict::Stay);
     }
     if recorded.is_some_and(|recorded| rule.image != *recorded) {
-        return Err(changed(route, rule));
+        return Err(changed(route, rule, draft));
     }
     if rule.image != wanted {
         if let Some(failed) = failed_deployment(route) {
@@ -442,12 +442,12 @@ pub fn adopt_recorded(route: Route<'_>, rule: &Rule, draft: &mut Draft) {
 
 /// A foreign write stops the cutover once; after a person's resume what stands is where it goes on
 /// from.
-fn changed(route: Route<'_>, rule: &Rule) -> Verdict {
-    let recorded = route.memory.recorded.clone().unwrap_or_default();
-    match route.saga.memory.paused {
-        Some(_) => Verdict::Stay,
-        None => Verdict::Stop(difference(&recorded, &rule.image)),
+fn changed(route: Route<'_>, rule: &Rule, draft: &mut Draft) -> Verdict {
+    if is_paused(route, draft) {
+        return Verdict::Stay;
     }
+    let recorded = route.memory.recorded.clone().unwrap_or_default();
+    Verdict::Stop(difference(&recorded, &rule.image))
 }
 
 fn difference(recorded: &RuleImage, found: &RuleImage) -> String {

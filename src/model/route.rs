@@ -235,9 +235,10 @@ impl CutoverMemory {
             }
             CutoverOrder::Resume => {
                 self.paused = None;
-                // What people have looked at is the new starting point.
+                // What stands now has been looked at, and is where it goes on from.
                 for route in self.routes.values_mut() {
                     route.baking_since = None;
+                    route.recorded = None;
                 }
             }
             CutoverOrder::Promote { route, full } => {

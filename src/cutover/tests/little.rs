@@ -8,6 +8,7 @@ use crate::config::{
     ClusterConfig, CutoverConfig, Gates, PoolConfig, ProbeConfig, RouteConfig, RuleMode,
     ServiceConfig, Tombstone,
 };
+use crate::control::originals::originals;
 use crate::cutover;
 use crate::guard::{self, Case, Lease};
 use crate::model::*;
@@ -152,6 +153,10 @@ impl Little {
                 continue;
             }
             self.say(format!("{} ({})", planned.action, planned.why));
+            let first = originals(&self.snapshot, &self.memory, &planned.action);
+            for note in first {
+                self.record(Record::Noted { note });
+            }
             self.record(Record::Intent { planned: planned.clone() });
             let of = self.memory.seq;
             self.apply(&planned.action);

@@ -96,3 +96,201 @@ fn a_rollback_leads_back_from_every_stage() {
         assert_eq!(little.service("api").desired_count, 3);
     }
 }
+
+/// Plays until the first step has been written and taken up.
+fn first_step(little: &mut Little) {
+    little.start();
+    play(little, 30, |little| stage(little, "users") == Stage::Shifting);
+    play(little, 3, |little| {
+        little.memory.cutovers[&"break".into()].routes[&"users".into()].baking_since.is_some()
+    });
+}
+
+fn why_back(little: &Little) -> String {
+    little.memory.cutovers[&"break".into()].routes[&"users".into()].because.clone().unwrap()
+}
+
+fn holds(little: &mut Little) -> Vec<String> {
+    little.tick(15).holds.iter().map(|hold| hold.reason.to_string()).collect()
+}
+
+#[test]
+fn a_green_that_fails_two_requests_of_a_hundred_is_rolled_back() {
+    let mut little = Little::tutorial(&["users"]);
+    first_step(&mut little);
+    little.load.insert("users".to_owned(), (6000, 2, 20));
+    play(&mut little, 12, |little| stage(little, "users") == Stage::RollingBack);
+    expect!["5xx share: 2.00 % of 300 against a limit of 1.00 %"].assert_eq(&why_back(&little));
+}
+
+#[test]
+fn a_green_that_is_300_ms_slower_is_rolled_back() {
+    let mut little = Little::tutorial(&["users"]);
+    first_step(&mut little);
+    little.load.insert("users".to_owned(), (6000, 0, 320));
+    play(&mut little, 12, |little| stage(little, "users") == Stage::RollingBack);
+    expect!["latency p95: 320 ms against a limit of 80 ms"].assert_eq(&why_back(&little));
+}
+
+#[test]
+fn without_traffic_the_step_waits_and_asks() {
+    let mut little = Little::tutorial(&["users"]);
+    first_step(&mut little);
+    little.load.insert("users".to_owned(), (0, 0, 20));
+    play(&mut little, 60, |_| false);
+    assert_eq!(stage(&little, "users"), Stage::Shifting);
+    expect!["0 requests say too little, 100 are needed; `tidegate cutover promote` goes on without"].assert_eq(&holds(&mut little).join("\n"));
+    little.order(CutoverOrder::Promote { route: None, full: false });
+    play(&mut little, 2, |little| {
+        little.memory.cutovers[&"break".into()].routes[&"users".into()].step == 1
+    });
+    assert_eq!(little.memory.cutovers[&"break".into()].routes[&"users".into()].step, 1);
+}
+
+#[test]
+fn a_rule_edited_by_hand_stops_the_route_and_shows_the_difference() {
+    let mut little = Little::tutorial(&["users"]);
+    first_step(&mut little);
+    let image = little
+        .rule("users")
+        .image
+        .with_weights(&[(group_arn("api"), 20), (group_arn("users"), 80)].into());
+    little.rule("users").image = image.unwrap();
+    play(&mut little, 2, |_| false);
+    expect!["stopped: somebody changed the rule: it said api 95, users 5, now api 20, users 80; `tidegate cutover resume` goes on"].assert_eq(&holds(&mut little).join("\n"));
+    assert_eq!(little.rule("users").image.percent_of(&group_arn("users")), 80);
+    little.order(CutoverOrder::Rollback { route: None });
+    play(&mut little, 2, finalized);
+    assert_eq!(little.rule("users").image.percent_of(&group_arn("api")), 100);
+}
+
+#[test]
+fn after_a_resume_a_rule_edited_by_hand_is_set_to_its_step_again() {
+    let mut little = Little::tutorial(&["users"]);
+    first_step(&mut little);
+    let image = little
+        .rule("users")
+        .image
+        .with_weights(&[(group_arn("api"), 20), (group_arn("users"), 80)].into());
+    little.rule("users").image = image.unwrap();
+    play(&mut little, 2, |_| false);
+    little.order(CutoverOrder::Resume);
+    play(&mut little, 2, |_| false);
+    assert_eq!(little.rule("users").image.percent_of(&group_arn("users")), 5);
+    assert_eq!(stage(&little, "users"), Stage::Shifting);
+}
+
+#[test]
+fn a_deployment_on_either_side_pauses_the_route_which_then_bakes_anew() {
+    for side in ["api", "users"] {
+        let mut little = Little::tutorial(&["users"]);
+        first_step(&mut little);
+        play(&mut little, 8, |_| false);
+        little.service(side).deployments[0].rollout = Rollout::InProgress;
+        play(&mut little, 10, |_| false);
+        assert_eq!(holds(&mut little), [format!("{side} is deploying")]);
+        little.service(side).deployments[0].rollout = Rollout::Completed;
+        play(&mut little, 9, |_| false);
+        assert_eq!(little.memory.cutovers[&"break".into()].routes[&"users".into()].step, 0);
+        play(&mut little, 2, |_| false);
+        assert_eq!(little.memory.cutovers[&"break".into()].routes[&"users".into()].step, 1);
+    }
+}
+
+#[test]
+fn a_failed_deployment_of_green_leads_back() {
+    let mut little = Little::tutorial(&["users"]);
+    first_step(&mut little);
+    little.service("users").deployments[0].rollout = Rollout::Failed;
+    play(&mut little, 2, |little| stage(little, "users") == Stage::RolledBack);
+    expect!["deployment ecs-svc/users of users failed"].assert_eq(&why_back(&little));
+    assert_eq!(stage(&little, "users"), Stage::RolledBack);
+}
+
+#[test]
+fn a_green_without_a_healthy_target_leads_back_at_once() {
+    let mut little = Little::tutorial(&["users"]);
+    first_step(&mut little);
+    little.group("users").health = Some(Health { unhealthy: 2, ..Health::default() });
+    little.tick(1);
+    assert_eq!(stage(&little, "users"), Stage::RollingBack);
+}
+
+#[test]
+fn scaling_of_both_sides_may_not_take_tasks_away_while_it_lasts() {
+    let mut little = Little::tutorial(&["users"]);
+    for name in ["api", "users"] {
+        let (service, suspended) = (name.into(), Suspension::default());
+        let target = Rival::ScalableTarget { service, min: 1, max: 9, suspended };
+        little.snapshot.rivals.value.insert(target);
+    }
+    little.start();
+    play(&mut little, 30, |little| stage(little, "users") == Stage::Shifting);
+    let scale_in = |little: &Little| -> Vec<_> {
+        let rivals = little.snapshot.rivals.value.iter();
+        rivals.map(|rival| matches!(rival, Rival::ScalableTarget { suspended, .. } if suspended.scale_in)).collect()
+    };
+    assert_eq!(scale_in(&little), [true, true]);
+    little.order(CutoverOrder::Abort);
+    play(&mut little, 5, finalized);
+    assert_eq!(scale_in(&little), [false, false]);
+    let listener = &little.snapshot.traffic.value.listeners[&ListenerArn::from(LISTENER)];
+    assert_eq!(listener.rules.len(), 1, "an abort leaves nothing of ours");
+}
+
+#[test]
+fn a_step_that_needs_a_person_waits_for_the_promote() {
+    let mut little = Little::tutorial(&["users"]);
+    little.config.cutovers[0].approve_before_percent = Some(50);
+    first_step(&mut little);
+    play(&mut little, 30, |_| false);
+    expect!["50 % wait for a person: `tidegate cutover promote`"]
+        .assert_eq(&holds(&mut little).join("\n"));
+    little.order(CutoverOrder::Promote { route: Some("users".into()), full: false });
+    play(&mut little, 30, |little| stage(little, "users") == Stage::Baked);
+    assert_eq!(stage(&little, "users"), Stage::Baked, "one promote lasts for what follows");
+}
+
+#[test]
+fn after_the_end_undo_provides_blue_again_before_it_sends_anything_back() {
+    let mut little = Little::tutorial(&["users"]);
+    little.start();
+    play(&mut little, 60 * 30, finalized);
+    assert_eq!(little.service("api").desired_count, 0);
+    let before = little.log.len();
+    little.order(CutoverOrder::Undo);
+    play(&mut little, 10, finalized);
+    expect![[r#"
+        1475:45 api desired count 0 -> 3 (api is kept at 3 tasks for the way back)
+        1476:00 users rolling_back 0: undone by ana: the plan of today
+        1476:15 route/break/users: back to api 100, users 0 (break/users rolls back: undone by ana: the plan of today)
+        1476:15 delete rule tombstone/break/1 (break/users rolls back: blue answers again)
+        1476:30 delete rule tombstone/break/2 (break/users rolls back: blue answers again)
+        1476:45 users rolled_back 0: undone by ana: the plan of today"#]].assert_eq(&little.log[before..].join("\n"));
+    assert_eq!(little.rule("users").image.percent_of(&group_arn("api")), 100);
+}
+
+#[test]
+fn a_lost_answer_is_settled_by_what_stands() {
+    for took_effect in [true, false] {
+        let mut little = Little::tutorial(&["users"]);
+        little.start();
+        play(&mut little, 30, |little| stage(little, "users") == Stage::Shifting);
+        little.look();
+        let plan =
+            crate::cutover::step(&little.config, &little.snapshot, &little.memory, little.now);
+        let planned = plan.actions[0].clone();
+        little.record(Record::Intent { planned: planned.clone() });
+        if took_effect {
+            little.apply(&planned.action);
+        }
+        let of = little.memory.seq;
+        let message = "no answer".to_owned();
+        little.record(Record::Outcome { of, outcome: Outcome::InDoubt { message } });
+        play(&mut little, 3, |_| false);
+        assert_eq!(little.rule("users").image.percent_of(&group_arn("users")), 5);
+        play(&mut little, 15, |_| false);
+        assert_eq!(stage(&little, "users"), Stage::Shifting);
+        assert_eq!(little.memory.cutovers[&"break".into()].routes[&"users".into()].step, 1);
+    }
+}
