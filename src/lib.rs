@@ -15,8 +15,8 @@
 //! ```
 //!
 //! The rooms, lowest first; each uses only those above it in this list, and rooms of one line do
-//! not use each other: `model`; `config`; `decide`; `guard`; `journal`; `cloud`; `control`;
-//! `aws`, `sim`, `telemetry`; `api`, `dashboard`; `cli`.
+//! not use each other: `model`; `config`; `decide`, `cutover`; `guard`; `journal`; `cloud`;
+//! `control`; `aws`, `sim`, `telemetry`; `api`, `dashboard`; `cli`.
 
 pub mod api;
 #[cfg(feature = "aws")]
@@ -25,6 +25,7 @@ pub mod cli;
 pub mod cloud;
 pub mod config;
 pub mod control;
+pub mod cutover;
 pub mod dashboard;
 pub mod decide;
 pub mod guard;

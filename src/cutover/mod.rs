@@ -1,0 +1,3 @@
+//! Moves traffic between services route by route.
+
+pub mod listener;
