@@ -1,7 +1,7 @@
 //! What would happen to requests if paths moved: what goes, what stays, what goes by mistake.
 //!
-//! Rule: a move is judged as the rule it would get, above the first rule that serves it today,
-//! with that rule's other conditions and actions.
+//! Rule: a move is judged as the rule it would get, above the first rule that serves all its paths
+//! today, with that rule's other conditions and actions.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ struct Planned<'a> {
     moving: &'a Move,
     /// What it asks for.
     asked: Scope,
-    /// Of all lines, the place of the first that serves it today.
+    /// Of all lines, the place of the first that serves all its paths today.
     serving: usize,
     /// What its own rule would take, if nothing stood above.
     own: Scope,
@@ -40,12 +40,11 @@ pub(super) fn findings(question: &Question<'_>, all: &[Line<'_>]) -> Vec<Finding
             None => findings.push(not_served(question, moving, &lines)),
         }
     }
-    let mut taken: BTreeSet<u16> = all.iter().map(Line::priority).collect();
     for plan in &planned {
-        findings.extend(above(plan, &lines));
+        findings.extend(above(question, plan, &lines));
         findings.extend(takes_others(question, plan, &lines));
         findings.extend(moved_in_part(question, plan, &lines));
-        findings.extend(rule_to_be(question, plan, &lines, &mut taken));
+        findings.extend(rule_to_be(question, plan, &lines));
     }
     findings.extend(overlaps(&planned));
     findings.extend(no_successor(question, &planned, &lines));
@@ -54,8 +53,12 @@ pub(super) fn findings(question: &Question<'_>, all: &[Line<'_>]) -> Vec<Finding
 
 fn plan<'a>(question: &Question<'_>, moving: &'a Move, lines: &[Line<'_>]) -> Option<Planned<'a>> {
     let asked = asked(moving);
+    let whole = |line: &Line<'_>| {
+        asked.paths.iter().all(|path| line.scope.paths.iter().any(|wide| wide.covers(path)))
+    };
     let serving = lines.iter().enumerate().position(|(n, line)| {
         serves(question, line.image)
+            && whole(line)
             && example(&[&asked, &line.scope], &scopes(&lines[..n])).is_some()
     })?;
     let today = &lines[serving].scope;
@@ -102,11 +105,13 @@ fn not_served(question: &Question<'_>, moving: &Move, lines: &[Line<'_>]) -> Fin
         let remedy = "nothing to do, or leave the route out".to_owned();
         Finding::new(FindingKind::NotServed, Severity::Advice, explanation, remedy)
     } else {
-        misroutes(
-            FindingKind::NotServed,
-            format!("`{blue}` serves nothing of what `{to}` shall take: {who} takes it"),
-            format!("check the paths, and whether `{blue}` is the group that serves them"),
-        )
+        let explanation = format!(
+            "no one rule sends all that `{to}` shall take to `{blue}`: {who} takes it, or some of it"
+        );
+        let remedy = format!(
+            "check the paths and that `{blue}` serves them; give each rule a route of its own"
+        );
+        Finding::new(FindingKind::NotServed, Severity::Blocks, explanation, remedy)
     };
     let finding = finding.on(moving.paths.join(" "));
     match taker {
@@ -116,8 +121,10 @@ fn not_served(question: &Question<'_>, moving: &Move, lines: &[Line<'_>]) -> Fin
 }
 
 /// Rules above that go on taking some of the move's requests.
-fn above(plan: &Planned<'_>, lines: &[Line<'_>]) -> Vec<Finding> {
+fn above(question: &Question<'_>, plan: &Planned<'_>, lines: &[Line<'_>]) -> Vec<Finding> {
     let higher = lines.iter().enumerate().take(plan.serving);
+    let higher =
+        higher.filter(|(_, line)| question.from.is_none() || !serves(question, line.image));
     let keeping = higher.filter_map(|(n, line)| {
         let green = plan.moving.group.as_ref();
         let arrived = green.is_some_and(|green| line.image.weight_of(green) > 0);
@@ -158,10 +165,13 @@ fn takes_others(question: &Question<'_>, plan: &Planned<'_>, lines: &[Line<'_>])
 
 /// Requests the move asks for that still reach the group to move from.
 fn moved_in_part(question: &Question<'_>, plan: &Planned<'_>, lines: &[Line<'_>]) -> Vec<Finding> {
-    let later = lines.iter().enumerate().skip(plan.serving);
-    let left = later.filter(|(_, line)| serves(question, line.image)).filter_map(|(n, line)| {
+    if question.from.is_none() {
+        return Vec::new();
+    }
+    let serving = lines.iter().enumerate().filter(|(_, line)| serves(question, line.image));
+    let left = serving.filter_map(|(n, line)| {
         let mut before = scopes(&lines[..n]);
-        before.push(&plan.own);
+        before.extend((n >= plan.serving).then_some(&plan.own));
         let request = example(&[&plan.asked, &line.scope], &before)?;
         let (to, name, blue) = (&plan.moving.to, line.name(), blue(question));
         let finding = misroutes(
@@ -176,12 +186,7 @@ fn moved_in_part(question: &Question<'_>, plan: &Planned<'_>, lines: &[Line<'_>]
 }
 
 /// Whether the rule can be made, and what it inherits.
-fn rule_to_be(
-    question: &Question<'_>,
-    plan: &Planned<'_>,
-    lines: &[Line<'_>],
-    taken: &mut BTreeSet<u16>,
-) -> Vec<Finding> {
+fn rule_to_be(question: &Question<'_>, plan: &Planned<'_>, lines: &[Line<'_>]) -> Vec<Finding> {
     let serving = &lines[plan.serving];
     let (to, name) = (&plan.moving.to, serving.name());
     let at = |kind, severity, explanation, remedy: &str| {
@@ -223,18 +228,14 @@ fn rule_to_be(
         ));
     }
     findings.extend(sticky(serving));
-    if !limits::is_there(question, plan.moving) {
-        match free_priority(plan, lines, taken) {
-            Some(priority) => {
-                taken.insert(priority);
-            }
-            None => findings.push(at(
-                FindingKind::NoPriority,
-                Severity::Blocks,
-                format!("no priority is free above {name} for the rule of `{to}`"),
-                "move the listener's rules apart (SetRulePriorities), or use `rules: adopt`",
-            )),
-        }
+    let there = limits::is_there(question, plan.moving);
+    if !there && free_priority(question, plan, lines).is_none() {
+        findings.push(at(
+            FindingKind::NoPriority,
+            Severity::Blocks,
+            format!("too few priorities are free right above {name} for the rule of `{to}`"),
+            "move the listener's rules apart (SetRulePriorities), or use `rules: adopt`",
+        ));
     }
     findings
 }
@@ -265,13 +266,18 @@ fn conditions(scope: &Scope) -> BTreeSet<Condition> {
     path.into_iter().chain(host).chain(scope.rest.iter().cloned()).collect()
 }
 
-/// Above the line that serves, and below what takes some of the same requests before it.
-fn free_priority(plan: &Planned<'_>, lines: &[Line<'_>], taken: &BTreeSet<u16>) -> Option<u16> {
-    let higher = lines[..plan.serving].iter().rev();
-    let floor = higher.filter(|line| line.scope.overlap(&plan.own).is_some()).map(Line::priority);
-    let floor = floor.max().unwrap_or(0);
-    let ceiling = lines[plan.serving].priority().min(LAST_PRIORITY + 1);
-    (floor + 1..ceiling).rev().find(|priority| !taken.contains(priority))
+/// The priority its rule will get: above the line that serves, in a row with those of the other
+/// moves, the first highest and all above a tombstone's. `None` if it would stand above a rule that
+/// takes some of the same requests first, or if none is left.
+fn free_priority(question: &Question<'_>, plan: &Planned<'_>, lines: &[Line<'_>]) -> Option<u16> {
+    let overlapping = lines.iter().take(plan.serving);
+    let overlapping = overlapping.filter(|line| line.scope.overlap(&plan.own).is_some());
+    let floor = overlapping.map(Line::priority).max().unwrap_or(0);
+    let ceiling = lines.get(plan.serving)?.priority().min(LAST_PRIORITY + 1);
+    let taken: BTreeSet<u16> = lines.iter().map(Line::priority).collect();
+    let below = question.moves.iter().rev().position(|moving| moving.to == plan.moving.to)?;
+    let mut free = (floor + 1..ceiling).rev().filter(|priority| !taken.contains(priority));
+    free.nth(1 + below)
 }
 
 fn overlaps(planned: &[Planned<'_>]) -> Vec<Finding> {

@@ -66,10 +66,13 @@ fn lost_patterns(line: &Line<'_>, above: &[&Line<'_>]) -> Vec<Finding> {
 /// Neither is the narrower one, so that nobody can tell which was meant to win.
 fn crossing(line: &Line<'_>, other: &Line<'_>) -> Option<Finding> {
     let alike = line.scope.hosts == other.scope.hosts && line.scope.rest == other.scope.rest;
-    if !alike || line.image == other.image || line.scope.covers(&other.scope) {
+    if !alike || line.image == other.image {
         return None;
     }
     let request = line.scope.overlap(&other.scope)?;
+    if line.scope.covers(&other.scope) {
+        return None;
+    }
     let (name, above) = (line.name(), other.name());
     let explanation = format!("both {above} and {name} match {request}; {above} takes it");
     let remedy = format!(

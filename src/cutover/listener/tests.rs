@@ -314,7 +314,7 @@ fn a_cutover_of_the_consoles_rules_has_no_priority_to_stand_on() {
         &silent,
         expect![[r#"
             blocks no_priority 1 /api*
-              no priority is free above rule 1 for the rule of `users`
+              too few priorities are free right above rule 1 for the rule of `users`
               -> move the listener's rules apart (SetRulePriorities), or use `rules: adopt`
             advice no_successor 1 /api*
               rule 1 still sends to `api` after all moves, `/api` for one
@@ -417,32 +417,23 @@ fn moves_that_overlap_take_others_or_go_in_part_are_named() {
             misroutes moved_in_part 20 /orders/*
               `other.example/orders/` shall move to `orders` and would still reach `blue` by rule 20
               -> give the hosts of the move, and a route of its own for each rule that serves
-            misroutes moved_in_part 20 /orders/*
-              `other.example/orders/carts` shall move to `carts` and would still reach `blue` by rule 20
-              -> give the hosts of the move, and a route of its own for each rule that serves
-            misroutes moved_in_part 25
-              `other.example/carts` shall move to `carts` and would still reach `blue` by rule 25
-              -> give the hosts of the move, and a route of its own for each rule that serves
-            misroutes takes_others 30 /lists/old
-              `lists` would take `/lists/old`, which rule 30 answers today, not `blue`
-              -> narrow the paths of `lists`
-            misroutes overlapping_moves /orders/carts
-              both `orders` and `carts` would take `shop.example.com/orders/carts`
-              -> narrow the paths of `orders` or of `carts`
-            misroutes takes_others
-              `lists` would take `/lists`, which the default action answers today, not `blue`
-              -> narrow the paths of `lists`
-            misroutes not_served /none
-              `blue` serves nothing of what `none` shall take: the default action takes it
-              -> check the paths, and whether `blue` is the group that serves them
+            blocks not_served 10 /carts /orders/carts
+              no one rule sends all that `carts` shall take to `blue`: rule 10 takes it, or some of it
+              -> check the paths and that `blue` serves them; give each rule a route of its own
+            blocks no_priority 10 /orders*
+              too few priorities are free right above rule 10 for the rule of `orders`
+              -> move the listener's rules apart (SetRulePriorities), or use `rules: adopt`
+            blocks not_served 25 /lists /lists/*
+              no one rule sends all that `lists` shall take to `blue`: rule 25 takes it, or some of it
+              -> check the paths and that `blue` serves them; give each rule a route of its own
+            blocks not_served /none
+              no one rule sends all that `none` shall take to `blue`: the default action takes it, or some of it
+              -> check the paths and that `blue` serves them; give each rule a route of its own
             advice moved_in_part 5 /orders/admin
               rule 5 stands above and goes on taking `/orders/admin`, which `orders` asks for
               -> delete rule 5 if `orders` shall have that, else leave it
             advice narrowed 10 /orders*
               rule 10 has conditions beside the path; `orders` gets only requests that meet them
-              -> nothing to do if that is meant, else move the other requests by a route of their own
-            advice narrowed 10 /orders*
-              rule 10 has conditions beside the path; `carts` gets only requests that meet them
               -> nothing to do if that is meant, else move the other requests by a route of their own
             advice misses_bare_path 20 /orders/*
               `/orders/*` does not match `/orders` itself
@@ -463,18 +454,12 @@ fn a_rule_with_more_than_a_forward_or_of_another_owner_blocks_a_move() {
     stage.native.insert("rule/10".into());
     let silent = [FindingKind::HealthOnRoot, FindingKind::MissesBarePath, FindingKind::NoSuccessor];
     stage.finds_beside(&silent, expect![[r#"
-        misroutes takes_others
-          `green` would take `in.example.com/in`, which the default action answers today, not `blue`
-          -> narrow the paths of `green`
+        blocks not_served 10 /in /in/*
+          no one rule sends all that `green` shall take to `blue`: rule 10 takes it, or some of it
+          -> check the paths and that `blue` serves them; give each rule a route of its own
         blocks native_rule 10 /in/*
           ECS native deployments own rule 10 and set its weights anew with each deployment
           -> set the service's deployment strategy to ROLLING before its routes move, or leave its traffic to ECS
-        blocks cannot_copy 10 /in/*
-          rule 10 has the action `authenticate-oidc`, which a rule of Tidegate's own cannot have
-          -> use `rules: adopt` for this cutover, so that the action stays where it is
-        advice narrowed 10 /in/*
-          rule 10 has conditions beside the path; `green` gets only requests that meet them
-          -> nothing to do if that is meant, else move the other requests by a route of their own
     "#]]);
 }
 
