@@ -48,6 +48,7 @@ impl Pattern {
         &self.text
     }
 
+    /// Whether it matches this word.
     pub fn matches(&self, word: &str) -> bool {
         let step = |places, letter| self.after(&places, letter);
         self.is_match(&word.chars().fold(self.start(), step))

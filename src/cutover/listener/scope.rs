@@ -139,11 +139,15 @@ impl Search<'_> {
     }
 
     fn host(&self, but: &[&Pattern]) -> Option<String> {
-        // A host that is named nowhere shall be known as one.
-        let other = "other.example";
-        let fits = self.hosts.iter().all(|host| host.matches(other))
-            && !but.iter().any(|host| host.matches(other));
-        if fits { Some(other.to_owned()) } else { witness(self.hosts, but) }
+        let fits = |word: &String| {
+            let all = self.hosts.iter().all(|host| host.matches(word));
+            all && !but.iter().any(|host| host.matches(word))
+        };
+        // A host that people take for one, if there is any.
+        let named =
+            self.hosts.iter().map(|host| host.as_str().replace('*', "other").replace('?', "x"));
+        let mut readable = ["other.example".to_owned()].into_iter().chain(named);
+        readable.find(fits).or_else(|| witness(self.hosts, but))
     }
 
     /// A request is tried; a scope that takes it must be missed by another path or another host.
