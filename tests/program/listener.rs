@@ -95,7 +95,8 @@ fn one_of_several_listeners_must_be_named() {
     expect![[r#"
         tidegate: name one listener with --listener
           there are listener/443, listener/80
-    "#]].assert_eq(&String::from_utf8(output.stderr).unwrap());
+    "#]]
+    .assert_eq(&String::from_utf8(output.stderr).unwrap());
     let named = ["--file", "traffic.json", "--listener", "listener/443"];
     assert_eq!(check(dir.path(), &named).status.code(), Some(0));
     let unknown = ["--file", "traffic.json", "--listener", "listener/8080"];
