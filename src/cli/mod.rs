@@ -5,6 +5,7 @@
 mod config;
 mod demo;
 mod exit;
+mod listener;
 mod order;
 mod output;
 mod plan;
@@ -52,6 +53,9 @@ enum Command {
     Resume(order::ResumeArgs),
     /// Take pools over from managed scaling, reversibly; shows the change unless --apply is given.
     Handover(order::HandoverArgs),
+    /// Look for mistakes in the rules of a load balancer's listener; changes nothing.
+    #[command(subcommand)]
+    Listener(listener::ListenerCommand),
     /// Check, print or write configuration.
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -93,6 +97,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Pause(args) => block_on(order::pause(args, output)),
         Command::Resume(args) => block_on(order::resume(args, output)),
         Command::Handover(args) => block_on(order::handover(args, output)),
+        Command::Listener(command) => block_on(listener::listener(command, output)),
         Command::Config(command) => block_on(config::config(command, output)),
         Command::Demo(args) => block_on(demo::demo(args, output)),
         Command::Completions { shell } => {

@@ -5,3 +5,4 @@
 
 mod commands;
 mod layers;
+mod listener;

@@ -48,6 +48,12 @@ impl Pattern {
         &self.text
     }
 
+    /// Whether it matches this word.
+    pub fn matches(&self, word: &str) -> bool {
+        let step = |places, letter| self.after(&places, letter);
+        self.is_match(&word.chars().fold(self.start(), step))
+    }
+
     /// Whether it matches every word of this other pattern.
     pub fn covers(&self, other: &Self) -> bool {
         witness(&[other], &[self]).is_none()
@@ -56,6 +62,11 @@ impl Pattern {
     /// A shortest word that both match.
     pub fn overlap(&self, other: &Self) -> Option<String> {
         witness(&[self, other], &[])
+    }
+
+    /// How many `*` and `?` it has.
+    pub fn wildcards(&self) -> usize {
+        self.parts.iter().filter(|part| !matches!(part, Part::Letter(_))).count()
     }
 
     fn start(&self) -> Places {
@@ -92,13 +103,6 @@ impl Pattern {
     /// Whether every longer word matches too.
     fn is_open(&self, places: &Places) -> bool {
         self.parts.last() == Some(&Part::Many) && self.is_match(places)
-    }
-
-    fn letters(&self) -> impl Iterator<Item = char> {
-        self.parts.iter().filter_map(|part| match part {
-            Part::Letter(letter) => Some(*letter),
-            _ => None,
-        })
     }
 }
 
@@ -151,11 +155,12 @@ fn asked(within: &[&Pattern], inside: &[Places]) -> BTreeSet<char> {
 
 /// A letter that none of them names; a readable one if there is any.
 fn strange(within: &[&Pattern], outside: &[&Pattern]) -> char {
-    let named: BTreeSet<char> =
-        within.iter().chain(outside).flat_map(|pattern| pattern.letters()).collect();
+    let named = |letter: &char| {
+        within.iter().chain(outside).any(|p| p.parts.contains(&Part::Letter(*letter)))
+    };
     let readable = ['x', 'y', 'z', 'q', 'w'].into_iter().chain('a'..='z').chain('0'..='9');
     let rare = '\u{e000}'..='\u{f8ff}';
-    readable.chain(rare).find(|letter| !named.contains(letter)).unwrap_or('\u{10ffff}')
+    readable.chain(rare).find(|letter| !named(letter)).unwrap_or('\u{10ffff}')
 }
 
 #[cfg(test)]
