@@ -12,8 +12,9 @@ use crate::model::{
 };
 
 use super::gates::{self, Ruling};
+use super::listener::Severity;
 use super::view::{Route, group_name};
-use super::{Draft, Verdict, floors, probe, slots};
+use super::{Draft, Verdict, fitness, floors, probe, slots};
 
 /// Planned to attached: our own rule, with blue 100 and green 0.
 pub fn attach(route: Route<'_>, draft: &mut Draft) -> Verdict {
@@ -57,7 +58,25 @@ fn unfit(route: Route<'_>) -> Option<Reason> {
     if let Some(service) = services.into_iter().flatten().find(|s| !s.native_rules.is_empty()) {
         return Some(Reason::NativeDeployment { service: service.name.clone() });
     }
-    None
+    if route.rule().is_some() {
+        return None;
+    }
+    let saga = route.saga;
+    let findings = fitness::findings(saga.cluster, saga.config, saga.snapshot);
+    // What would misroute may be meant; what cannot be done is not a person's to promote.
+    let promoted = route.memory.promoted || route.memory.promoted_full;
+    let against = |severity| match severity {
+        Severity::Blocks => true,
+        Severity::Misroutes => !promoted,
+        Severity::Advice => false,
+    };
+    let first = findings.into_iter().find(|finding| against(finding.severity))?;
+    let accept = match first.severity {
+        Severity::Misroutes => "; `tidegate cutover promote` accepts it",
+        _ => "",
+    };
+    let finding = format!("{}: {}{accept}", first.explanation, first.remedy);
+    Some(Reason::ListenerUnfit { finding })
 }
 
 fn create_group(route: Route<'_>, draft: &mut Draft) -> Verdict {

@@ -4,6 +4,7 @@
 //! of it, from what is observed alone, so that a crash anywhere changes nothing but the time.
 
 pub mod back;
+pub mod fitness;
 pub mod floors;
 pub mod forward;
 pub mod gates;

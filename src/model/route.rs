@@ -305,8 +305,8 @@ impl RouteMemory {
         self.since = Some(at);
         self.baking_since = None;
         self.answered = 0;
-        // A promotion is for one step.
-        self.promoted = self.promoted && stage < Stage::Shifting;
+        // A promotion is for the wait it answered.
+        self.promoted = false;
         if matches!(stage, Stage::RollingBack | Stage::Reviving) {
             self.because = Some(because.to_owned());
         }

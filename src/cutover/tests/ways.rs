@@ -139,7 +139,10 @@ fn without_traffic_the_step_waits_and_asks() {
     little.load.insert("users".to_owned(), (0, 0, 20));
     play(&mut little, 60, |_| false);
     assert_eq!(stage(&little, "users"), Stage::Shifting);
-    expect!["0 requests say too little, 100 are needed; `tidegate cutover promote` goes on without"].assert_eq(&holds(&mut little).join("\n"));
+    expect![
+        "0 requests say too little, 100 are needed; `tidegate cutover promote` goes on without"
+    ]
+    .assert_eq(&holds(&mut little).join("\n"));
     little.order(CutoverOrder::Promote { route: None, full: false });
     play(&mut little, 2, |little| {
         little.memory.cutovers[&"break".into()].routes[&"users".into()].step == 1
