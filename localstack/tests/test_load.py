@@ -58,10 +58,12 @@ def test_the_load_balancer_sums_its_groups_and_its_own_errors_have_no_group(aws)
     report(aws, EPOCH, requests=7)
     report(aws, EPOCH, OTHER, requests=5)
     report(aws, EPOCH, None, elb_5xx=3)
+    report(aws, EPOCH, unreached=2)
     blue, green, both = ask(aws, *[query("RequestCount", "Sum", group) for group in (GROUP, OTHER, None)])
     assert (blue, green, both) == ([(0, 7.0)], [(0, 5.0)], [(0, 12.0)])
     own, of_group = ask(aws, *[query("HTTPCode_ELB_5XX_Count", "Sum", group) for group in (None, GROUP)])
     assert (own, of_group) == ([(0, 3.0)], [])
+    assert ask(aws, query("TargetConnectionErrorCount", "Sum")) == [[(0, 2.0)]]
 
 
 def test_no_request_is_no_datapoint(aws):

@@ -15,6 +15,7 @@ from tidegate_world.autoscaling import groups
 from tidegate_world.ecs import hosts, tasks
 from tidegate_world.ecs.model import ClusterContents, Host
 from tidegate_world.elbv2 import load as elbv2_load
+from tidegate_world.elbv2 import traffic as elbv2_traffic
 from tidegate_world.places import Place, lock_of, place_of, touch
 
 
@@ -162,6 +163,13 @@ def load(place: Place, arguments) -> dict:
     with lock_of(place.account):
         elbv2_load.note(place, arguments["body"])
     return {"points": len(arguments["body"])}
+
+
+@control("traffic", method="GET")
+def traffic(place: Place, arguments) -> dict:
+    """The rules, targets and tasks of the account, as a data plane needs them."""
+    with lock_of(place.account):
+        return elbv2_traffic.show(place)
 
 
 @control("exit")

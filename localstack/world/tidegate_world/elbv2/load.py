@@ -29,6 +29,7 @@ class Report:
     requests: int
     target_5xx: int
     elb_5xx: int
+    unreached: int  # connections to targets that could not be made
     seconds: dict[float, int]  # response time of targets, to how often
 
 
@@ -42,6 +43,7 @@ def note(place: Place, points: list[dict]) -> None:
             requests=int(point.get("requests", 0)),
             target_5xx=int(point.get("target-5xx", 0)),
             elb_5xx=int(point.get("elb-5xx", 0)),
+            unreached=int(point.get("unreached", 0)),
             seconds={float(value): int(count) for value, count in point.get("seconds", [])},
         )
         place.load.append(report)
@@ -105,6 +107,7 @@ COUNTS = {
     "RequestCount": lambda report: report.requests,
     "HTTPCode_Target_5XX_Count": lambda report: report.target_5xx,
     "HTTPCode_ELB_5XX_Count": lambda report: report.elb_5xx,
+    "TargetConnectionErrorCount": lambda report: report.unreached,
 }
 
 
