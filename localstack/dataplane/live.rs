@@ -139,7 +139,7 @@ pub struct Check {
 #[derive(Debug)]
 pub enum Choice {
     Forward(InFlight),
-    Answer(Action),
+    Answer(Box<Action>),
     /// 503.
     Nobody,
 }
@@ -202,7 +202,7 @@ impl Live {
         };
         let weighted = rule.groups();
         if weighted.is_empty() {
-            let last = rule.actions.last().cloned();
+            let last = rule.actions.last().cloned().map(Box::new);
             return last.map_or(Choice::Nobody, Choice::Answer);
         }
         let chosen = by_weight(&weighted, &mut self.random);

@@ -68,7 +68,7 @@ fn of_service(service: &str, rest: &[&str]) -> Option<Value> {
         POSTS.iter().map(post)
     };
     let with = |all: Vec<Value>, field: &str, id: &str| -> Vec<Value> {
-        all.into_iter().filter(|each| each[field].to_string() == id).collect()
+        all.into_iter().filter(|each| each[field].as_u64() == id.parse().ok()).collect()
     };
     match (service, rest) {
         ("users", []) => Some(users().collect()),
