@@ -17,6 +17,9 @@ use super::random::Random;
 use super::rules::{Action, Asked, Weighted};
 use super::world::{self, Found, Shown};
 
+/// However fast time goes here, a busy machine answers no faster.
+const LEAST_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// How late rules are, and how much faster than on AWS health is checked.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
@@ -70,6 +73,7 @@ struct Member {
     /// Checks in a row that contradict its health.
     against: u32,
     next_check: Instant,
+    is_checked_now: bool,
     /// When the delay of its deregistration ends.
     leaves_at: Option<Instant>,
     told: &'static str,
@@ -90,6 +94,7 @@ impl Member {
             forced: None,
             against: 0,
             next_check: first_check,
+            is_checked_now: false,
             leaves_at: None,
             told: "initial",
         }
@@ -221,12 +226,14 @@ impl Live {
             let settings = &group.settings;
             let speed = self.pace.health_speed;
             let interval = Duration::from_secs_f64(settings.interval / speed);
-            let timeout = Duration::from_secs_f64(settings.timeout / speed);
+            let timeout = Duration::from_secs_f64(settings.timeout / speed).max(LEAST_TIMEOUT);
             for member in group.members.values_mut() {
-                if member.next_check > now || member.leaves_at.is_some() {
+                let waits = member.next_check > now || member.is_checked_now;
+                if waits || member.leaves_at.is_some() {
                     continue;
                 }
                 member.next_check = now + interval;
+                member.is_checked_now = true;
                 due.push(Check {
                     group: arn.clone(),
                     target: member.target.key.clone(),
@@ -243,6 +250,7 @@ impl Live {
         let Some(group) = self.groups.get_mut(&check.group) else { return };
         let (up, down) = (group.settings.healthy_threshold, group.settings.unhealthy_threshold);
         let Some(member) = group.members.get_mut(&check.target) else { return };
+        member.is_checked_now = false;
         let (contradicts, enough, other) = match member.health {
             // A new target needs to pass only once.
             Health::Initial if passed => (true, 1, Health::Healthy),

@@ -1,8 +1,9 @@
 """Services behind load balancers: which groups ECS takes, when a target is healthy, and what a task waits for."""
 
 import pytest
+import requests
 from botocore.exceptions import ClientError
-from conftest import error_code, eventually
+from conftest import ENDPOINT, error_code, eventually
 
 BEHIND = {"containerName": "main", "containerPort": 80}
 PORTS = [{"containerPort": 80, "hostPort": 0}]
@@ -113,6 +114,18 @@ def test_a_task_whose_process_ended_is_gone_and_replaced(aws):
     assert (told["lastStatus"], told["stopCode"]) == ("STOPPED", "EssentialContainerExited")
     assert told["containers"][0]["exitCode"] == 137
     eventually(lambda: "initial" in health(aws, group).values(), "a new target")
+
+
+def test_a_data_plane_sees_rules_targets_and_tasks_in_one_answer(aws):
+    group = behind_a_data_plane(aws)
+    url = f"{ENDPOINT}/_world/traffic"
+    shown = requests.get(url, params={"account": aws.account}, timeout=30).json()
+    (listener,), (told,), (task,) = shown["listeners"], shown["groups"], shown["tasks"]
+    assert [rule["priority"] for rule in listener["rules"]] == [None]
+    (target,) = told["targets"]
+    assert (told["arn"], target["leaving"], target["forced"]) == (group, False, None)
+    assert target["target"] == f"{task['instance']}:{task['ports'][0]}"
+    assert (task["image"], task["stopping"]) == ("busybox", False)
 
 
 def test_suspended_scaling_is_kept_and_told(aws):
