@@ -53,11 +53,10 @@ class Aws:
             self._clients[name] = self.session.client(name, endpoint_url=ENDPOINT, config=config)
         return self._clients[name]
 
-    def world(self, control: str, **arguments):
+    def world(self, control: str, body=None, **arguments):
         parameters = {key.replace("_", "-"): value for key, value in arguments.items()}
-        answer = requests.post(
-            f"{ENDPOINT}/_world/{control}", params={"account": self.account, **parameters}, timeout=30
-        )
+        parameters["account"] = self.account
+        answer = requests.post(f"{ENDPOINT}/_world/{control}", params=parameters, json=body, timeout=30)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
@@ -79,6 +78,32 @@ class Aws:
                 for index, zone in enumerate("ab")
             ]
         return self._subnets
+
+    def balancer(self, name: str = "lb") -> str:
+        """A load balancer without listeners; its ARN."""
+        made = self.elbv2.create_load_balancer(Name=name, Subnets=self.subnets)
+        return made["LoadBalancers"][0]["LoadBalancerArn"]
+
+    def target_group(self, name: str = "web", **more) -> str:
+        vpc = self.ec2.describe_subnets(SubnetIds=self.subnets)["Subnets"][0]["VpcId"]
+        made = self.elbv2.create_target_group(Name=name, Protocol="HTTP", Port=80, VpcId=vpc, **more)
+        return made["TargetGroups"][0]["TargetGroupArn"]
+
+    def listener(self, *groups: str, balancer: str | None = None) -> str:
+        """On port 80, with a default action that forwards to the first group, or 404 without one."""
+        action = {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404"}}
+        if groups:
+            action = forward(*groups)
+        made = self.elbv2.create_listener(
+            LoadBalancerArn=balancer or self.balancer(), Protocol="HTTP", Port=80, DefaultActions=[action]
+        )
+        return made["Listeners"][0]["ListenerArn"]
+
+    def rule(self, listener: str, priority: int, path: str, *groups: str, **more) -> dict:
+        made = self.elbv2.create_rule(
+            ListenerArn=listener, Priority=priority, Conditions=[on_path(path)], Actions=[forward(*groups)], **more
+        )
+        return made["Rules"][0]
 
     def launch_template(self, name: str = "hosts", cluster: str = "c", instance_type: str = "m5.large") -> str:
         data = base64.b64encode(f"#!/bin/bash\necho ECS_CLUSTER={cluster} >> /etc/ecs/ecs.config\n".encode()).decode()
@@ -166,6 +191,19 @@ class Aws:
 def aws() -> Aws:
     # Random, since tests run in parallel and the endpoint may outlive a run.
     return Aws(str(random.randrange(10**11, 10**12)))
+
+
+def forward(*groups) -> dict:
+    """A forward action: ARNs alone weigh 1, pairs (ARN, weight) as they say."""
+    pairs = [(each, 1) if isinstance(each, str) else each for each in groups]
+    return {
+        "Type": "forward",
+        "ForwardConfig": {"TargetGroups": [{"TargetGroupArn": arn, "Weight": weight} for arn, weight in pairs]},
+    }
+
+
+def on_path(*patterns: str) -> dict:
+    return {"Field": "path-pattern", "PathPatternConfig": {"Values": list(patterns)}}
 
 
 def error_code(raised) -> str:

@@ -164,9 +164,8 @@ def test_a_deleted_service_stops_its_tasks(aws):
 
 def test_tasks_behind_a_load_balancer_are_its_targets(aws):
     host = aws.cluster_with_hosts(1)[0]
-    vpc = aws.ec2.describe_subnets(SubnetIds=aws.subnets)["Subnets"][0]["VpcId"]
-    group = aws.elbv2.create_target_group(Name="web", Protocol="HTTP", Port=80, VpcId=vpc)["TargetGroups"][0]
-    arn = group["TargetGroupArn"]
+    arn = aws.target_group()
+    aws.listener(arn)
     aws.definition(portMappings=[{"containerPort": 80, "hostPort": 0}])
     aws.service(desired=2, loadBalancers=[{"targetGroupArn": arn, "containerName": "main", "containerPort": 80}])
     aws.steady(2)

@@ -7,8 +7,13 @@
 
 mod aws;
 mod crash;
+#[path = "../../localstack/dataplane/mod.rs"]
+#[allow(dead_code, reason = "the program of the same name uses the rest")]
+mod dataplane;
+mod demo;
 mod faults;
 mod fleets;
+mod forwarding;
 mod growing;
 mod harness;
 mod leaving;

@@ -12,8 +12,10 @@ from localstack.services.edge import ROUTER
 
 from tidegate_world import clock, events, request_log
 from tidegate_world.autoscaling import groups
-from tidegate_world.ecs import hosts
+from tidegate_world.ecs import hosts, tasks
 from tidegate_world.ecs.model import ClusterContents, Host
+from tidegate_world.elbv2 import load as elbv2_load
+from tidegate_world.elbv2 import traffic as elbv2_traffic
 from tidegate_world.places import Place, lock_of, place_of, touch
 
 
@@ -26,12 +28,14 @@ def answer(content, status: int = 200) -> Response:
 
 
 def control(path: str, method: str = "POST"):
-    """Registers function(place, arguments) under /_world/path."""
+    """Registers function(place, arguments) under /_world/path; a JSON body is the argument `body`."""
 
     def decorate(function):
         @route(f"/_world/{path}", methods=[method])
         def handle(request) -> Response:
-            arguments = request.args
+            arguments = dict(request.args)
+            if request.content_length:
+                arguments["body"] = request.get_json(force=True)
             account = arguments.get("account", "")
             if len(account) != 12 or not account.isdigit():
                 return answer({"error": "account must be 12 digits"}, 400)
@@ -130,13 +134,57 @@ def age(place: Place, arguments) -> dict:
 
 @control("health")
 def health(place: Place, arguments) -> dict:
-    """Forces the state of a target (i-... or i-...:port) of a target group; an empty state ends it."""
+    """Forces the state of a target (i-... or i-...:port) of a target group; an empty state ends it.
+
+    With a body, a list of {"target-group", "target", "state"}, it is what a data plane's own checks found: from then
+    on a target of which nothing was found is initial.
+    """
+    if "body" in arguments:
+        return _found_health(place, arguments["body"])
     key = (arguments["target-group"], arguments["target"])
     with lock_of(place.account):
         place.forced_health.pop(key, None)
         if arguments.get("state"):
             place.forced_health[key] = arguments["state"]
     return {"state": arguments.get("state") or None}
+
+
+def _found_health(place: Place, found: list[dict]) -> dict:
+    with lock_of(place.account):
+        place.has_data_plane = True
+        for each in found:
+            place.found_health[each["target-group"], each["target"]] = each["state"]
+    return {"targets": len(found)}
+
+
+@control("load")
+def load(place: Place, arguments) -> dict:
+    """What a data plane counted; CloudWatch shows it when its delay has passed."""
+    with lock_of(place.account):
+        elbv2_load.note(place, arguments["body"])
+    return {"points": len(arguments["body"])}
+
+
+@control("traffic", method="GET")
+def traffic(place: Place, arguments) -> dict:
+    """The rules, targets and tasks of the account, as a data plane needs them."""
+    with lock_of(place.account):
+        return elbv2_traffic.show(place)
+
+
+@control("exit")
+def task_exit(place: Place, arguments) -> dict:
+    """The process of a task has ended: its essential container is gone, and the task with it."""
+    with lock_of(place.account):
+        for cluster in place.contents.values():
+            task = cluster.tasks.get(arguments["task"].rsplit("/", 1)[-1])
+            if task is not None and task.last_status != "STOPPED":
+                task.stopped_reason = task.stopped_reason or "Essential container in task exited"
+                task.stop_code = task.stop_code or "EssentialContainerExited"
+                task.exit_code = int(arguments.get("code", 1))
+                tasks.finish(place, cluster, task)
+                return {"task": task.arn}
+    raise Refused(f"no task {arguments['task']} that lives")
 
 
 @control("spot-interrupt")

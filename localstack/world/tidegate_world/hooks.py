@@ -8,10 +8,11 @@ from localstack.runtime import hooks
 
 @hooks.on_infra_start()
 def start_world():
-    from tidegate_world import clock, controls, request_log, targets
+    from tidegate_world import clock, controls, request_log
     from tidegate_world.autoscaling import moto_patches as autoscaling_patches
     from tidegate_world.cloudformation import patches as cloudformation_patches
     from tidegate_world.ecs import moto_patches as ecs_patches
+    from tidegate_world.elbv2 import targets
 
     autoscaling_patches.install()
     ecs_patches.install()

@@ -18,6 +18,7 @@ from tidegate_world import settings
 if TYPE_CHECKING:
     from tidegate_world.ec2.fleets import Fleet
     from tidegate_world.ecs.model import ClusterContents
+    from tidegate_world.elbv2.load import Report
 
 _locks: dict[str, threading.RLock] = defaultdict(threading.RLock)
 _places: dict[tuple[str, str], "Place"] = {}
@@ -41,6 +42,10 @@ class Place:
         self.refreshes: dict[str, list[dict]] = defaultdict(list)  # by group name, newest first
         self.groups_without_agents: set[str] = set()
         self.forced_health: dict[tuple[str, str], str] = {}
+        # What a data plane told: by target group and i-...:port, and what it counted.
+        self.has_data_plane = False
+        self.found_health: dict[tuple[str, str], str] = {}
+        self.load: list[Report] = []
         self.events: list[tuple[str, str, dict]] = []
 
     def arn(self, service: str, resource: str) -> str:

@@ -66,6 +66,10 @@ def world_operations(api: str) -> dict:
         from tidegate_world.autoscaling import operations
     elif api == "ec2":
         from tidegate_world.ec2 import operations
+    elif api == "elbv2":
+        from tidegate_world.elbv2 import operations
+    elif api == "application-autoscaling":
+        from tidegate_world import scalable_targets as operations
     else:
         return {}
     return operations.OPERATIONS
@@ -83,10 +87,30 @@ def ec2() -> Service:
     return service
 
 
+@aws_provider(api="cloudwatch", name="world")
+def cloudwatch() -> Service:
+    """LocalStack's own CloudWatch, which has no metrics of load balancers and refuses percentiles."""
+    from localstack.services.cloudwatch.provider_v2 import CloudwatchProvider
+
+    from tidegate_world.elbv2 import load
+
+    service = Service.for_provider(CloudwatchProvider())
+    table = service.skeleton.dispatch_table
+    localstack = table["GetMetricData"]
+
+    def get_metric_data(context, request):
+        place = place_of(context.account_id, context.region)
+        with lock_of(context.account_id):
+            return load.get_metric_data(place, request, lambda others: localstack(context, others))
+
+    table["GetMetricData"] = get_metric_data
+    return service
+
+
 ecs = from_moto("ecs", world=True)
 elbv2 = from_moto("elbv2", world=True)
 autoscaling = from_moto("autoscaling", world=True)
-application_autoscaling = from_moto("application-autoscaling")
+application_autoscaling = from_moto("application-autoscaling", world=True)
 servicediscovery = from_moto("servicediscovery")
 ecr = from_moto("ecr")
 dynamodb = from_moto("dynamodb", name="moto")

@@ -87,12 +87,14 @@ class Task:
     version: int = 1
     bindings: list[list[dict]] = field(default_factory=list)  # for each container
     targets: list[tuple[str, dict]] = field(default_factory=list)  # target group arn, target
+    leaving: list[tuple[str, dict]] = field(default_factory=list)  # the same, once deregistered
     created_at: datetime = field(default_factory=now)
     started_at: datetime | None = None
     stopping_at: datetime | None = None
     stopped_at: datetime | None = None
     stopped_reason: str | None = None
     stop_code: str | None = None
+    exit_code: int = 0
 
     @property
     def is_waiting(self) -> bool:

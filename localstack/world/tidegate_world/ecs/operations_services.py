@@ -6,6 +6,7 @@ Rule: only the deployment controller ECS is known; CODE_DEPLOY and EXTERNAL are 
 from tidegate_world.ecs import render, scheduler
 from tidegate_world.ecs.errors import at_most, cluster_of, definition_of, ecs_error, invalid, page, service_of
 from tidegate_world.ecs.model import ClusterContents, Service
+from tidegate_world.elbv2.rules import balancers_of
 from tidegate_world.places import Place
 
 IDENTITY = ("cluster", "service", "serviceName", "taskDefinition", "desiredCount", "forceNewDeployment", "tags")
@@ -21,6 +22,7 @@ def create_service(place: Place, request: dict, moto) -> dict:
     controller = request.get("deploymentController", {}).get("type", "ECS")
     if controller != "ECS":
         raise invalid(f"The local AWS has no deployment controller {controller}.")
+    _check_balancers(place, request)
     existing = cluster.services.get(name)
     if existing is not None and existing.status == "ACTIVE":
         raise invalid("Creation of service was not idempotent.")
@@ -42,6 +44,16 @@ def create_service(place: Place, request: dict, moto) -> dict:
     return {"service": render.service(place, cluster, service)}
 
 
+def _check_balancers(place: Place, request: dict) -> None:
+    """ECS takes a target group only when a rule or a default action of a load balancer names it."""
+    for balancer in request.get("loadBalancers") or []:
+        arn = balancer.get("targetGroupArn")
+        if arn not in place.elbv2.target_groups:
+            raise invalid(f"The target group {arn} does not exist.")
+        if not balancers_of(place.elbv2, arn):
+            raise invalid(f"The target group with targetGroupArn {arn} does not have an associated load balancer.")
+
+
 def _resolve_strategy(place: Place, cluster: ClusterContents, service: Service) -> None:
     """The cluster's default strategy is taken when the service is created; without one, the launch type is EC2."""
     default = place.ecs.clusters[cluster.name].default_capacity_provider_strategy
@@ -58,7 +70,8 @@ def update_service(place: Place, request: dict, moto) -> dict:
     service = service_of(cluster, request["service"])
     if service.status != "ACTIVE":
         raise ecs_error("ServiceNotActiveException", "Service was not ACTIVE.")
-    changed = _settings(request)
+    _check_balancers(place, request)
+    changed, former = _settings(request), dict(service.settings)
     service.settings.update(changed)
     if changed.get("capacityProviderStrategy"):
         service.settings.pop("launchType", None)
@@ -67,7 +80,7 @@ def update_service(place: Place, request: dict, moto) -> dict:
     before = service.definition_arn
     if request.get("taskDefinition"):
         service.definition_arn = definition_of(place, request["taskDefinition"]).arn
-    replaces = any(changed.get(key) for key in NEEDS_DEPLOYMENT)
+    replaces = any(key in changed and changed[key] != former.get(key, []) for key in NEEDS_DEPLOYMENT)
     if request.get("forceNewDeployment") or service.definition_arn != before or replaces:
         scheduler.new_deployment(service)
     return {"service": render.service(place, cluster, service)}

@@ -101,7 +101,7 @@ def _container(task: Task, definition: dict, index: int) -> dict:
             "name": definition.get("name"),
             "image": definition.get("image"),
             "lastStatus": "PENDING" if task.host_arn is None else status,
-            "exitCode": 0 if task.last_status == "STOPPED" else None,
+            "exitCode": task.exit_code if task.last_status == "STOPPED" else None,
             "networkBindings": task.bindings[index] if task.bindings else [],
             "networkInterfaces": [],
             "healthStatus": "UNKNOWN",

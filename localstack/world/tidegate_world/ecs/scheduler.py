@@ -1,7 +1,8 @@
 """The service scheduler: starts, stops and replaces a service's tasks within its minimum and maximum healthy percent.
 
 Rule: a task is stopped only while the running ones stay at or above the minimum, and started only while all stay at or
-below the maximum. A service whose minimum and maximum are both 100 therefore cannot move off a draining host.
+below the maximum. Behind a load balancer a task counts once its target is healthy, and one that fails the checks
+is replaced. A service whose minimum and maximum are both 100 therefore cannot move off a draining host.
 """
 
 import math
@@ -21,7 +22,7 @@ def tick(place: Place) -> None:
                 _wind_down(place, cluster, service)
             elif service.settings.get("launchType") != "FARGATE":
                 _daemon(place, cluster, service) if service.is_daemon else _replica(place, cluster, service)
-                _settle_deployments(cluster, service)
+                _settle_deployments(place, cluster, service)
 
 
 def new_deployment(service: Service) -> None:
@@ -62,12 +63,23 @@ def _is_leaving(task: Task) -> bool:
 
 
 def _replica(place: Place, cluster: ClusterContents, service: Service) -> None:
+    _stop_failing(place, cluster, service)
     mine = cluster.tasks_of(service)
     good = [task for task in mine if _is_current(service, task) and not _is_leaving(task)]
     old = [task for task in mine if task not in good]
     good = _stop_surplus(place, service, good)
     old = _stop_replaced(place, service, good, old)
     _start_missing(place, cluster, service, good, old)
+
+
+def _stop_failing(place: Place, cluster: ClusterContents, service: Service) -> None:
+    """Only what a data plane found counts here: a state that a test forces is for the readers of target health."""
+    grace = service.settings.get("healthCheckGracePeriodSeconds") or 0
+    for task in cluster.tasks_of(service):
+        found = [place.found_health.get((arn, f"{target['Id']}:{target['Port']}")) for arn, target in task.targets]
+        if task.is_running and "unhealthy" in found and (now() - task.started_at).total_seconds() >= grace:
+            service.say(f"(task {task.arn.rsplit('/', 1)[-1]}) is unhealthy in target-group {task.targets[0][0]}")
+            tasks.ask_to_stop(place, task, "Task failed ELB health checks", _STOPPED)
 
 
 def _stop_surplus(place: Place, service: Service, good: list[Task]) -> list[Task]:
@@ -83,14 +95,15 @@ def _stop_surplus(place: Place, service: Service, good: list[Task]) -> list[Task
 
 def _stop_replaced(place: Place, service: Service, good: list[Task], old: list[Task]) -> list[Task]:
     low, _ = bounds(service)
-    running = sum(task.is_running for task in good + old)
-    replaced = sum(task.is_running for task in good) >= service.desired
+    running = sum(tasks.is_in_service(place, task) for task in good + old)
+    replaced = sum(tasks.is_in_service(place, task) for task in good) >= service.desired
     kept = []
     for task in old:
-        if task.is_running and not replaced and running - 1 < low:
+        serves = tasks.is_in_service(place, task)
+        if serves and not replaced and running - 1 < low:
             kept.append(task)
             continue
-        running -= task.is_running
+        running -= serves
         reason = f"Scaling activity initiated by (deployment {_primary(service).id})"
         tasks.ask_to_stop(place, task, reason, _STOPPED)
     return kept
@@ -170,14 +183,14 @@ def _daemon(place: Place, cluster: ClusterContents, service: Service) -> None:
     service.desired = len(covered)
 
 
-def _settle_deployments(cluster: ClusterContents, service: Service) -> None:
+def _settle_deployments(place: Place, cluster: ClusterContents, service: Service) -> None:
     primary, mine = _primary(service), cluster.tasks_of(service)
     primary.desired = service.desired
     for old in service.deployments[1:]:
         old.desired = 0
     in_use = {task.started_by for task in mine}
     service.deployments[1:] = [each for each in service.deployments[1:] if each.id in in_use]
-    running = sum(task.is_running for task in mine)
+    running = sum(tasks.is_in_service(place, task) for task in mine)
     done = len(service.deployments) == 1 and running == len(mine) == service.desired
     if done:
         if primary.rollout != "COMPLETED":

@@ -6,6 +6,7 @@ Rule: a task holds its resources until it is STOPPED, and a task on a host whose
 from tidegate_world import settings
 from tidegate_world.ecs import placement
 from tidegate_world.ecs.model import ClusterContents, Host, Task, new_id, now
+from tidegate_world.elbv2.targets import state_of
 from tidegate_world.places import Place
 
 # ECS shows a stopped task for an hour; a day of scenario tests needs far fewer than this.
@@ -103,6 +104,8 @@ def _advance_stop(place: Place, cluster: ClusterContents, task: Task) -> None:
         finish(place, cluster, task)
     elif task.last_status in ("PENDING", "RUNNING"):
         enter(place, task, "DEACTIVATING")
+    elif task.last_status == "DEACTIVATING" and is_draining(place, task):
+        return
     elif task.ticks >= settings.STOP and task.last_status == "DEACTIVATING":
         enter(place, task, "STOPPING")
     elif task.ticks >= settings.STOP:
@@ -131,12 +134,29 @@ def register_targets(place: Place, cluster: ClusterContents, task: Task) -> None
         task.targets.append((group.arn, target))
 
 
+def states_of_targets(place: Place, targets: list[tuple[str, dict]]) -> list[str]:
+    groups = [(place.elbv2.target_groups.get(arn), target) for arn, target in targets]
+    return [state_of(place, group, target)[0] for group, target in groups if group is not None]
+
+
+def is_in_service(place: Place, task: Task) -> bool:
+    """ECS counts a task behind a load balancer once its target passes the checks."""
+    return task.is_running and not {"initial", "unhealthy"}.intersection(states_of_targets(place, task.targets))
+
+
+def is_draining(place: Place, task: Task) -> bool:
+    """ECS stops a service's task when its targets have drained. Without a data plane nothing is in flight."""
+    if not place.has_data_plane or task.stop_code != "ServiceSchedulerInitiated":
+        return False
+    return "draining" in states_of_targets(place, task.leaving)
+
+
 def deregister_targets(place: Place, task: Task) -> None:
     for group_arn, target in task.targets:
         group = place.elbv2.target_groups.get(group_arn)
         if group is not None:
             group.deregister([target])
-    task.targets = []
+    task.targets, task.leaving = [], task.leaving + task.targets
 
 
 def announce(place: Place, task: Task) -> None:

@@ -1,0 +1,1 @@
+"""Load balancers as AWS bounds them, their targets and their health, and the load that a data plane reports."""
