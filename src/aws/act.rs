@@ -72,6 +72,7 @@ impl<K: Clock> Aws<K> {
                 }
                 Ok(Ready::default())
             }
+            _ => Err(senseless("not carried out by this version")),
         }
     }
 
@@ -108,6 +109,7 @@ impl<K: Clock> Aws<K> {
             Action::TerminateHost { pool, host, replace, .. } => {
                 writes.terminate(pool, host, *replace, limit).await?
             }
+            _ => return Err(senseless("not carried out by this version")),
         }
         Ok(Vec::new())
     }
@@ -149,6 +151,7 @@ impl<K: Clock> Aws<K> {
                 })
             }
             Action::TerminateHost { pool, host, .. } => self.is_ending(pool, host).await?,
+            _ => true,
         })
     }
 }

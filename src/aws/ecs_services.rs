@@ -2,8 +2,8 @@
 
 use aws_sdk_ecs::types::{
     AvailabilityZoneRebalancing, Deployment as SdkDeployment, DeploymentRolloutState, LaunchType,
-    PlacementConstraint, PlacementConstraintType, SchedulingStrategy, Service as SdkService,
-    StabilityStatus, TaskSet,
+    LoadBalancer, PlacementConstraint, PlacementConstraintType, SchedulingStrategy,
+    Service as SdkService, StabilityStatus, TaskSet,
 };
 use chrono::{DateTime, Utc};
 use futures::future::try_join_all;
@@ -116,11 +116,29 @@ fn row(name: &ServiceName, found: &SdkService) -> Result<ServiceRow, &'static st
         deployments,
         rebalances_zones: found.availability_zone_rebalancing()
             == Some(&AvailabilityZoneRebalancing::Enabled),
+        targets: found.load_balancers().iter().filter_map(targets).collect(),
+        native_rules: found.load_balancers().iter().flat_map(native_rules).collect(),
     };
     Ok(ServiceRow {
         service,
         providers: providers.map(|item| item.capacity_provider().to_owned()).collect(),
     })
+}
+
+/// One entry of `loadBalancers`; `None` for a Classic Load Balancer, which has no target group.
+fn targets(found: &LoadBalancer) -> Option<ServiceTargets> {
+    Some(ServiceTargets {
+        group: found.target_group_arn()?.into(),
+        container: found.container_name()?.to_owned(),
+        port: found.container_port().and_then(|port| u16::try_from(port).ok())?,
+    })
+}
+
+/// The rules that ECS itself rewrites when it deploys.
+fn native_rules(found: &LoadBalancer) -> impl Iterator<Item = RuleArn> {
+    let advanced = found.advanced_configuration();
+    let rules = advanced.map(|a| [a.production_listener_rule(), a.test_listener_rule()]);
+    rules.into_iter().flatten().flatten().map(RuleArn::from)
 }
 
 /// Primary first. CodeDeploy and external controllers deploy by task sets instead.

@@ -53,6 +53,7 @@ pub(super) async fn observe(
         rivals: kept.rivals(pools, at),
         hosts,
         services,
+        traffic: Part::complete(Traffic::default(), at),
         departed: BTreeMap::new(),
     }
 }

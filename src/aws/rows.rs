@@ -50,6 +50,14 @@ pub(super) struct ServiceRow {
     pub(super) providers: BTreeSet<String>,
 }
 
+/// What Application Auto Scaling may do to a service's count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ScalableTarget {
+    pub(super) min: u64,
+    pub(super) max: u64,
+    pub(super) suspended: Suspension,
+}
+
 /// An Auto Scaling group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct GroupRow {
