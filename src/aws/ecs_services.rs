@@ -33,13 +33,39 @@ impl Reads {
         let pages = self.pages("ecs:ListServices", listing).await?;
         let arns: Vec<String> =
             pages.into_iter().flat_map(|page| page.service_arns.unwrap_or_default()).collect();
+        self.describe_services(cluster, &arns).await
+    }
+
+    /// `DescribeServices` of these, by ARN or name; what is gone is left out.
+    pub(super) async fn describe_services(
+        &self,
+        cluster: &ClusterName,
+        services: &[String],
+    ) -> Result<Answer<ServiceName, ServiceRow>, Gap> {
         let calls =
-            arns.chunks(DESCRIBE_MAX).map(|chunk| self.describe_service_page(cluster, chunk));
+            services.chunks(DESCRIBE_MAX).map(|chunk| self.describe_service_page(cluster, chunk));
         let mut all = Answer::default();
         for answer in try_join_all(calls).await? {
             all.absorb(answer);
         }
         Ok(all)
+    }
+
+    /// One service as the SDK gives it, for what is written back whole; `None` if there is none.
+    pub(super) async fn service(
+        &self,
+        cluster: &ClusterName,
+        name: &ServiceName,
+    ) -> Result<Option<SdkService>, Gap> {
+        const SOURCE: &str = "ecs:DescribeServices";
+        let call = self.ecs.describe_services().cluster(cluster.as_str()).services(name.as_str());
+        let answer = self.one(SOURCE, call.send()).await?;
+        let why = lacking(SOURCE, answer.failures(), |arn| name_of(&arn)).into_values().next();
+        let found = answer.services.unwrap_or_default().into_iter();
+        match (found.filter(|s| s.status() != Some("INACTIVE")).next(), why) {
+            (None, Some(gap)) => Err(gap),
+            (found, _) => Ok(found),
+        }
     }
 
     async fn describe_service_page(

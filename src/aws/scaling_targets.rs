@@ -33,6 +33,28 @@ impl Reads {
             })
             .collect())
     }
+
+    /// `DescribeScalableTargets` of one service; `None` if nothing scales it.
+    pub(super) async fn scalable_target(
+        &self,
+        cluster: &ClusterName,
+        service: &ServiceName,
+    ) -> Result<Option<ScalableTarget>, Gap> {
+        let call = self
+            .targets
+            .describe_scalable_targets()
+            .service_namespace(ServiceNamespace::Ecs)
+            .scalable_dimension(ScalableDimension::EcsServiceDesiredCount)
+            .resource_ids(resource(cluster, service));
+        let source = "application-autoscaling:DescribeScalableTargets";
+        let answer = self.one(source, call.send()).await?;
+        Ok(answer.scalable_targets().first().map(row))
+    }
+}
+
+/// How Application Auto Scaling calls a service.
+pub(super) fn resource(cluster: &ClusterName, service: &ServiceName) -> String {
+    format!("service/{cluster}/{service}")
 }
 
 fn row(found: &SdkTarget) -> ScalableTarget {

@@ -53,6 +53,13 @@ pub enum Asked {
     Prometheus { url: String, query: String, below: Option<String>, above: Option<String> },
     /// 200 with `pass`, `fail` or `inconclusive` as its body, or in a JSON field `status`.
     Http { url: String },
-    /// A request of our own through the load balancer; no redirects are followed.
-    Probe { url: String, host: Option<String>, header: (String, String), expect_status: u16 },
+    /// A request of our own through the load balancer; no redirects are followed. A `url` that
+    /// begins with `/` is asked of the listener's own address.
+    Probe {
+        listener: ListenerArn,
+        url: String,
+        host: Option<String>,
+        header: (String, String),
+        expect_status: u16,
+    },
 }
