@@ -7,9 +7,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use aws_sdk_ecs::types::{DeploymentConfiguration, LoadBalancer};
+
 use super::Aws;
+use super::act_rules::tags;
+use super::act_tasks::Revision;
 use super::clients::WRITE_LIMIT;
-use super::rows::ContainerRow;
+use super::elb_image::canonical;
+use super::rows::{ContainerRow, GroupAttributes};
 use crate::control::Clock;
 use crate::model::*;
 
@@ -17,10 +22,20 @@ use crate::model::*;
 const LOOK_AGAIN: Duration = Duration::from_millis(300);
 
 /// What the re-read found that the request needs.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Ready {
     /// The container instances of the action's hosts.
     pub(super) containers: BTreeMap<InstanceId, ContainerInstanceArn>,
+    /// The VPC a target group is to be in.
+    pub(super) vpc: String,
+    /// The revision to register.
+    pub(super) revision: Option<Revision>,
+    /// The cluster places new services by a strategy of its own.
+    pub(super) own_strategy: bool,
+    /// What the service registers with already.
+    pub(super) load_balancers: Vec<LoadBalancer>,
+    /// How the service deploys.
+    pub(super) deployment: Option<DeploymentConfiguration>,
 }
 
 /// Container instances by the host they run on.
@@ -72,6 +87,33 @@ impl<K: Clock> Aws<K> {
                 }
                 Ok(Ready::default())
             }
+            Action::SetServiceCount { service, was, .. } => self.check_count(service, *was).await,
+            Action::SuspendScaling { service, was, now } => {
+                self.check_scaling(service, *was, *now).await
+            }
+            Action::RegisterTask { service, task } => self.check_task(service, task).await,
+            Action::CreateService { spec } => self.check_new_service(spec).await,
+            Action::AttachGroup { service, group, .. } => self.check_attach(service, group).await,
+            Action::Deploy { service, was, .. } => self.check_definition(service, was).await,
+            Action::CreateTargetGroup { spec } => self.check_new_group(spec).await,
+            Action::SetHealthCheck { group, was, now } => {
+                self.check_health_check(group, &was.health_check, &now.health_check).await
+            }
+            Action::SetGroupAttributes { group, was, now } => {
+                self.check_attributes(group, was, now).await
+            }
+            Action::CreateRule { listener, purpose, priority, image, .. } => {
+                self.check_new_rule(listener, purpose, *priority, image).await
+            }
+            Action::WriteRule { rule, was, now, .. } => {
+                self.check_rule(rule, was.as_ref(), now).await
+            }
+            Action::DeleteRule { rule, purpose, was, .. } => {
+                self.check_rule_to_delete(rule, purpose, was).await
+            }
+            Action::DeleteTargetGroup { group, service } => {
+                self.check_group_to_delete(group, service).await
+            }
         }
     }
 
@@ -108,6 +150,45 @@ impl<K: Clock> Aws<K> {
             Action::TerminateHost { pool, host, replace, .. } => {
                 writes.terminate(pool, host, *replace, limit).await?
             }
+            Action::SetServiceCount { service, now, .. } => {
+                writes.set_count(cluster, service, *now, limit).await?;
+            }
+            Action::SuspendScaling { service, now, .. } => {
+                writes.suspend_scaling(cluster, service, *now, limit).await?;
+            }
+            Action::RegisterTask { .. } => {
+                let wanted = ready.revision.as_ref();
+                let wanted = wanted.ok_or_else(|| senseless("nothing to register"))?;
+                writes.register_task(wanted, limit).await?;
+            }
+            Action::CreateService { spec } => {
+                writes.create_service(cluster, spec, ready.own_strategy, limit).await?;
+            }
+            Action::AttachGroup { service, group, container, port } => {
+                let (has, new) = (&ready.load_balancers, (group, container.as_str(), *port));
+                writes.attach_group(cluster, service, has, new, limit).await?;
+            }
+            Action::Deploy { service, now, .. } => {
+                let deployment = ready.deployment.as_ref();
+                writes.deploy(cluster, service, now, deployment, limit).await?;
+            }
+            Action::CreateTargetGroup { spec } => {
+                let tags = tags(&Purpose::Group(spec.service.clone()), cluster);
+                writes.create_group(spec, &ready.vpc, tags, limit).await?;
+            }
+            Action::SetHealthCheck { group, now, .. } => {
+                writes.set_health_check(group, &now.health_check, limit).await?;
+            }
+            Action::SetGroupAttributes { group, now, .. } => {
+                writes.set_attributes(group, now, limit).await?;
+            }
+            Action::CreateRule { listener, purpose, priority, conditions, image } => {
+                let (place, tags) = ((*priority, conditions), tags(purpose, cluster));
+                writes.create_rule(listener, place, image, tags, limit).await?;
+            }
+            Action::WriteRule { rule, now, .. } => writes.write_rule(rule, now, limit).await?,
+            Action::DeleteRule { rule, .. } => writes.delete_rule(rule, limit).await?,
+            Action::DeleteTargetGroup { group, .. } => writes.delete_group(group, limit).await?,
         }
         Ok(Vec::new())
     }
@@ -149,6 +230,32 @@ impl<K: Clock> Aws<K> {
                 })
             }
             Action::TerminateHost { pool, host, .. } => self.is_ending(pool, host).await?,
+            Action::SetServiceCount { service, now, .. } => {
+                self.desired_count(service).await? == *now
+            }
+            Action::SuspendScaling { service, now, .. } => {
+                self.scaling(service).await?.suspended == *now
+            }
+            Action::RegisterTask { service, task } => self.is_registered(service, task).await?,
+            Action::CreateService { spec } => self.has_service(spec).await?,
+            Action::AttachGroup { service, group, .. } => self.is_attached(service, group).await?,
+            Action::Deploy { service, now, .. } => self.runs(service, now).await?,
+            Action::CreateTargetGroup { spec } => self.has_group(&spec.name).await?,
+            Action::SetHealthCheck { group, now, .. } => {
+                self.target_group(group).await?.health_check == now.health_check
+            }
+            Action::SetGroupAttributes { group, now, .. } => {
+                self.group_attributes(group).await? == GroupAttributes::of(now)
+            }
+            Action::CreateRule { listener, priority, image, .. } => {
+                self.has_rule(listener, *priority, image).await?
+            }
+            Action::WriteRule { rule, now, .. } => {
+                let now = canonical(now.clone());
+                self.rule(rule).await?.is_some_and(|found| found.image == now)
+            }
+            Action::DeleteRule { rule, .. } => self.rule(rule).await?.is_none(),
+            Action::DeleteTargetGroup { group, .. } => self.is_group_gone(group).await?,
         })
     }
 }

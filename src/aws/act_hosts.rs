@@ -172,8 +172,8 @@ impl<K: Clock> Aws<K> {
 }
 
 fn ready(found: Containers) -> Ready {
-    let containers = found.into_iter();
-    Ready { containers: containers.map(|(host, (arn, _))| (host, arn)).collect() }
+    let containers = found.into_iter().map(|(host, (arn, _))| (host, arn));
+    Ready { containers: containers.collect(), ..Ready::default() }
 }
 
 impl Writes {

@@ -87,6 +87,10 @@ pub(super) struct Reads {
     pub(super) autoscaling: aws_sdk_autoscaling::Client,
     pub(super) ec2: aws_sdk_ec2::Client,
     pub(super) targets: aws_sdk_applicationautoscaling::Client,
+    pub(super) elbv2: aws_sdk_elasticloadbalancingv2::Client,
+    pub(super) cloudwatch: aws_sdk_cloudwatch::Client,
+    /// For what is not AWS; nothing if this machine cannot speak TLS.
+    pub(super) http: Option<reqwest::Client>,
     slots: Semaphore,
 }
 
@@ -115,6 +119,9 @@ impl Reads {
             autoscaling: reader!(aws_sdk_autoscaling),
             ec2: reader!(aws_sdk_ec2),
             targets: reader!(aws_sdk_applicationautoscaling),
+            elbv2: reader!(aws_sdk_elasticloadbalancingv2),
+            cloudwatch: reader!(aws_sdk_cloudwatch),
+            http: super::asks::client(),
             slots: Semaphore::new(READS_AT_ONCE),
         }
     }
@@ -160,6 +167,8 @@ pub(super) struct Writes {
     pub(super) ecs: aws_sdk_ecs::Client,
     pub(super) autoscaling: aws_sdk_autoscaling::Client,
     pub(super) ec2: aws_sdk_ec2::Client,
+    pub(super) targets: aws_sdk_applicationautoscaling::Client,
+    pub(super) elbv2: aws_sdk_elasticloadbalancingv2::Client,
 }
 
 impl Writes {
@@ -174,6 +183,8 @@ impl Writes {
             ecs: writer!(aws_sdk_ecs),
             autoscaling: writer!(aws_sdk_autoscaling),
             ec2: writer!(aws_sdk_ec2),
+            targets: writer!(aws_sdk_applicationautoscaling),
+            elbv2: writer!(aws_sdk_elasticloadbalancingv2),
         }
     }
 }

@@ -49,6 +49,7 @@ impl Reads {
             [found] if found.status() != Some("INACTIVE") => Ok(ClusterRow {
                 pending_tasks: count(found.pending_tasks_count()),
                 providers: found.capacity_providers().iter().cloned().collect(),
+                has_strategy: !found.default_capacity_provider_strategy().is_empty(),
             }),
             _ => Err(Gap {
                 source: SOURCE.to_owned(),

@@ -2,8 +2,8 @@
 
 use aws_sdk_ecs::types::{
     AvailabilityZoneRebalancing, Deployment as SdkDeployment, DeploymentRolloutState, LaunchType,
-    PlacementConstraint, PlacementConstraintType, SchedulingStrategy, Service as SdkService,
-    StabilityStatus, TaskSet,
+    LoadBalancer, PlacementConstraint, PlacementConstraintType, SchedulingStrategy,
+    Service as SdkService, StabilityStatus, TaskSet,
 };
 use chrono::{DateTime, Utc};
 use futures::future::try_join_all;
@@ -33,13 +33,39 @@ impl Reads {
         let pages = self.pages("ecs:ListServices", listing).await?;
         let arns: Vec<String> =
             pages.into_iter().flat_map(|page| page.service_arns.unwrap_or_default()).collect();
+        self.describe_services(cluster, &arns).await
+    }
+
+    /// `DescribeServices` of these, by ARN or name; what is gone is left out.
+    pub(super) async fn describe_services(
+        &self,
+        cluster: &ClusterName,
+        services: &[String],
+    ) -> Result<Answer<ServiceName, ServiceRow>, Gap> {
         let calls =
-            arns.chunks(DESCRIBE_MAX).map(|chunk| self.describe_service_page(cluster, chunk));
+            services.chunks(DESCRIBE_MAX).map(|chunk| self.describe_service_page(cluster, chunk));
         let mut all = Answer::default();
         for answer in try_join_all(calls).await? {
             all.absorb(answer);
         }
         Ok(all)
+    }
+
+    /// One service as the SDK gives it, for what is written back whole; `None` if there is none.
+    pub(super) async fn service(
+        &self,
+        cluster: &ClusterName,
+        name: &ServiceName,
+    ) -> Result<Option<SdkService>, Gap> {
+        const SOURCE: &str = "ecs:DescribeServices";
+        let call = self.ecs.describe_services().cluster(cluster.as_str()).services(name.as_str());
+        let answer = self.one(SOURCE, call.send()).await?;
+        let why = lacking(SOURCE, answer.failures(), |arn| name_of(&arn)).into_values().next();
+        let found = answer.services.unwrap_or_default().into_iter();
+        match (found.filter(|s| s.status() != Some("INACTIVE")).next(), why) {
+            (None, Some(gap)) => Err(gap),
+            (found, _) => Ok(found),
+        }
     }
 
     async fn describe_service_page(
@@ -116,11 +142,29 @@ fn row(name: &ServiceName, found: &SdkService) -> Result<ServiceRow, &'static st
         deployments,
         rebalances_zones: found.availability_zone_rebalancing()
             == Some(&AvailabilityZoneRebalancing::Enabled),
+        targets: found.load_balancers().iter().filter_map(targets).collect(),
+        native_rules: found.load_balancers().iter().flat_map(native_rules).collect(),
     };
     Ok(ServiceRow {
         service,
         providers: providers.map(|item| item.capacity_provider().to_owned()).collect(),
     })
+}
+
+/// One entry of `loadBalancers`; `None` for a Classic Load Balancer, which has no target group.
+fn targets(found: &LoadBalancer) -> Option<ServiceTargets> {
+    Some(ServiceTargets {
+        group: found.target_group_arn()?.into(),
+        container: found.container_name()?.to_owned(),
+        port: found.container_port().and_then(|port| u16::try_from(port).ok())?,
+    })
+}
+
+/// The rules that ECS itself rewrites when it deploys.
+fn native_rules(found: &LoadBalancer) -> impl Iterator<Item = RuleArn> {
+    let advanced = found.advanced_configuration();
+    let rules = advanced.map(|a| [a.production_listener_rule(), a.test_listener_rule()]);
+    rules.into_iter().flatten().flatten().map(RuleArn::from)
 }
 
 /// Primary first. CodeDeploy and external controllers deploy by task sets instead.

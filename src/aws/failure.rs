@@ -54,7 +54,7 @@ where
 }
 
 /// Folds a service's error code; codes are those of the API references of ECS, EC2, EC2 Auto
-/// Scaling and Application Auto Scaling and of their common errors.
+/// Scaling, Application Auto Scaling and Elastic Load Balancing and of their common errors.
 fn of_code(source: &str, code: &str, message: &str, status: u16) -> Failure {
     let text = if message.is_empty() {
         format!("{code} (HTTP {status})")
@@ -102,11 +102,16 @@ fn of_code(source: &str, code: &str, message: &str, status: u16) -> Failure {
         | "TargetNotFoundException"
         | "ResourceNotFoundException"
         | "ObjectNotFoundException" => Failure::NotFound { what: text },
-        _ if code.ends_with(".NotFound") || code.contains("NotFoundException") => {
+        // Load balancers name what is lacking: `RuleNotFound`.
+        _ if code.ends_with("NotFound") || code.contains("NotFoundException") => {
             Failure::NotFound { what: text }
         }
         // Auto Scaling says so of groups and instances that are gone.
         "ValidationError" if message.contains("not found") => Failure::NotFound { what: text },
+        // ECS says so of a family without revisions.
+        "ClientException" if message.contains("Unable to describe task definition") => {
+            Failure::NotFound { what: text }
+        }
         _ if status == 429 => Failure::Throttled,
         _ if status >= 500 => Failure::Unavailable { message: text },
         _ => Failure::Refused { message: text },
@@ -187,6 +192,10 @@ mod tests {
         check("ClusterNotFoundException", "", 400, "not_found");
         check("InvalidInstanceID.NotFound", "", 400, "not_found");
         check("ValidationError", "AutoScalingGroup name not found", 400, "not_found");
+        check("RuleNotFound", "", 400, "not_found");
+        check("ClientException", "Unable to describe task definition.", 400, "not_found");
+        check("ClientException", "Unable to do it.", 400, "refused");
+        check("PriorityInUse", "", 400, "refused");
         check("ValidationError", "New SetDesiredCapacity value 9 is above max", 400, "refused");
         check("LimitExceededException", "quota", 400, "refused");
         check("ScalingActivityInProgress", "", 400, "refused");

@@ -8,6 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::rivals::{SlowRead, SlowRow};
 use super::rows::*;
+use super::traffic::KeptTraffic;
 use crate::model::catalog::{self, TypeInfo};
 use crate::model::*;
 
@@ -26,6 +27,7 @@ pub(super) struct Kept {
     pub(super) slow: BTreeMap<SlowRead, Part<Vec<SlowRow>>>,
     pub(super) templates: BTreeMap<TemplateRef, (TemplateRow, DateTime<Utc>)>,
     pub(super) waiting: Waiting,
+    pub(super) traffic: KeptTraffic,
 
     // Facts: true as long as the thing exists.
     pub(super) machines: BTreeMap<InstanceId, MachineRow>,
@@ -64,6 +66,7 @@ impl Default for Kept {
             slow: BTreeMap::new(),
             templates: BTreeMap::new(),
             waiting: Waiting::default(),
+            traffic: KeptTraffic::default(),
             machines: BTreeMap::new(),
             definitions: BTreeMap::new(),
             types: BTreeMap::new(),

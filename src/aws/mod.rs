@@ -3,16 +3,24 @@
 //! Rule: a read that fails is a gap, never an error; a write is sent at most once.
 
 mod act;
+mod act_groups;
 mod act_hosts;
 mod act_pools;
+mod act_rules;
+mod act_services;
+mod act_tasks;
+mod asks;
 mod autoscaling;
 mod clients;
+mod cloudwatch;
 mod count;
 mod discover;
 mod ec2;
 mod ecs;
 mod ecs_services;
 mod ecs_tasks;
+mod elb_image;
+mod elbv2;
 mod failure;
 mod join;
 mod kept;
@@ -23,6 +31,7 @@ mod scaling_targets;
 mod spot_fleet;
 #[cfg(test)]
 mod tests;
+mod traffic;
 
 use std::collections::BTreeMap;
 use std::sync::PoisonError;
@@ -89,6 +98,9 @@ impl<K: Clock> Aws<K> {
 impl<K: Clock> Cloud for Aws<K> {
     async fn observe(&self, need: &Need) -> Snapshot {
         let mut kept = self.kept.lock().await;
+        if need.only_traffic {
+            return observe::observe_traffic(&self.reads, &mut kept, need, self.clock.now()).await;
+        }
         let seen = observe::observe(&self.reads, &mut kept, need, self.clock.now()).await;
         let hosts = seen.hosts.value.iter();
         let known =

@@ -42,6 +42,7 @@ pub(super) async fn observe(
     let services = kept.joined_services();
     let needed = definitions(&services.value, &tasks.value, &waiting.value);
     let shapes = kept.look_at_shapes(reads, &needed, services.as_of).await;
+    let traffic = kept.look_at_traffic(reads, need, at).await;
     kept.forget(pools, &needed);
     Snapshot {
         cluster: cluster.clone(),
@@ -53,6 +54,37 @@ pub(super) async fn observe(
         rivals: kept.rivals(pools, at),
         hosts,
         services,
+        traffic,
+        departed: BTreeMap::new(),
+    }
+}
+
+/// Reads only load balancers and the services already known. Every other part is empty and as old
+/// as can be: it was not looked at.
+pub(super) async fn observe_traffic(
+    reads: &Reads,
+    kept: &mut Kept,
+    need: &Need,
+    at: DateTime<Utc>,
+) -> Snapshot {
+    let known: Vec<String> = kept.services.value.keys().map(ServiceName::to_string).collect();
+    let services = match known.as_slice() {
+        [] => reads.services(&need.cluster).await,
+        known => reads.describe_services(&need.cluster, known).await,
+    };
+    renew(&mut kept.services, services, at);
+    let traffic = kept.look_at_traffic(reads, need, at).await;
+    Snapshot {
+        cluster: need.cluster.clone(),
+        taken_at: at,
+        hosts: Part::default(),
+        services: kept.joined_services(),
+        shapes: Part::default(),
+        tasks: Part::default(),
+        waiting: Part::default(),
+        pools: Part::default(),
+        rivals: Part::default(),
+        traffic,
         departed: BTreeMap::new(),
     }
 }

@@ -13,7 +13,7 @@ use super::autoscaling::PolicyRow;
 use super::clients::Reads;
 use super::failure::implausible;
 use super::kept::{Kept, SLOW_AGE};
-use super::rows::never;
+use super::rows::{ScalableTarget, never};
 use crate::model::*;
 
 /// Calls one observation spends here, unless something was never read before.
@@ -38,7 +38,7 @@ pub(super) enum SlowRead {
 pub(super) enum SlowRow {
     Policy(String, PolicyRow),
     Schedule(String, String),
-    Target(ServiceName, u64, u64),
+    Target(ServiceName, ScalableTarget),
     TerminateHook(String, String),
     Refresh(String, String),
 }
@@ -90,7 +90,7 @@ impl SlowRead {
             }
             Self::Targets => {
                 let rows = reads.scalable_targets(cluster).await?.into_iter();
-                rows.map(|(service, (min, max))| SlowRow::Target(service, min, max)).collect()
+                rows.map(|(service, target)| SlowRow::Target(service, target)).collect()
             }
             Self::TerminateHooks(group) => {
                 of(group, reads.terminate_hooks(group).await?, SlowRow::TerminateHook)
@@ -217,9 +217,12 @@ impl Kept {
                 pool: ours(group).filter(|pool| !self.suspended(pool, "ScheduledActions"))?,
                 action: action.clone(),
             },
-            SlowRow::Target(service, min, max) => {
-                Rival::ScalableTarget { service: service.clone(), min: *min, max: *max }
-            }
+            SlowRow::Target(service, target) => Rival::ScalableTarget {
+                service: service.clone(),
+                min: target.min,
+                max: target.max,
+                suspended: target.suspended,
+            },
             SlowRow::TerminateHook(group, hook) => {
                 Rival::TerminateHook { pool: ours(group)?, hook: hook.clone() }
             }

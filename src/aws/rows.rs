@@ -32,6 +32,8 @@ pub(super) struct ContainerRow {
 pub(super) struct ClusterRow {
     pub(super) pending_tasks: u64,
     pub(super) providers: BTreeSet<String>,
+    /// Services that say nothing are placed by a default capacity provider strategy.
+    pub(super) has_strategy: bool,
 }
 
 /// A capacity provider that stands on an Auto Scaling group.
@@ -48,6 +50,77 @@ pub(super) struct ServiceRow {
     pub(super) service: Service,
     /// Of the strategy; empty where a launch type is set.
     pub(super) providers: BTreeSet<String>,
+}
+
+/// What Application Auto Scaling may do to a service's count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ScalableTarget {
+    pub(super) min: u64,
+    pub(super) max: u64,
+    pub(super) suspended: Suspension,
+}
+
+/// A listener, without its rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ListenerRow {
+    pub(super) load_balancer: LoadBalancerArn,
+    pub(super) protocol: String,
+    pub(super) port: u16,
+    pub(super) default: RuleImage,
+}
+
+/// A rule, without its tags.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct RuleRow {
+    pub(super) arn: RuleArn,
+    pub(super) priority: u16,
+    pub(super) conditions: BTreeSet<Condition>,
+    pub(super) image: RuleImage,
+}
+
+/// A target group, without its attributes, tags and targets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct TargetGroupRow {
+    pub(super) arn: TargetGroupArn,
+    pub(super) name: String,
+    /// Those whose rules name it.
+    pub(super) load_balancers: Vec<LoadBalancerArn>,
+    pub(super) health_check: HealthCheck,
+}
+
+/// What of a target group's settings is not its health check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct GroupAttributes {
+    pub(super) deregistration_delay_seconds: u32,
+    pub(super) slow_start_seconds: u32,
+    pub(super) stickiness_seconds: Option<u32>,
+}
+
+impl GroupAttributes {
+    pub(super) fn of(settings: &GroupSettings) -> Self {
+        Self {
+            deregistration_delay_seconds: settings.deregistration_delay_seconds,
+            slow_start_seconds: settings.slow_start_seconds,
+            stickiness_seconds: settings.stickiness_seconds,
+        }
+    }
+
+    /// All settings of a group.
+    pub(super) fn with(self, health_check: HealthCheck) -> GroupSettings {
+        GroupSettings {
+            health_check,
+            deregistration_delay_seconds: self.deregistration_delay_seconds,
+            slow_start_seconds: self.slow_start_seconds,
+            stickiness_seconds: self.stickiness_seconds,
+        }
+    }
+}
+
+/// A load balancer's place in the network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct BalancerRow {
+    pub(super) dns_name: String,
+    pub(super) vpc: String,
 }
 
 /// An Auto Scaling group.

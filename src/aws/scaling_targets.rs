@@ -2,19 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_applicationautoscaling::types::{ScalableDimension, ServiceNamespace};
+use aws_sdk_applicationautoscaling::types::{
+    ScalableDimension, ScalableTarget as SdkTarget, ServiceNamespace,
+};
 
 use super::clients::Reads;
-use super::rows::count;
+use super::rows::{ScalableTarget, count};
 use crate::model::*;
 
 impl Reads {
-    /// `DescribeScalableTargets` of ECS, all at once: lowest and highest count by service of this
-    /// cluster.
+    /// `DescribeScalableTargets` of ECS, all at once, by service of this cluster.
     pub(super) async fn scalable_targets(
         &self,
         cluster: &ClusterName,
-    ) -> Result<BTreeMap<ServiceName, (u64, u64)>, Gap> {
+    ) -> Result<BTreeMap<ServiceName, ScalableTarget>, Gap> {
         const SOURCE: &str = "application-autoscaling:DescribeScalableTargets";
         let listing = self
             .targets
@@ -28,10 +29,45 @@ impl Reads {
         Ok(targets
             .filter_map(|target| {
                 let service = service_of(target.resource_id(), cluster)?;
-                let bounds = (count(target.min_capacity()), count(target.max_capacity()));
-                Some((service, bounds))
+                Some((service, row(target)))
             })
             .collect())
+    }
+
+    /// `DescribeScalableTargets` of one service; `None` if nothing scales it.
+    pub(super) async fn scalable_target(
+        &self,
+        cluster: &ClusterName,
+        service: &ServiceName,
+    ) -> Result<Option<ScalableTarget>, Gap> {
+        let call = self
+            .targets
+            .describe_scalable_targets()
+            .service_namespace(ServiceNamespace::Ecs)
+            .scalable_dimension(ScalableDimension::EcsServiceDesiredCount)
+            .resource_ids(resource(cluster, service));
+        let source = "application-autoscaling:DescribeScalableTargets";
+        let answer = self.one(source, call.send()).await?;
+        Ok(answer.scalable_targets().first().map(row))
+    }
+}
+
+/// How Application Auto Scaling calls a service.
+pub(super) fn resource(cluster: &ClusterName, service: &ServiceName) -> String {
+    format!("service/{cluster}/{service}")
+}
+
+fn row(found: &SdkTarget) -> ScalableTarget {
+    let suspended = found.suspended_state();
+    let on = |flag: Option<bool>| flag.unwrap_or_default();
+    ScalableTarget {
+        min: count(found.min_capacity()),
+        max: count(found.max_capacity()),
+        suspended: suspended.map_or_else(Suspension::default, |state| Suspension {
+            scale_in: on(state.dynamic_scaling_in_suspended()),
+            scale_out: on(state.dynamic_scaling_out_suspended()),
+            scheduled: on(state.scheduled_scaling_suspended()),
+        }),
     }
 }
 

@@ -63,7 +63,13 @@ fn small(asked: &Asked) -> Reply {
 }
 
 fn need() -> Need {
-    Need { cluster: "web".into(), pools: [PoolId::group("workers")].into(), tasks_of: [].into() }
+    Need {
+        cluster: "web".into(),
+        pools: [PoolId::group("workers")].into(),
+        tasks_of: [].into(),
+        traffic: None,
+        only_traffic: false,
+    }
 }
 
 fn cluster(pending: u64) -> Value {
