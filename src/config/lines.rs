@@ -4,11 +4,15 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use chrono::TimeDelta;
+use serde::{Serialize, Serializer};
 
 use super::scalar::Period;
-use super::{ClusterConfig, Evict, Like};
+use super::{ClusterConfig, Like};
 use crate::model::PoolId;
+
+mod cutover;
+mod service;
 
 /// A value as the configuration writes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -18,8 +22,19 @@ pub enum Value {
     Unset,
     Flag(bool),
     Number(u64),
+    /// In plain digits.
+    #[serde(serialize_with = "as_number")]
+    Decimal(String),
     Text(String),
     List(Vec<String>),
+    Numbers(Vec<u32>),
+}
+
+fn as_number<S: Serializer>(digits: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    match digits.parse::<f64>() {
+        Ok(number) => serializer.serialize_f64(number),
+        Err(_) => serializer.serialize_str(digits),
+    }
 }
 
 /// As YAML.
@@ -29,11 +44,13 @@ impl fmt::Display for Value {
             Self::Unset => Ok(()),
             Self::Flag(flag) => flag.fmt(f),
             Self::Number(number) => number.fmt(f),
+            Self::Decimal(digits) => f.write_str(digits),
             Self::Text(text) => f.write_str(&quoted(text)),
             Self::List(items) => {
                 let items: Vec<String> = items.iter().map(|item| quoted(item)).collect();
                 write!(f, "[{}]", items.join(", "))
             }
+            Self::Numbers(items) => write!(f, "{items:?}"),
         }
     }
 }
@@ -64,9 +81,15 @@ pub(super) struct Line {
     pub(super) value: Option<Value>,
     /// It says what would be so without it.
     pub(super) default: bool,
+    /// Where else it may be written, nearest first.
+    pub(super) elsewhere: Vec<String>,
 }
 
 impl Line {
+    fn or_at(&mut self, paths: impl IntoIterator<Item = String>) {
+        self.elsewhere.extend(paths);
+    }
+
     /// Whether it belongs to an item of a list or to one service.
     pub(super) fn in_item(&self) -> bool {
         self.path.contains('[') || self.path.starts_with("services.")
@@ -98,7 +121,7 @@ impl Lines {
     fn push(&mut self, indent: &str, path: String, value: Option<Value>, default: bool) {
         let key = path.rsplit('.').next().unwrap_or_default().to_owned();
         let indent = indent.to_owned();
-        self.0.push(Line { path, indent, key, value, default });
+        self.0.push(Line { path, indent, key, value, default, elsewhere: Vec::new() });
     }
 
     fn set(&mut self, path: &str, value: Value, default: bool) {
@@ -130,12 +153,74 @@ impl Lines {
     }
 }
 
+/// Where lines are added that belong together: below a key, or in an item of a list.
+struct Block<'a> {
+    lines: &'a mut Lines,
+    path: String,
+    indent: usize,
+    /// The next line begins an item.
+    dash: bool,
+}
+
+impl Block<'_> {
+    fn path(&self, key: &str) -> String {
+        format!("{}.{key}", self.path)
+    }
+
+    fn push(&mut self, key: &str, value: Option<Value>, default: bool) -> &mut Line {
+        let mark = if std::mem::take(&mut self.dash) { "- " } else { "  " };
+        let indent = " ".repeat(self.indent - 2) + mark;
+        let line = Line {
+            path: self.path(key),
+            indent,
+            key: key.to_owned(),
+            value,
+            default,
+            elsewhere: Vec::new(),
+        };
+        self.lines.0.push_mut(line)
+    }
+
+    fn set(&mut self, key: &str, value: Value, default: bool) -> &mut Line {
+        self.push(key, Some(value), default)
+    }
+
+    /// A key with lines below it.
+    fn table(&mut self, key: &str, default: bool) -> Block<'_> {
+        self.push(key, None, default);
+        let path = self.path(key);
+        Block { path, indent: self.indent + 2, dash: false, lines: self.lines }
+    }
+
+    /// A list of tables; of each the first setting is always written.
+    fn items<T>(&mut self, key: &str, items: &[T], write: impl Fn(&T, &mut Block)) {
+        if items.is_empty() {
+            self.set(key, Value::List(Vec::new()), true);
+            return;
+        }
+        self.push(key, None, false);
+        for (index, item) in items.iter().enumerate() {
+            let path = format!("{}[{index}]", self.path(key));
+            let indent = self.indent + 4;
+            write(item, &mut Block { path, indent, dash: true, lines: self.lines });
+        }
+    }
+}
+
 fn text(value: impl ToString) -> Value {
     Value::Text(value.to_string())
 }
 
 fn optional(value: Option<&String>) -> Value {
     value.map_or(Value::Unset, text)
+}
+
+fn number(value: Option<impl Into<u64>>) -> Value {
+    value.map_or(Value::Unset, |number| Value::Number(number.into()))
+}
+
+fn time(period: TimeDelta) -> Value {
+    text(Period::text(period))
 }
 
 fn list<T: ToString>(values: impl IntoIterator<Item = T>) -> Value {
@@ -160,6 +245,7 @@ pub(super) fn lines(cluster: &ClusterConfig) -> Vec<Line> {
     ceiling(cluster, &default, &mut lines);
     headroom(cluster, &default, &mut lines);
     services(cluster, &mut lines);
+    cutovers(cluster, &mut lines);
     windows(cluster, &mut lines);
     limits(cluster, &default, &mut lines);
     lines.0
@@ -215,10 +301,18 @@ fn services(cluster: &ClusterConfig, lines: &mut Lines) {
         if let Some(line) = lines.0.last_mut() {
             line.key = quoted(name.as_str());
         }
-        let owner = text(service.desired_count);
-        let evict = text(service.evict);
-        lines.push("    ", format!("{path}.desired_count"), Some(owner), false);
-        lines.push("    ", format!("{path}.evict"), Some(evict), service.evict == Evict::default());
+        service::service(name, service, &mut Block { path, indent: 4, dash: false, lines });
+    }
+}
+
+fn cutovers(cluster: &ClusterConfig, lines: &mut Lines) {
+    if cluster.cutovers.is_empty() {
+        return;
+    }
+    lines.push("", "cutovers".to_owned(), None, false);
+    for (index, cutover) in cluster.cutovers.iter().enumerate() {
+        let path = format!("cutovers[{index}]");
+        cutover::cutover(cutover, &mut Block { path, indent: 4, dash: true, lines });
     }
 }
 
@@ -231,7 +325,6 @@ fn windows(cluster: &ClusterConfig, lines: &mut Lines) {
 }
 
 fn limits(cluster: &ClusterConfig, default: &ClusterConfig, lines: &mut Lines) {
-    let time = |period| text(Period::text(period));
     let number = Value::Number;
     let both = |key, of: &dyn Fn(&ClusterConfig) -> Value| (key, of(cluster), of(default));
     lines.table(

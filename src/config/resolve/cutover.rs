@@ -59,20 +59,20 @@ fn cutover(written: &Written<RawCutover>, problems: &mut Problems) -> Option<Cut
     let settle = TimeDelta::zero()..=TimeDelta::minutes(5);
     let warm = TimeDelta::zero()..=WARM_MAX;
     let known = given(&raw.known_paths).into_iter().flatten();
+    let (listener, from) =
+        (listener.cloned().unwrap_or_default(), from.cloned().unwrap_or_default());
+    let default = CutoverConfig::new(name.clone(), listener, from, routes);
     let cutover = CutoverConfig {
-        listener: listener.cloned().unwrap_or_default(),
-        from: from.cloned().unwrap_or_default(),
         rules: rules(raw, problems),
-        routes,
-        in_order: given(&raw.in_order).copied().unwrap_or(true),
+        in_order: given(&raw.in_order).copied().unwrap_or(default.in_order),
         approve_before_percent: given(&raw.approve_before_percent).map(|percent| percent.0),
         probe,
         gates: gates(given(&raw.gates), problems),
-        settle: period(&raw.settle, CutoverConfig::SETTLE, settle, problems),
-        keep_warm: period(&raw.keep_warm, CutoverConfig::KEEP_WARM, warm, problems),
+        settle: period(&raw.settle, default.settle, settle, problems),
+        keep_warm: period(&raw.keep_warm, default.keep_warm, warm, problems),
         tombstone: tombstone(raw, problems),
         known_paths: known.filter_map(|path| Some(path.value.as_ref()?.0.clone())).collect(),
-        name,
+        ..default
     };
     refuse_short_bakes(written, &cutover, problems);
     gates::refuse_hasty_silence(raw, &cutover, problems);

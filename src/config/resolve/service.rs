@@ -170,16 +170,25 @@ pub(super) fn described(
         memory_mib: number(&raw.memory_mib, 6, MEMORY_MIB, problems).into(),
         port: small(number(&raw.port, 1, 1..=65_535, problems)),
         environment: given(&raw.environment)
-            .map(|named| {
-                let variable = |(_, name, written): &(Place, String, Written<_>)| {
-                    let value: &Environment = written.value.as_ref()?;
-                    Some((name.clone(), value.0.clone()))
-                };
-                named.0.iter().filter_map(variable).collect()
-            })
+            .map(|named| environment(named, problems))
             .unwrap_or_default(),
     };
     Some(Described { task, count: given(&raw.count).copied().unwrap_or(1).into() })
+}
+
+fn environment(named: &Named<Environment>, problems: &mut Problems) -> BTreeMap<String, String> {
+    let mut all = BTreeMap::new();
+    for (place, name, written) in &named.0 {
+        let sign = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+        if name.is_empty() || !name.bytes().all(sign) {
+            let message = format!("`{name}` is no name of an environment variable");
+            problems.add(*place, &written.path, message, "write letters, digits, `_`, `.` and `-`");
+        }
+        if let Some(value) = &written.value {
+            all.insert(name.clone(), value.0.clone());
+        }
+    }
+    all
 }
 
 /// The patterns of one rule, within what a rule can hold.
