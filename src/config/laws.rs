@@ -286,7 +286,8 @@ fn the_schema_accepts_the_example_and_refuses_what_loading_refuses() {
     let schema: Json = serde_json::from_str(&schema()).unwrap();
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tidegate.example.yaml");
     let example = std::fs::read_to_string(path).unwrap();
-    let example: Json = serde_saphyr::from_str(&example).unwrap();
+    let options = serde_saphyr::options! { strict_booleans: true };
+    let example: Json = serde_saphyr::from_str_with_options(&example, options).unwrap();
     fits(&schema, &example).unwrap_or_else(|why| panic!("{why}"));
     for (pointer, wrong) in [
         ("/version", Json::Null),

@@ -7,6 +7,7 @@ use std::fmt;
 use chrono::TimeDelta;
 use serde::{Serialize, Serializer};
 
+use super::measure::Millis;
 use super::scalar::Period;
 use super::{ClusterConfig, Like};
 use crate::model::PoolId;
@@ -63,7 +64,8 @@ fn quoted(text: &str) -> String {
         && text.chars().all(|sign| sign.is_ascii_alphanumeric() || "-_./:".contains(sign));
     let words = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"];
     let word = words.iter().any(|word| text.eq_ignore_ascii_case(word));
-    if (plain && !word) || Period::parse(text).is_some() {
+    let time = Period::parse(text).is_some() || Millis::parse(text).is_some();
+    if (plain && !word) || time {
         return text.to_owned();
     }
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))

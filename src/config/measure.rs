@@ -80,7 +80,7 @@ impl Read for BasisPoints {
 const LATENCY_MAX_MS: u32 = 600_000;
 
 impl Millis {
-    fn parse(text: &str) -> Option<u32> {
+    pub(super) fn parse(text: &str) -> Option<u32> {
         let number = match text.strip_suffix("ms") {
             Some(number) if number.bytes().all(|byte| byte.is_ascii_digit()) => number.parse().ok(),
             _ => Period::parse(text).and_then(|period| period.num_milliseconds().try_into().ok()),
@@ -152,4 +152,31 @@ schemas! {
     BasisPoints: { "type": "number", "minimum": 0, "maximum": 100 };
     Millis: { "type": "string", "pattern": "^([0-9]+ms|([0-9]+[hms])+)$" };
     Stickiness: { "type": "string", "pattern": "^(off|([0-9]+[hms])+)$" };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentages_have_two_decimals_at_most() {
+        for (text, points) in [("0", 0), ("0.5", 50), ("0.25", 25), ("2", 200), ("100", 10_000)] {
+            assert_eq!(BasisPoints::parse(text), Some(points));
+            assert_eq!(BasisPoints::text(points), text);
+        }
+        for text in ["-1", "-0.5", "0.125", "100.01", "1e3", "", "."] {
+            assert_eq!(BasisPoints::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_latency_is_in_milliseconds_or_longer_units() {
+        for (text, millis) in [("300ms", 300), ("2s", 2000), ("1m30s", 90_000), ("1500ms", 1500)] {
+            assert_eq!(Millis::parse(text), Some(millis));
+            assert_eq!(Millis::text(millis), text);
+        }
+        for text in ["0ms", "ms", "-1ms", "1s500ms", "11m", "0.3s", "300us"] {
+            assert_eq!(Millis::parse(text), None, "{text}");
+        }
+    }
 }

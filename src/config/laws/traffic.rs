@@ -86,7 +86,7 @@ pub(super) fn exposure() -> impl Strategy<Value = Exposure> {
 
 pub(super) fn described() -> impl Strategy<Value = Described> {
     let environment = prop::collection::btree_map("[A-Za-z0-9_.-]{1,6}", "[ -~é]{0,8}", 0..3);
-    ("[a-z0-9./:@-]{1,20}", 1..=u32::MAX, 6_u32..=33_554_432, 1_u16.., 0_u32.., environment)
+    ("[a-z0-9./:@-]{1,20}", 1_u32..=1_048_576, 6_u32..=33_554_432, 1_u16.., 0_u32.., environment)
         .prop_map(|(image, cpu_units, memory_mib, port, count, environment)| Described {
             task: TaskDescription {
                 image,

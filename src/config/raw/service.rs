@@ -66,10 +66,10 @@ table! {
         #[schemars(required)]
         image: Image,
         /// CPU reserved for a task; 1024 units are one vCPU.
-        #[schemars(required, range(min = 1))]
+        #[schemars(required, range(min = 1, max = 1048576))]
         cpu_units: u32,
         /// Memory a task may use.
-        #[schemars(required, range(min = 6))]
+        #[schemars(required, range(min = 6, max = 33554432))]
         memory_mib: u32,
         /// Port the container listens on.
         #[schemars(required, range(min = 1, max = 65535))]

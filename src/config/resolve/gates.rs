@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::TimeDelta;
 
-use super::{given, number, period, positive, required};
+use super::{given, number, period, required};
 use crate::config::cutover::{CutoverConfig, GateSource, Gates, OtherGate, ProbeConfig};
 use crate::config::error::{Place, Problems};
 use crate::config::measure::Decimal;
@@ -30,8 +30,6 @@ pub(super) fn probe(raw: Option<&RawProbeOrOff>, problems: &mut Problems) -> Opt
 pub(super) fn gates(raw: Option<&RawGates>, problems: &mut Problems) -> Gates {
     let default = Gates::default();
     let Some(raw) = raw else { return default };
-    let remedy = "write 1 or more: silence must not pass for good answers";
-    let requests_min = raw.requests_min.as_ref();
     let metric_lag =
         period(&raw.metric_lag, default.metric_lag, TimeDelta::zero()..=HOUR, problems);
     refuse_order(raw, problems);
@@ -39,9 +37,7 @@ pub(super) fn gates(raw: Option<&RawGates>, problems: &mut Problems) -> Gates {
         errors_max_bp: given(&raw.errors_max_percent).map(|points| points.0),
         latency_p95_max_ms: given(&raw.latency_p95_max).map(|limit| limit.0),
         latency_p99_max_ms: given(&raw.latency_p99_max).map(|limit| limit.0),
-        requests_min: requests_min.map_or(default.requests_min, |_| {
-            positive(&raw.requests_min, 1, remedy, problems).into()
-        }),
+        requests_min: requests_min(raw, problems),
         metric_period: metric_period(raw, problems),
         metric_lag,
         no_data: given(&raw.no_data).map(|period| period.0),
@@ -50,6 +46,14 @@ pub(super) fn gates(raw: Option<&RawGates>, problems: &mut Problems) -> Gates {
             .unwrap_or(default.compare_with_blue),
         others: others(raw, metric_lag, problems),
     }
+}
+
+fn requests_min(raw: &RawGates, problems: &mut Problems) -> u64 {
+    let default = Gates::default().requests_min;
+    if let (Some(0), Some(written)) = (given(&raw.requests_min), &raw.requests_min) {
+        written.refuse("0 would let silence pass for good answers", "write 1 or more", problems);
+    }
+    given(&raw.requests_min).map_or(default, |number| u64::from(*number))
 }
 
 /// More requests are below the 99th percentile's limit than below the 95th's.

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 
 use super::service::{conditions, too_long};
 use super::{Field, given, period, positive, required};
-use crate::config::alb::wildcards;
+use crate::config::alb::{PathPattern, wildcards};
 use crate::config::cutover::{CutoverConfig, RouteConfig};
 use crate::config::error::{Place, Problems};
 use crate::config::raw::{RawCutover, RawRoute};
@@ -136,14 +136,7 @@ fn route(
         refuse_receiver(to, written, common, problems);
     }
     let (paths, hosts) = conditions(here, &raw.paths, &raw.hosts, problems);
-    if raw.paths.as_ref().is_none_or(is_empty) && raw.hosts.as_ref().is_none_or(is_empty) {
-        let remedy = "add `paths: [/api/users, \"/api/users/*\"]` or `hosts`";
-        written.refuse("names neither a path nor a host", remedy, problems);
-    }
-    if common.probed && raw.probe_path.is_none() && paths.iter().all(|path| wildcards(path) > 0) {
-        let remedy = "add `probe_path:` with a path that only needs a GET, or `probe: off`";
-        written.refuse("has no path without wildcards to probe", remedy, problems);
-    }
+    refuse_aimless(written, common, problems);
     let own_steps = steps(&raw.steps_percent, &raw.strategy, problems);
     let remedy = "write 1 or more, or leave it out";
     let targets = raw.healthy_targets.as_ref();
@@ -157,6 +150,25 @@ fn route(
         steps_percent: own_steps.unwrap_or_else(|| common.steps_percent.clone()),
         probe_path: given(&raw.probe_path).map(|path| path.0.clone()),
     })
+}
+
+/// A route takes requests that can be told apart, and one of them can be tried.
+fn refuse_aimless(written: &Written<RawRoute>, common: &Common, problems: &mut Problems) {
+    let Some(raw) = &written.value else { return };
+    if raw.paths.as_ref().is_none_or(is_empty) && raw.hosts.as_ref().is_none_or(is_empty) {
+        let remedy = "add `paths: [/api/users, \"/api/users/*\"]` or `hosts`";
+        written.refuse("names neither a path nor a host", remedy, problems);
+        return;
+    }
+    // A path that was refused may be the one to probe.
+    let for_many = |path: &Written<PathPattern>| {
+        path.value.as_ref().is_some_and(|path| wildcards(&path.0) > 0)
+    };
+    let nothing_to_probe = given(&raw.paths).into_iter().flatten().all(for_many);
+    if common.probed && raw.probe_path.is_none() && nothing_to_probe {
+        let remedy = "add `probe_path:` with a path that only needs a GET, or `probe: off`";
+        written.refuse("has no path without wildcards to probe", remedy, problems);
+    }
 }
 
 fn is_empty<T>(written: &Written<Vec<T>>) -> bool {

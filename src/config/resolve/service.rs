@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 use chrono::TimeDelta;
 
-use super::{Field, given, number, period, positive, required};
+use super::{Field, given, number, period, required};
 use crate::config::alb::{
     Environment, HostPattern, PathPattern, VALUES_MAX, WILDCARDS_MAX, wildcards,
 };
@@ -21,6 +21,8 @@ const TAG_MAX: usize = 256;
 
 /// What Docker needs at least, and more than any host has.
 const MEMORY_MIB: RangeInclusive<u32> = 6..=33_554_432;
+
+const CPU_UNITS: RangeInclusive<u32> = 1..=1_048_576;
 
 const PORT_REMEDY: &str = "add `port:` with the one the container listens on";
 
@@ -166,7 +168,7 @@ pub(super) fn described(
     required(&raw.port, here, "port", PORT_REMEDY, problems);
     let task = TaskDescription {
         image: image.map(|image| image.0.clone()).unwrap_or_default(),
-        cpu_units: positive(&raw.cpu_units, 1, "write 1 or more", problems).into(),
+        cpu_units: number(&raw.cpu_units, 1, CPU_UNITS, problems).into(),
         memory_mib: number(&raw.memory_mib, 6, MEMORY_MIB, problems).into(),
         port: small(number(&raw.port, 1, 1..=65_535, problems)),
         environment: given(&raw.environment)
