@@ -49,7 +49,7 @@ texts! {
         is_location;
     Url: "address of a web server",
         "write `https://HOST/PATH` or `http://HOST:PORT/PATH`, without user or password",
-        |text| is_url(text);
+        is_url;
     BaseUrl: "address of a load balancer",
         "write `https://HOST` or `http://HOST:PORT` and no path",
         |text| is_url(text) && text.splitn(4, '/').nth(3).is_none_or(str::is_empty);

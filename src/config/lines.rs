@@ -12,8 +12,11 @@ use super::scalar::Period;
 use super::{ClusterConfig, Like};
 use crate::model::PoolId;
 
+mod block;
 mod cutover;
 mod service;
+
+use block::Block;
 
 /// A value as the configuration writes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -155,60 +158,6 @@ impl Lines {
     }
 }
 
-/// Where lines are added that belong together: below a key, or in an item of a list.
-struct Block<'a> {
-    lines: &'a mut Lines,
-    path: String,
-    indent: usize,
-    /// The next line begins an item.
-    dash: bool,
-}
-
-impl Block<'_> {
-    fn path(&self, key: &str) -> String {
-        format!("{}.{key}", self.path)
-    }
-
-    fn push(&mut self, key: &str, value: Option<Value>, default: bool) -> &mut Line {
-        let mark = if std::mem::take(&mut self.dash) { "- " } else { "  " };
-        let indent = " ".repeat(self.indent - 2) + mark;
-        let line = Line {
-            path: self.path(key),
-            indent,
-            key: key.to_owned(),
-            value,
-            default,
-            elsewhere: Vec::new(),
-        };
-        self.lines.0.push_mut(line)
-    }
-
-    fn set(&mut self, key: &str, value: Value, default: bool) -> &mut Line {
-        self.push(key, Some(value), default)
-    }
-
-    /// A key with lines below it.
-    fn table(&mut self, key: &str, default: bool) -> Block<'_> {
-        self.push(key, None, default);
-        let path = self.path(key);
-        Block { path, indent: self.indent + 2, dash: false, lines: self.lines }
-    }
-
-    /// A list of tables; of each the first setting is always written.
-    fn items<T>(&mut self, key: &str, items: &[T], write: impl Fn(&T, &mut Block)) {
-        if items.is_empty() {
-            self.set(key, Value::List(Vec::new()), true);
-            return;
-        }
-        self.push(key, None, false);
-        for (index, item) in items.iter().enumerate() {
-            let path = format!("{}[{index}]", self.path(key));
-            let indent = self.indent + 4;
-            write(item, &mut Block { path, indent, dash: true, lines: self.lines });
-        }
-    }
-}
-
 fn text(value: impl ToString) -> Value {
     Value::Text(value.to_string())
 }
@@ -303,7 +252,7 @@ fn services(cluster: &ClusterConfig, lines: &mut Lines) {
         if let Some(line) = lines.0.last_mut() {
             line.key = quoted(name.as_str());
         }
-        service::service(name, service, &mut Block { path, indent: 4, dash: false, lines });
+        service::service(name, service, &mut Block::below(lines, path, 4));
     }
 }
 
@@ -314,7 +263,7 @@ fn cutovers(cluster: &ClusterConfig, lines: &mut Lines) {
     lines.push("", "cutovers".to_owned(), None, false);
     for (index, cutover) in cluster.cutovers.iter().enumerate() {
         let path = format!("cutovers[{index}]");
-        cutover::cutover(cutover, &mut Block { path, indent: 4, dash: true, lines });
+        cutover::cutover(cutover, &mut Block::item(lines, path, 4));
     }
 }
 
