@@ -143,12 +143,54 @@ impl Default for ProbeConfig {
     }
 }
 
+impl RouteConfig {
+    /// A route with the default steps and bake, for these path patterns.
+    pub fn new<P: Into<String>>(
+        to: impl Into<ServiceName>,
+        paths: impl IntoIterator<Item = P>,
+    ) -> Self {
+        Self {
+            to: to.into(),
+            paths: paths.into_iter().map(Into::into).collect(),
+            hosts: Vec::new(),
+            steps_percent: CutoverConfig::STEPS_PERCENT.to_vec(),
+            bake: CutoverConfig::BAKE,
+            healthy_targets: None,
+            probe_path: None,
+        }
+    }
+}
+
 impl CutoverConfig {
     /// The steps of Tidegate where none are given.
     pub const STEPS_PERCENT: [u32; 6] = [1, 5, 10, 25, 50, 100];
     pub const BAKE: TimeDelta = TimeDelta::minutes(10);
     pub const SETTLE: TimeDelta = TimeDelta::seconds(15);
     pub const KEEP_WARM: TimeDelta = TimeDelta::hours(168);
+
+    /// A cutover with all defaults and these routes.
+    pub fn new(
+        name: impl Into<CutoverName>,
+        listener: impl Into<ListenerArn>,
+        from: impl Into<ServiceName>,
+        routes: Vec<RouteConfig>,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            listener: listener.into(),
+            from: from.into(),
+            rules: RuleMode::Own,
+            routes,
+            in_order: true,
+            approve_before_percent: None,
+            probe: None,
+            gates: Gates::default(),
+            settle: Self::SETTLE,
+            keep_warm: Self::KEEP_WARM,
+            tombstone: None,
+            known_paths: Vec::new(),
+        }
+    }
 
     pub fn route(&self, to: &ServiceName) -> Option<&RouteConfig> {
         self.routes.iter().find(|route| route.to == *to)

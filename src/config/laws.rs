@@ -8,6 +8,8 @@ use strum::IntoEnumIterator;
 
 use super::*;
 
+mod traffic;
+
 fn kinds(listed: impl Fn(&ActionKind) -> bool) -> impl Strategy<Value = BTreeSet<ActionKind>> {
     let all: Vec<ActionKind> = ActionKind::iter().filter(listed).collect();
     prop::sample::subsequence(all.clone(), 0..=all.len()).prop_map(BTreeSet::from_iter)
@@ -49,9 +51,19 @@ fn headroom() -> impl Strategy<Value = Vec<Headroom>> {
 }
 
 fn services() -> impl Strategy<Value = BTreeMap<ServiceName, ServiceConfig>> {
-    let service = prop_oneof![Just(Evict::WhenReplaced), Just(Evict::Never)]
-        .prop_map(|evict| ServiceConfig { evict, ..ServiceConfig::default() });
-    prop::collection::btree_map(name().prop_map(ServiceName::new), service, 0..3)
+    let evict = prop_oneof![Just(Evict::WhenReplaced), Just(Evict::Never)];
+    let reached = prop::option::of(traffic::exposure());
+    let service = (evict, reached, prop::option::of(traffic::described())).prop_map(
+        |(evict, exposure, described)| {
+            let mut config = ServiceConfig { evict, exposure, described, ..Default::default() };
+            if let (Some(exposure), Some(described)) = (&mut config.exposure, &config.described) {
+                exposure.port = described.task.port;
+            }
+            config
+        },
+    );
+    let named = prop::collection::btree_map(name().prop_map(ServiceName::new), service, 0..3);
+    named.prop_map(traffic::without_shared)
 }
 
 fn windows() -> impl Strategy<Value = Vec<Window>> {
@@ -106,28 +118,32 @@ fn cluster() -> impl Strategy<Value = ClusterConfig> {
     let mode = prop_oneof![Just(Mode::Observe), Just(Mode::Recommend), Just(Mode::Act)];
     let work = (mode, kinds(|kind| *kind != ActionKind::Handover), pools());
     let rest = (1_u64..=100, 1_u64..=100, headroom(), services(), windows(), limits());
-    (name(), access, work, rest).prop_map(|(name, access, work, rest)| {
-        let (region, role_arn, external_id, external) = access;
-        let (mode, allow, pools) = work;
-        let (cpu_percent, memory_percent, headroom, services, windows, limits) = rest;
-        let (scale_in, repair, budgets, interval) = limits;
-        ClusterConfig {
-            region,
-            external_id: Some(external_id).filter(|_| external && role_arn.is_some()),
-            role_arn,
-            mode,
-            allow,
-            reservation_ceiling: ReservationCeiling { cpu_percent, memory_percent },
-            headroom,
-            services,
-            windows,
-            scale_in,
-            repair,
-            budgets,
-            interval,
-            ..ClusterConfig::new(name, pools)
-        }
-    })
+    (name(), access, work, rest, traffic::cutovers()).prop_map(
+        |(name, access, work, rest, moves)| {
+            let (region, role_arn, external_id, external) = access;
+            let (mode, allow, pools) = work;
+            let (cpu_percent, memory_percent, headroom, services, windows, limits) = rest;
+            let (scale_in, repair, budgets, interval) = limits;
+            ClusterConfig {
+                // A listener stands in the Region of its cluster.
+                region: region.map(|_| traffic::REGION.to_owned()),
+                external_id: Some(external_id).filter(|_| external && role_arn.is_some()),
+                role_arn,
+                mode,
+                allow,
+                reservation_ceiling: ReservationCeiling { cpu_percent, memory_percent },
+                headroom,
+                services,
+                cutovers: moves,
+                windows,
+                scale_in,
+                repair,
+                budgets,
+                interval,
+                ..ClusterConfig::new(name, pools)
+            }
+        },
+    )
 }
 
 proptest! {
@@ -161,6 +177,7 @@ proptest! {
     fn what_is_shown_loads_to_the_same(clusters in prop::collection::vec(cluster(), 1..3)) {
         prop_assume!(clusters.len() < 2 || clusters[0].name != clusters[1].name);
         prop_assume!(clusters.len() < 2 || clusters[0].pools != clusters[1].pools);
+        let clusters = traffic::on_own_listeners(clusters);
         let config = Config { clusters, ..Config::default() };
         for text in [true, false].map(|origins| show(&config).text(origins)) {
             match load(&text, "t.yaml") {
@@ -213,6 +230,9 @@ fn keys(schema: &Json, path: &str, into: &mut Vec<String>) {
             keys(&schema[below], path, into);
         }
     }
+    for case in schema["oneOf"].as_array().into_iter().flatten() {
+        keys(case, path, into);
+    }
 }
 
 /// Whether a document has the shape a schema asks for, by the few words the schema uses.
@@ -241,7 +261,11 @@ fn fits(schema: &Json, document: &Json) -> Result<(), String> {
         Json::Array(_) => "array",
         Json::Object(_) => "object",
     };
-    if schema.get("type").is_some_and(|wanted| wanted != kind) {
+    let number = kind == "integer" && schema["type"] == "number";
+    if schema.get("type").is_some_and(|wanted| wanted != kind) && !number {
+        return refuse();
+    }
+    if schema["not"].is_object() && fits(&schema["not"], document).is_ok() {
         return refuse();
     }
     for item in document.as_array().into_iter().flatten() {
@@ -262,7 +286,8 @@ fn the_schema_accepts_the_example_and_refuses_what_loading_refuses() {
     let schema: Json = serde_json::from_str(&schema()).unwrap();
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tidegate.example.yaml");
     let example = std::fs::read_to_string(path).unwrap();
-    let example: Json = serde_saphyr::from_str(&example).unwrap();
+    let options = serde_saphyr::options! { strict_booleans: true };
+    let example: Json = serde_saphyr::from_str_with_options(&example, options).unwrap();
     fits(&schema, &example).unwrap_or_else(|why| panic!("{why}"));
     for (pointer, wrong) in [
         ("/version", Json::Null),
@@ -272,11 +297,25 @@ fn the_schema_accepts_the_example_and_refuses_what_loading_refuses() {
         ("/clusters/0/windows/0/forbid", serde_json::json!(["scale_out"])),
         ("/clusters/0/pools/0", serde_json::json!({ "max": 1 })),
         ("/clusters/0/services/checkout/desired_count", serde_json::json!("tidegate")),
+        ("/clusters/0/services/users/load_balancing/port", serde_json::json!("3000")),
+        ("/clusters/0/services/users/load_balancing/stickiness", serde_json::json!(true)),
+        ("/clusters/0/services/users/create/image", Json::Null),
+        ("/clusters/0/cutovers/0/rules", serde_json::json!("adopt")),
+        ("/clusters/0/cutovers/0/routes/0", serde_json::json!({ "paths": ["/"] })),
+        ("/clusters/0/cutovers/0/routes/1/strategy", serde_json::json!("bold")),
+        ("/clusters/0/cutovers/0/probe", serde_json::json!(false)),
+        ("/clusters/0/cutovers/0/gates/errors_max_percent", serde_json::json!("0.5")),
+        ("/clusters/0/cutovers/0/gates/others/1", serde_json::json!({ "name": "none" })),
+        ("/clusters/0/cutovers/0/tombstone/redirect", serde_json::json!("https://a.example/")),
         ("/clusters/0/interval", serde_json::json!(15)),
         ("/clusters/0/budgets", serde_json::json!({ "draining": 1 })),
     ] {
         let mut bad = example.clone();
-        *bad.pointer_mut(pointer).unwrap() = wrong;
+        let (table, key) = pointer.rsplit_once('/').unwrap();
+        match bad.pointer_mut(table).unwrap() {
+            Json::Object(table) => _ = table.insert(key.to_owned(), wrong),
+            list => list[key.parse::<usize>().unwrap()] = wrong,
+        }
         assert!(fits(&schema, &bad).is_err(), "{pointer}");
     }
 }
@@ -306,5 +345,8 @@ fn the_schema_knows_the_defaults() {
     assert_eq!(at("scale_in/properties/drain_deadline"), Some("15m".into()));
     assert_eq!(at("mode"), Some("observe".into()));
     assert_eq!(at("pools/items/properties/price_percent"), Some(100.into()));
+    assert_eq!(at("cutovers/items/properties/gates/properties/metric_lag"), Some("2m".into()));
+    assert_eq!(at("cutovers/items/properties/probe"), Some("off".into()));
+    assert_eq!(at("cutovers/items/properties/routes"), None);
     assert_eq!(at("region"), None);
 }

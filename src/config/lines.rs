@@ -4,11 +4,19 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use chrono::TimeDelta;
+use serde::{Serialize, Serializer};
 
+use super::measure::Millis;
 use super::scalar::Period;
-use super::{ClusterConfig, Evict, Like};
+use super::{ClusterConfig, Like};
 use crate::model::PoolId;
+
+mod block;
+mod cutover;
+mod service;
+
+use block::Block;
 
 /// A value as the configuration writes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -18,8 +26,19 @@ pub enum Value {
     Unset,
     Flag(bool),
     Number(u64),
+    /// In plain digits.
+    #[serde(serialize_with = "as_number")]
+    Decimal(String),
     Text(String),
     List(Vec<String>),
+    Numbers(Vec<u32>),
+}
+
+fn as_number<S: Serializer>(digits: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    match digits.parse::<f64>() {
+        Ok(number) => serializer.serialize_f64(number),
+        Err(_) => serializer.serialize_str(digits),
+    }
 }
 
 /// As YAML.
@@ -29,11 +48,13 @@ impl fmt::Display for Value {
             Self::Unset => Ok(()),
             Self::Flag(flag) => flag.fmt(f),
             Self::Number(number) => number.fmt(f),
+            Self::Decimal(digits) => f.write_str(digits),
             Self::Text(text) => f.write_str(&quoted(text)),
             Self::List(items) => {
                 let items: Vec<String> = items.iter().map(|item| quoted(item)).collect();
                 write!(f, "[{}]", items.join(", "))
             }
+            Self::Numbers(items) => write!(f, "{items:?}"),
         }
     }
 }
@@ -46,7 +67,8 @@ fn quoted(text: &str) -> String {
         && text.chars().all(|sign| sign.is_ascii_alphanumeric() || "-_./:".contains(sign));
     let words = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"];
     let word = words.iter().any(|word| text.eq_ignore_ascii_case(word));
-    if (plain && !word) || Period::parse(text).is_some() {
+    let time = Period::parse(text).is_some() || Millis::parse(text).is_some();
+    if (plain && !word) || time {
         return text.to_owned();
     }
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
@@ -64,9 +86,15 @@ pub(super) struct Line {
     pub(super) value: Option<Value>,
     /// It says what would be so without it.
     pub(super) default: bool,
+    /// Where else it may be written, nearest first.
+    pub(super) elsewhere: Vec<String>,
 }
 
 impl Line {
+    fn or_at(&mut self, paths: impl IntoIterator<Item = String>) {
+        self.elsewhere.extend(paths);
+    }
+
     /// Whether it belongs to an item of a list or to one service.
     pub(super) fn in_item(&self) -> bool {
         self.path.contains('[') || self.path.starts_with("services.")
@@ -98,7 +126,7 @@ impl Lines {
     fn push(&mut self, indent: &str, path: String, value: Option<Value>, default: bool) {
         let key = path.rsplit('.').next().unwrap_or_default().to_owned();
         let indent = indent.to_owned();
-        self.0.push(Line { path, indent, key, value, default });
+        self.0.push(Line { path, indent, key, value, default, elsewhere: Vec::new() });
     }
 
     fn set(&mut self, path: &str, value: Value, default: bool) {
@@ -138,6 +166,14 @@ fn optional(value: Option<&String>) -> Value {
     value.map_or(Value::Unset, text)
 }
 
+fn number(value: Option<impl Into<u64>>) -> Value {
+    value.map_or(Value::Unset, |number| Value::Number(number.into()))
+}
+
+fn time(period: TimeDelta) -> Value {
+    text(Period::text(period))
+}
+
 fn list<T: ToString>(values: impl IntoIterator<Item = T>) -> Value {
     Value::List(values.into_iter().map(|value| value.to_string()).collect())
 }
@@ -160,6 +196,7 @@ pub(super) fn lines(cluster: &ClusterConfig) -> Vec<Line> {
     ceiling(cluster, &default, &mut lines);
     headroom(cluster, &default, &mut lines);
     services(cluster, &mut lines);
+    cutovers(cluster, &mut lines);
     windows(cluster, &mut lines);
     limits(cluster, &default, &mut lines);
     lines.0
@@ -215,10 +252,18 @@ fn services(cluster: &ClusterConfig, lines: &mut Lines) {
         if let Some(line) = lines.0.last_mut() {
             line.key = quoted(name.as_str());
         }
-        let owner = text(service.desired_count);
-        let evict = text(service.evict);
-        lines.push("    ", format!("{path}.desired_count"), Some(owner), false);
-        lines.push("    ", format!("{path}.evict"), Some(evict), service.evict == Evict::default());
+        service::service(name, service, &mut Block::below(lines, path, 4));
+    }
+}
+
+fn cutovers(cluster: &ClusterConfig, lines: &mut Lines) {
+    if cluster.cutovers.is_empty() {
+        return;
+    }
+    lines.push("", "cutovers".to_owned(), None, false);
+    for (index, cutover) in cluster.cutovers.iter().enumerate() {
+        let path = format!("cutovers[{index}]");
+        cutover::cutover(cutover, &mut Block::item(lines, path, 4));
     }
 }
 
@@ -231,7 +276,6 @@ fn windows(cluster: &ClusterConfig, lines: &mut Lines) {
 }
 
 fn limits(cluster: &ClusterConfig, default: &ClusterConfig, lines: &mut Lines) {
-    let time = |period| text(Period::text(period));
     let number = Value::Number;
     let both = |key, of: &dyn Fn(&ClusterConfig) -> Value| (key, of(cluster), of(default));
     lines.table(

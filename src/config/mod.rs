@@ -8,10 +8,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::model::{ActionKind, ClusterName, CutoverName, Mode, PoolId, ServiceName};
 
+mod alb;
 pub mod cutover;
 mod error;
 mod lines;
 mod load;
+mod measure;
 mod names;
 mod node;
 mod raw;

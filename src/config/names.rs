@@ -8,7 +8,7 @@ use super::Like;
 use super::error::Problems;
 use super::node::{Node, Value};
 use super::read::{Read, needs};
-use crate::model::{ClusterName, ServiceName};
+use crate::model::{ClusterName, CutoverName, ListenerArn, RuleArn, ServiceName};
 
 impl Read for String {
     fn read(node: &Node, path: &str, problems: &mut Problems) -> Option<Self> {
@@ -33,7 +33,7 @@ impl Read for String {
 }
 
 /// Text of which `fits` is true.
-fn checked(
+pub(super) fn checked(
     node: &Node,
     path: &str,
     problems: &mut Problems,
@@ -51,17 +51,23 @@ fn checked(
 macro_rules! texts {
     ($($(#[$doc:meta])* $name:ident: $what:literal, $remedy:literal, $fits:expr;)*) => {$(
         $(#[$doc])*
-        #[derive(Clone, Debug, JsonSchema)]
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, schemars::JsonSchema)]
         #[schemars(transparent, inline)]
-        pub(super) struct $name(pub(super) String);
+        pub(in crate::config) struct $name(pub(in crate::config) String);
 
-        impl Read for $name {
-            fn read(node: &Node, path: &str, problems: &mut Problems) -> Option<Self> {
-                checked(node, path, problems, ($what, $remedy), $fits).map(Self)
+        impl $crate::config::read::Read for $name {
+            fn read(
+                node: &$crate::config::node::Node,
+                path: &str,
+                problems: &mut $crate::config::error::Problems,
+            ) -> Option<Self> {
+                let what = ($what, $remedy);
+                $crate::config::names::checked(node, path, problems, what, $fits).map(Self)
             }
         }
     )*};
 }
+pub(super) use texts;
 
 texts! {
     // 1 to 255 characters from 33 to 126 without `:` (Auto Scaling API reference); the prefix is
@@ -86,6 +92,20 @@ texts! {
         "write 2 to 1224 letters, digits and any of `_+=,.@:/-`",
         |text| (2..=1224).contains(&text.len())
             && text.bytes().all(|byte| is_word(byte) || b"+=,.@:/".contains(&byte));
+    // 1 to 255 printable characters (PutMetricAlarm, API reference).
+    AlarmName: "name of a CloudWatch alarm",
+        "write the alarm's name, not its ARN, as `aws cloudwatch describe-alarms` shows it",
+        |text| text.chars().count() <= 255 && !text.starts_with("arn:");
+    Image: "container image",
+        "write it as Docker pulls it: `ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME:TAG`",
+        |text| text.len() <= 512 && !text.chars().any(char::is_whitespace);
+    // 1 to 255 of these characters (ContainerDefinition, API reference).
+    ContainerName: "name of a container",
+        "write it as in the task definition: letters, digits, `-` and `_`",
+        is_ecs_name;
+    GateName: "name of a gate",
+        "write 1 to 64 letters, digits, `-` and `_`",
+        |text| text.len() <= 64 && is_ecs_name(text);
 }
 
 /// Letters, digits, hyphens and underscores, as ECS allows them in names.
@@ -123,6 +143,68 @@ impl Read for ClusterName {
         let remedy = "write the cluster's name, not its ARN: letters, digits, `-` and `_`";
         checked(node, path, problems, ("name of an ECS cluster", remedy), is_ecs_name)
             .map(Self::new)
+    }
+}
+
+impl Read for CutoverName {
+    fn read(node: &Node, path: &str, problems: &mut Problems) -> Option<Self> {
+        let what = ("name of a cutover", "write 1 to 64 letters, digits, `-` and `_`");
+        let fits = |text: &str| text.len() <= 64 && is_ecs_name(text);
+        checked(node, path, problems, what, fits).map(Self::new)
+    }
+}
+
+/// The Region, and what follows `KIND/app/`, of an ARN that belongs to an Application Load
+/// Balancer; `None`: it does not, or is not made of so many ids.
+fn load_balancer_part<'a>(arn: &'a str, kind: &str, ids: usize) -> Option<(&'a str, &'a str)> {
+    let parts: Vec<&str> = arn.splitn(6, ':').collect();
+    let ["arn", partition, "elasticloadbalancing", region, account, resource] = parts[..] else {
+        return None;
+    };
+    let path = resource.strip_prefix(kind)?.strip_prefix("/app/")?;
+    let word = |part: &str| !part.is_empty() && part.bytes().all(is_word);
+    let fits = partition.starts_with("aws")
+        && word(region)
+        && account.len() == 12
+        && account.bytes().all(|byte| byte.is_ascii_digit())
+        && path.split('/').count() == ids
+        && path.split('/').all(word);
+    fits.then_some((region, path))
+}
+
+/// The Region of a listener.
+pub(super) fn region_of(listener: &ListenerArn) -> Option<&str> {
+    load_balancer_part(listener.as_str(), "listener", 3).map(|(region, _)| region)
+}
+
+/// The load balancer of a listener, as far as it tells it from others.
+pub(super) fn balancer_of(listener: &ListenerArn) -> Option<&str> {
+    listener.as_str().rsplit_once('/').map(|(balancer, _)| balancer)
+}
+
+/// Whether a rule belongs to a listener, by their ARNs.
+pub(super) fn is_rule_of(rule: &RuleArn, listener: &ListenerArn) -> bool {
+    let of = |arn: &str| arn.replacen(":listener-rule/", ":listener/", 1);
+    rule.as_str().rsplit_once('/').is_some_and(|(arn, _)| of(arn) == listener.as_str())
+}
+
+impl Read for ListenerArn {
+    fn read(node: &Node, path: &str, problems: &mut Problems) -> Option<Self> {
+        let remedy = "write it in full, as `aws elbv2 describe-listeners` shows it: \
+                      `arn:aws:elasticloadbalancing:REGION:ACCOUNT:listener/app/NAME/ID/ID`";
+        let what = ("ARN of a listener of an Application Load Balancer", remedy);
+        let fits = |text: &str| load_balancer_part(text, "listener", 3).is_some();
+        checked(node, path, problems, what, fits).map(Self::new)
+    }
+}
+
+impl Read for RuleArn {
+    fn read(node: &Node, path: &str, problems: &mut Problems) -> Option<Self> {
+        let remedy = "write it in full, as `aws elbv2 describe-rules` shows it: \
+                      `arn:aws:elasticloadbalancing:REGION:ACCOUNT:listener-rule/app/NAME/ID/ID/ID`";
+        let what = ("ARN of a listener rule of an Application Load Balancer", remedy);
+        let fits = |text: &str| load_balancer_part(text, "listener-rule", 4).is_some();
+        checked(node, path, problems, what, fits).map(Self::new)
     }
 }
 

@@ -9,6 +9,15 @@ use super::words::Voluntary;
 use super::{CountOwner, Evict, Like};
 use crate::model::{ActionKind, ClusterName, Mode};
 
+mod cutover;
+mod service;
+
+pub(super) use cutover::{
+    RawCutover, RawGate, RawGates, RawProbe, RawProbeOrOff, RawPrometheus, RawRoute, RawRules,
+    RawTombstone, RawTombstoneOrEmpty,
+};
+pub(super) use service::{RawDescribed, RawExposure, RawHealthCheck};
+
 table! {
     /// What Tidegate looks after and what it may do.
     #[schemars(title = "Tidegate configuration")]
@@ -51,6 +60,8 @@ table! {
         headroom: Vec<Written<RawHeadroom>>,
         /// Exceptions for single services, by name.
         services: Named<RawService>,
+        /// Moves of routes from one service to others.
+        cutovers: Vec<Written<RawCutover>>,
         /// When kinds of voluntary action may not begin.
         windows: Vec<Written<RawWindow>>,
         /// How hosts leave.
@@ -114,6 +125,10 @@ table! {
         desired_count: CountOwner,
         /// Whether its tasks may be moved to empty a host.
         evict: Evict,
+        /// How it is reached: its target group is kept as written.
+        load_balancing: RawExposure,
+        /// How it is made when it does not exist.
+        create: RawDescribed,
     }
 }
 

@@ -159,8 +159,11 @@ macro_rules! table {
         #[derive(Debug, schemars::JsonSchema)]
         #[schemars(deny_unknown_fields)]
         $(#[$about])*
-        pub(super) struct $name {
-            $($(#[$field_about])* pub(super) $field: Option<$crate::config::read::Written<$type>>,)*
+        pub(in crate::config) struct $name {
+            $(
+                $(#[$field_about])*
+                pub(in crate::config) $field: Option<$crate::config::read::Written<$type>>,
+            )*
         }
 
         impl $crate::config::read::Read for $name {
@@ -177,6 +180,56 @@ macro_rules! table {
     };
 }
 pub(super) use table;
+
+/// Declares what is either one word or a table of settings.
+macro_rules! word_or_table {
+    ($($(#[$about:meta])* $name:ident: $word:literal, $table:ident;)*) => {$(
+        $(#[$about])*
+        #[derive(Debug)]
+        pub(in crate::config) enum $name {
+            Word,
+            Table($table),
+        }
+
+        impl $crate::config::read::Read for $name {
+            fn read(
+                node: &$crate::config::node::Node,
+                path: &str,
+                problems: &mut $crate::config::error::Problems,
+            ) -> Option<Self> {
+                use $crate::config::node::Value;
+                match &node.value {
+                    Value::Text(text) if text == $word => Some(Self::Word),
+                    Value::Map(_) => $table::read(node, path, problems).map(Self::Table),
+                    other => {
+                        let wanted = concat!("`", $word, "` or settings");
+                        let message = $crate::config::read::needs(wanted, other);
+                        let remedy =
+                            concat!("write `", $word, "`, or one `KEY: VALUE` a line below it");
+                        problems.add(node.place, path, message, remedy);
+                        None
+                    }
+                }
+            }
+        }
+
+        impl schemars::JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                let table = $table::json_schema(generator);
+                schemars::json_schema!({ "oneOf": [{ "const": $word }, table] })
+            }
+        }
+    )*};
+}
+pub(super) use word_or_table;
 
 /// `needs a list, not text`.
 pub(super) fn needs(wanted: &str, found: &Value) -> String {

@@ -21,6 +21,11 @@ use super::{
 };
 use crate::model::{ActionKind, PoolId, ServiceName};
 
+mod cutover;
+mod gates;
+mod route;
+mod service;
+
 /// What was written for a key that may be left out.
 type Field<T> = Option<Written<T>>;
 
@@ -62,6 +67,7 @@ pub(super) fn clusters(raw: &RawConfig, problems: &mut Problems) -> Vec<ClusterC
         written.refuse("lists no cluster", "add at least one `- name: CLUSTER`", problems);
     }
     refuse_shared(list, problems);
+    cutover::refuse_foreign_listeners(raw, problems);
     list.iter().filter_map(|written| cluster(written, problems)).collect()
 }
 
@@ -128,7 +134,7 @@ fn cluster(written: &Written<RawCluster>, problems: &mut Problems) -> Option<Clu
             None => default.headroom,
         },
         services: given(&raw.services).map(|named| services(named, problems)).unwrap_or_default(),
-        cutovers: Vec::new(),
+        cutovers: cutover::cutovers(raw, problems),
         windows: given(&raw.windows).map(|items| windows(items, problems)).unwrap_or_default(),
         scale_in: scale_in(given(&raw.scale_in), interval, problems),
         repair: repair(given(&raw.repair), problems),
@@ -214,13 +220,16 @@ fn services(
             problems.add(*place, &written.path, message, names::SERVICE_REMEDY);
         }
         let Some(raw) = &written.value else { continue };
-        let service = ServiceConfig {
+        let name = ServiceName::new(name.as_str());
+        let config = ServiceConfig {
             desired_count: given(&raw.desired_count).copied().unwrap_or_default(),
             evict: given(&raw.evict).copied().unwrap_or_default(),
-            ..ServiceConfig::default()
+            exposure: service::exposure(&name, raw, problems),
+            described: raw.create.as_ref().and_then(|raw| service::described(raw, problems)),
         };
-        all.insert(ServiceName::new(name.as_str()), service);
+        all.insert(name, config);
     }
+    service::refuse_shared(named, problems);
     all
 }
 
@@ -323,6 +332,22 @@ fn positive(field: &Field<u32>, default: u32, remedy: &str, problems: &mut Probl
         (Some(number), _) => *number,
         (None, _) => default,
     }
+}
+
+/// A whole number within bounds.
+fn number(
+    field: &Field<u32>,
+    default: u32,
+    range: RangeInclusive<u32>,
+    problems: &mut Problems,
+) -> u32 {
+    let (Some(number), Some(written)) = (given(field), field) else { return default };
+    let (min, max) = (range.start(), range.end());
+    if !range.contains(number) {
+        let message = format!("{number} is not within {min} and {max}");
+        written.refuse(message, format!("write a whole number from {min} to {max}"), problems);
+    }
+    *number
 }
 
 fn period(

@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 
 use super::lines::{Line, Value, lines};
 use super::raw::RawConfig;
-use super::{ClusterConfig, PoolConfig};
+use super::{ClusterConfig, CutoverConfig, PoolConfig};
 use crate::model::PoolId;
 
 /// JSON Schema (draft 2020-12), pretty-printed.
@@ -23,8 +23,9 @@ pub(super) fn document() -> Json {
         SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
     let mut generator = settings.with_transform(RecursiveTransform(without_null)).into_generator();
     let mut document = generator.root_schema_for::<RawConfig>().to_value();
-    // Only the defaults are taken from it; the pool stands for any.
-    let cluster = ClusterConfig::new("any", vec![PoolConfig::new(PoolId::group("any"))]);
+    // Only the defaults are taken from it; its pool and its cutover stand for any.
+    let mut cluster = ClusterConfig::new("any", vec![PoolConfig::new(PoolId::group("any"))]);
+    cluster.cutovers.push(CutoverConfig::new("any", "any", "any", Vec::new()));
     for line in lines(&cluster).into_iter().filter(is_default) {
         let (Some(value), Some(place)) = (line.value, document.pointer_mut(&pointer(&line.path)))
         else {
@@ -39,7 +40,7 @@ pub(super) fn document() -> Json {
 
 /// Whether leaving the setting out says the same; a list's item cannot leave out what it is.
 fn is_default(line: &Line) -> bool {
-    line.default && line.path != "headroom[0].tasks_like"
+    line.default && !["headroom[0].tasks_like", "cutovers[0].routes"].contains(&line.path.as_str())
 }
 
 /// What the schema says about a setting of a cluster.

@@ -43,8 +43,9 @@ impl fmt::Display for Origin {
 }
 
 impl Origins {
-    fn of(&self, path: &str) -> Origin {
-        match self.lines.get(path) {
+    /// The first of these paths that is written.
+    fn of<'a>(&self, paths: impl IntoIterator<Item = &'a str>) -> Origin {
+        match paths.into_iter().find_map(|path| self.lines.get(path)) {
             Some(line) => Origin::File { file: self.file.clone(), line: *line },
             None => Origin::Default,
         }
@@ -53,15 +54,18 @@ impl Origins {
 
 /// All settings of all clusters with their origins.
 pub fn show(config: &Config) -> Shown {
-    let version = config.origins.of("version");
+    let version = config.origins.of(["version"]);
     let mut shown = Shown {
         settings: Vec::new(),
         lines: vec![("version: 1".to_owned(), Some(version)), ("clusters:".to_owned(), None)],
     };
     for (index, cluster) in config.clusters.iter().enumerate() {
         for (place, line) in lines(cluster).into_iter().enumerate() {
-            let path = format!("clusters[{index}].{}", line.path);
-            let origin = config.origins.of(&path);
+            let of_cluster = |path: &String| format!("clusters[{index}].{path}");
+            let path = of_cluster(&line.path);
+            let elsewhere: Vec<String> = line.elsewhere.iter().map(of_cluster).collect();
+            let paths = std::iter::once(&path).chain(&elsewhere);
+            let origin = config.origins.of(paths.map(String::as_str));
             let indent = if place == 0 { "  - " } else { "    " };
             let text = format!("{indent}{line}");
             match line.value {

@@ -53,6 +53,43 @@ fn an_error_is_data() {
 }
 
 #[test]
+fn names_too_long_for_a_tag_are_refused() {
+    let listener = "arn:aws:elasticloadbalancing:eu-west-1:222222222222:listener/app/a/b/c";
+    let long = "s".repeat(249);
+    let text = cluster(&format!(
+        "    services: {{ {long}: {{ load_balancing: {{ listener: '{listener}', port: 1 }} }} }}
+    cutovers:
+      - {{ name: all, listener: '{listener}', from: api, routes: [{{ to: {long}, paths: [/] }}] }}
+"
+    ));
+    let errors = load(&text, "t.yaml").unwrap_err();
+    let paths: Vec<&str> = errors.errors().iter().map(|error| error.path.as_str()).collect();
+    let service = format!("clusters[0].services.{long}.load_balancing");
+    let shown = service.chars().take(200).chain(['…']).collect::<String>();
+    assert_eq!(paths, [shown.as_str(), "clusters[0].cutovers[0].routes[0].to"]);
+}
+
+#[test]
+fn steps_in_a_word_are_those_of_the_route_then_of_the_cutover() {
+    let text = cluster(
+        "    cutovers:
+      - name: all
+        listener: arn:aws:elasticloadbalancing:eu-west-1:222222222222:listener/app/a/b/c
+        from: api
+        strategy: linear
+        routes:
+          - { to: users, paths: [/users] }
+          - { to: posts, paths: [/posts], strategy: all_at_once }
+          - { to: likes, paths: [/likes], steps_percent: [50, 100] }
+",
+    );
+    let config = load(&text, "t.yaml").unwrap();
+    let routes = &config.clusters[0].cutovers[0].routes;
+    let steps: Vec<&[u32]> = routes.iter().map(|route| route.steps_percent.as_slice()).collect();
+    assert_eq!(steps, [&[10, 20, 30, 40, 50, 60, 70, 80, 90, 100][..], &[100], &[50, 100]]);
+}
+
+#[test]
 fn an_alias_and_a_merge_are_read() {
     let text = "version: 1
 clusters:

@@ -109,6 +109,33 @@ impl Read for CountOwner {
     }
 }
 
+/// The steps of a cutover in a word.
+#[derive(Clone, Copy, Debug, schemars::JsonSchema, strum::Display, strum::EnumIter)]
+#[schemars(rename_all = "snake_case", inline)]
+#[strum(serialize_all = "snake_case")]
+pub(super) enum Strategy {
+    AllAtOnce,
+    Canary,
+    Linear,
+}
+
+impl Strategy {
+    /// The new service's share at each step.
+    pub(super) fn steps_percent(self) -> Vec<u32> {
+        match self {
+            Self::AllAtOnce => vec![100],
+            Self::Canary => vec![10, 100],
+            Self::Linear => (1..=10).map(|step| step * 10).collect(),
+        }
+    }
+}
+
+impl Read for Strategy {
+    fn read(node: &Node, path: &str, problems: &mut Problems) -> Option<Self> {
+        choice(node, path, problems, "strategy", Self::iter())
+    }
+}
+
 impl Read for Evict {
     fn read(node: &Node, path: &str, problems: &mut Problems) -> Option<Self> {
         choice(node, path, problems, "eviction rule", [Self::WhenReplaced, Self::Never])
