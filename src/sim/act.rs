@@ -15,7 +15,7 @@ use super::laws::Violation;
 use super::state::{Displaced, Due, SimPool};
 use super::world::World;
 
-type Answer = Result<Vec<SubjectFailure>, Outcome>;
+pub(super) type Answer = Result<Vec<SubjectFailure>, Outcome>;
 
 impl World {
     /// Makes one AWS request. `Done` means it has been accepted; what follows takes its time.
@@ -34,15 +34,48 @@ impl World {
             Action::TerminateHost { pool, host, desired_was, replace, forced: _ } => {
                 self.terminate(pool, host, *desired_was, *replace)
             }
-            other => {
-                let message = format!("{} is not simulated", other.name());
-                Err(Outcome::Refused { failure: Failure::Refused { message } })
-            }
+            of_traffic => self.apply_to_traffic(of_traffic),
         };
         self.wake();
         match answer {
             Ok(failed) => Outcome::Done { failed },
             Err(outcome) => outcome,
+        }
+    }
+
+    /// Those that load balancers and services answer.
+    fn apply_to_traffic(&mut self, action: &Action) -> Answer {
+        match action {
+            Action::SetServiceCount { service, was, now } => {
+                self.set_service_count(service, *was, *now)
+            }
+            Action::SuspendScaling { service, was, now } => {
+                self.suspend_scaling(service, *was, *now)
+            }
+            Action::RegisterTask { service, task } => self.register_task(service, task),
+            Action::CreateService { spec } => self.create_service(spec),
+            Action::AttachGroup { service, group, container, port } => {
+                self.attach_group(service, group, container, *port)
+            }
+            Action::Deploy { service, was, now } => self.deploy_definition(service, was, now),
+            Action::CreateTargetGroup { spec } => self.create_target_group(spec),
+            Action::SetHealthCheck { group, was, now } => self.set_health_check(group, was, now),
+            Action::SetGroupAttributes { group, was, now } => {
+                self.set_group_attributes(group, was, now)
+            }
+            Action::CreateRule { listener, purpose, priority, conditions, image } => {
+                self.create_rule(listener, purpose, *priority, conditions, image)
+            }
+            Action::WriteRule { listener, rule, purpose, was, now } => {
+                self.write_rule(listener, rule, purpose, was.as_ref(), now)
+            }
+            Action::DeleteRule { listener, rule, purpose, was } => {
+                self.delete_rule(listener, rule, purpose, was)
+            }
+            Action::DeleteTargetGroup { group, service } => {
+                self.delete_target_group(group, service)
+            }
+            of_hosts => unreachable!("{of_hosts} is answered with the hosts"),
         }
     }
 
@@ -243,22 +276,26 @@ impl World {
     }
 }
 
-fn still<T: PartialEq + std::fmt::Debug>(what: &str, was: T, is: T) -> Result<(), Outcome> {
+pub(super) fn still<T: PartialEq + std::fmt::Debug>(
+    what: &str,
+    was: T,
+    is: T,
+) -> Result<(), Outcome> {
     if was == is {
         return Ok(());
     }
     Err(moved(what, &format!("{was:?}"), &format!("{is:?}")))
 }
 
-fn moved(what: &str, was: &str, is: &str) -> Outcome {
+pub(super) fn moved(what: &str, was: &str, is: &str) -> Outcome {
     Outcome::Moved { expected: format!("{what} {was}"), found: format!("{what} {is}") }
 }
 
-fn refused(message: String) -> Outcome {
+pub(super) fn refused(message: String) -> Outcome {
     Outcome::Refused { failure: Failure::Refused { message } }
 }
 
-fn not_found(what: impl ToString) -> Outcome {
+pub(super) fn not_found(what: impl ToString) -> Outcome {
     let what = what.to_string();
     Outcome::Refused { failure: Failure::NotFound { what } }
 }

@@ -59,7 +59,10 @@ impl Cloud for SimCloud {
             world.changed.clear();
             world.snapshot(need)
         };
-        self.wire().carry(seen)
+        match need.only_traffic {
+            true => self.wire().carry_traffic(seen),
+            false => self.wire().carry(seen),
+        }
     }
 
     async fn act(&self, intent: &Intent, _time_limit: Duration) -> Outcome {

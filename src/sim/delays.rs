@@ -50,6 +50,44 @@ pub const CRASH_BACKOFF: TimeDelta = TimeDelta::seconds(15);
 /// … up to this (ECS service throttle logic).
 pub const CRASH_BACKOFF_MAX: TimeDelta = TimeDelta::minutes(15);
 
+/// Failed tasks after which a deployment's circuit breaker trips: half of the desired count, within
+/// these (ECS deployment circuit breaker).
+pub const BREAKER_FAILURES: (u64, u64) = (3, 200);
+
+/// ECS lists a deployment that has failed for so long.
+pub const FAILED_LISTED: TimeDelta = TimeDelta::seconds(60);
+
+/// Requests are counted this often.
+pub const SECOND: TimeDelta = TimeDelta::seconds(1);
+
+/// From `ModifyRule` to its effect on requests: not documented; a few seconds are seen.
+pub const RULE_SPREADS: (TimeDelta, TimeDelta) = (TimeDelta::seconds(1), TimeDelta::seconds(10));
+
+/// From unhealthy to the moment ECS stops the task and starts another.
+pub const UNHEALTHY_STOPS: TimeDelta = TimeDelta::seconds(30);
+
+/// Rules of one load balancer, defaults left out (ELB quotas).
+pub const RULES_MAX: usize = 100;
+
+/// Target groups of one forward action (ELB quotas).
+pub const GROUPS_PER_ACTION_MAX: usize = 5;
+
+/// Condition values of one rule, and wildcards in them (ELB quotas).
+pub const CONDITION_VALUES_MAX: usize = 5;
+
+/// ALB publishes its metrics each minute while there are requests (ELB guide).
+pub const METRIC_PERIOD_SECONDS: u32 = 60;
+
+/// A datapoint is seen so long after its period has ended.
+pub const METRIC_VISIBLE: (TimeDelta, TimeDelta) =
+    (TimeDelta::seconds(60), TimeDelta::seconds(120));
+
+/// Minutes above its target until a target tracking policy scales out …
+pub const SCALING_HIGH_MINUTES: u32 = 3;
+
+/// … and below it until it scales in: its alarms' datapoints.
+pub const SCALING_LOW_MINUTES: u32 = 15;
+
 /// A group compares its zones this often while `AZRebalance` is live.
 pub const ZONE_CHECK: TimeDelta = TimeDelta::minutes(5);
 

@@ -7,10 +7,12 @@ use std::collections::BTreeSet;
 use chrono::TimeDelta;
 
 use crate::model::{
-    Constraint, InstanceId, InstanceType, Launch, PoolId, Scheduling, ServiceName, TaskShape, Zone,
+    Constraint, InstanceId, InstanceType, Launch, ListenerArn, PoolId, RuleImage, Said, Scheduling,
+    ServiceName, ServiceTargets, TargetGroupArn, TaskShape, Zone,
 };
 
 use super::delays;
+use super::requests::{Flow, Profile};
 
 /// Something that happens without Tidegate's doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +48,23 @@ pub enum Event {
     NoCapacity { instance_type: InstanceType, zone: Zone, lasts: TimeDelta },
     /// A person sets the desired capacity, within the group's bounds.
     SetDesired { pool: PoolId, desired: u32 },
+    /// CI deploys a revision whose tasks exit right after they start, the circuit breaker on.
+    DeployBroken { service: ServiceName },
+    /// From now on tasks of this image exit right after they start.
+    BadImage { image: String },
+    /// From now on so many requests a minute of a path; 0 for none.
+    Requests { flow: Flow, per_minute: u64 },
+    /// From now on it answers so many in ten thousand with an error, and all so much slower.
+    Misbehaves { service: ServiceName, errors_bp: u32, extra_latency_ms: u32 },
+    /// From now on (or no more) its tasks fail their health checks, whatever else they answer.
+    FailsChecks { service: ServiceName, on: bool },
+    /// The process of one of its running tasks is gone, without a word to the load balancer.
+    KillTask { service: ServiceName },
+    /// A person writes what a rule does; `None` for the priority is the default, for the image
+    /// the rule is deleted.
+    EditsRule { listener: ListenerArn, priority: Option<u16>, image: Option<RuleImage> },
+    /// What an alarm (by name), a query or a check (by URL) says from now on.
+    Says { of: String, said: Said, detail: String },
     /// Nothing but its sentence.
     Remark,
 }
@@ -63,6 +82,10 @@ pub struct ServiceSpec {
     pub constraints: BTreeSet<Constraint>,
     /// Its tasks take at most so long to stop.
     pub stop_timeout: TimeDelta,
+    /// Where its tasks register.
+    pub targets: Vec<ServiceTargets>,
+    /// How it answers requests.
+    pub serves: Profile,
 }
 
 impl ServiceSpec {
@@ -78,6 +101,8 @@ impl ServiceSpec {
             maximum_percent: 200,
             constraints: BTreeSet::new(),
             stop_timeout: delays::TASK_STOP_TIMEOUT,
+            targets: Vec::new(),
+            serves: Profile::default(),
         }
     }
 
@@ -86,6 +111,14 @@ impl ServiceSpec {
     pub fn healthy(mut self, minimum_percent: u64, maximum_percent: u64) -> Self {
         self.minimum_healthy_percent = minimum_percent;
         self.maximum_percent = maximum_percent;
+        self
+    }
+
+    /// Registers its tasks with a target group, by a container of its own name.
+    #[must_use]
+    pub fn behind(mut self, group: &TargetGroupArn, port: u16) -> Self {
+        let (group, container) = (group.clone(), self.name.to_string());
+        self.targets.push(ServiceTargets { group, container, port });
         self
     }
 }

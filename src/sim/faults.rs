@@ -19,6 +19,8 @@ pub struct Faults {
     pub partial_per_mille: u32,
     /// Of an observation: it claims that there are no hosts at all, and shows no gap.
     pub empty_per_mille: u32,
+    /// Of an observation: the load of all target groups is missing, with a gap.
+    pub no_metrics_per_mille: u32,
     /// Of a write: AWS refuses it as too many.
     pub refused_per_mille: u32,
     /// Of a write: no answer comes; one in two has taken effect.
@@ -41,7 +43,7 @@ impl Wire {
     /// What arrives of a true snapshot.
     pub(super) fn carry(&mut self, mut seen: Snapshot) -> Snapshot {
         if self.faults.throttled_per_mille + self.faults.partial_per_mille == 0
-            && self.faults.empty_per_mille == 0
+            && self.faults.empty_per_mille + self.faults.no_metrics_per_mille == 0
         {
             return seen;
         }
@@ -62,8 +64,35 @@ impl Wire {
             hosts.push(gap("ecs:DescribeContainerInstances"));
             seen.services.gaps.push(gap("ecs:DescribeServices"));
         }
+        self.cut_metrics(&mut seen);
         self.throttle_all(&mut seen);
         self.last = Some(truth);
+        seen
+    }
+
+    fn cut_metrics(&mut self, seen: &mut Snapshot) {
+        if !self.strikes(self.faults.no_metrics_per_mille) {
+            return;
+        }
+        for group in seen.traffic.value.groups.values_mut() {
+            group.load.clear();
+        }
+        let (source, failure) = ("cloudwatch:GetMetricData".to_owned(), Failure::Throttled);
+        seen.traffic.gaps.push(Gap { source, failure });
+    }
+
+    /// What arrives of a snapshot that holds load balancers and services only.
+    pub(super) fn carry_traffic(&mut self, mut seen: Snapshot) -> Snapshot {
+        let (services, traffic) = (seen.services.clone(), seen.traffic.clone());
+        self.cut_metrics(&mut seen);
+        let unknown = || Snapshot::empty(seen.cluster.clone(), seen.taken_at);
+        let mut last = self.last.take().unwrap_or_else(unknown);
+        let source = "ecs:DescribeServices";
+        self.throttle(&mut seen.services, Some(&last.services), source);
+        let source = "elasticloadbalancing:DescribeRules";
+        self.throttle(&mut seen.traffic, Some(&last.traffic), source);
+        (last.services, last.traffic) = (services, traffic);
+        self.last = Some(last);
         seen
     }
 
@@ -79,6 +108,11 @@ impl Wire {
         self.throttle(&mut seen.tasks, last.map(|s| &s.tasks), tasks);
         self.throttle(&mut seen.waiting, last.map(|s| &s.waiting), "ecs:ListTasks");
         self.throttle(&mut seen.pools, last.map(|s| &s.pools), pool);
+        // Only where load balancers were asked for, so that worlds without any fail as they did.
+        if !seen.traffic.value.listeners.is_empty() {
+            let rules = "elasticloadbalancing:DescribeRules";
+            self.throttle(&mut seen.traffic, last.map(|s| &s.traffic), rules);
+        }
     }
 
     fn throttle<T: Clone + Default>(

@@ -6,8 +6,12 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 
-use crate::model::{InstanceId, PoolId, Resources, ServiceName, TaskStatus, Units};
+use crate::model::{
+    InstanceId, Owner, PoolId, Purpose, Resources, RuleImage, ServiceName, TargetGroupArn,
+    TaskStatus, Units,
+};
 
+use super::balancer::names;
 use super::state::Displaced;
 use super::world::World;
 
@@ -24,6 +28,12 @@ pub enum Violation {
     LeftPending { at: DateTime<Utc>, host: InstanceId, service: ServiceName, missing: u64 },
     /// A desired capacity outside of its pool's bounds.
     OutOfBounds { pool: PoolId, desired: Units, min: Units, max: Units },
+    /// A rule of ours was left without any weight: all of its requests fail.
+    NothingHasWeight { at: DateTime<Utc>, purpose: Purpose },
+    /// We gave weight to a group without a healthy target, although healthy ones were to be had.
+    SentToNobody { at: DateTime<Utc>, purpose: Purpose, group: TargetGroupArn },
+    /// We lowered a service that requests still reach: one that a route leaves, or any to zero.
+    LoweredInUse { at: DateTime<Utc>, service: ServiceName, count: u64 },
     /// The world's own books do not add up: a fault of the simulation.
     Books { what: String },
 }
@@ -89,6 +99,61 @@ impl World {
         wanted.saturating_sub(running + pending).min(service.unplaced)
     }
 
+    /// Looks at what a rule of ours shall say from now on.
+    pub(super) fn judge_image(
+        &mut self,
+        purpose: &Purpose,
+        was: Option<&RuleImage>,
+        now: &RuleImage,
+    ) {
+        let (at, purpose) = (self.now, purpose.clone());
+        let Some(weights) = now.weights() else {
+            return;
+        };
+        if weights.values().all(|weight| *weight == 0) {
+            self.violations.push(Violation::NothingHasWeight { at, purpose });
+            return;
+        }
+        // Probes, tombstones and the park rule carry no user, or mean to refuse.
+        if !matches!(purpose, Purpose::Route(_) | Purpose::Service(_)) {
+            return;
+        }
+        let is_healthy = |arn: &TargetGroupArn| {
+            self.traffic.groups.get(arn).is_some_and(super::balancer::SimGroup::has_healthy)
+        };
+        let before = was.and_then(RuleImage::weights).into_iter().flatten();
+        if !weights.iter().chain(before).any(|(group, _)| is_healthy(group)) {
+            return;
+        }
+        let more = |group| now.weight_of(group) > was.map_or(0, |was| was.weight_of(group));
+        let sent = weights.keys().filter(|group| more(group) && !is_healthy(group));
+        let broken = sent.map(|group| {
+            let (purpose, group) = (purpose.clone(), group.clone());
+            Violation::SentToNobody { at, purpose, group }
+        });
+        let broken: Vec<_> = broken.collect();
+        self.violations.extend(broken);
+    }
+
+    /// Looks at a service whose count we have lowered.
+    pub(super) fn judge_count(&mut self, name: &ServiceName, count: u64) {
+        let targets = self.services.get(name).map(|service| &service.spec.targets);
+        let groups: Vec<_> = targets.into_iter().flatten().map(|target| &target.group).collect();
+        let listeners = || self.traffic.listeners.values();
+        let has_weight = listeners().any(|l| groups.iter().any(|group| l.gives_weight(group)));
+        let rules = listeners().flat_map(|sim| &sim.shown.rules);
+        let is_left = rules.into_iter().any(|rule| match &rule.owner {
+            Owner::Tidegate(Purpose::Route(route)) => {
+                route.to != *name && groups.iter().any(|group| names(&rule.image, group))
+            }
+            _ => false,
+        });
+        if has_weight && (is_left || count == 0) {
+            let (at, service) = (self.now, name.clone());
+            self.violations.push(Violation::LoweredInUse { at, service, count });
+        }
+    }
+
     fn wrong_hosts(&self) -> impl Iterator<Item = String> {
         self.hosts.values().filter_map(|sim| {
             let host = &sim.host;
@@ -131,6 +196,19 @@ impl fmt::Display for Violation {
             }
             Self::OutOfBounds { pool, desired, min, max } => {
                 write!(f, "{pool}: desired capacity {desired} is not within {min} to {max}")
+            }
+            Self::NothingHasWeight { at, purpose } => {
+                write!(f, "{at}: rule {purpose} was left without any weight")
+            }
+            Self::SentToNobody { at, purpose, group } => {
+                let group = group.short();
+                write!(
+                    f,
+                    "{at}: rule {purpose} gave weight to {group}, which has no healthy target"
+                )
+            }
+            Self::LoweredInUse { at, service, count } => {
+                write!(f, "{at}: {service} was lowered to {count} while requests reach it")
             }
             Self::Books { what } => write!(f, "the world's books are wrong: {what}"),
         }

@@ -20,18 +20,29 @@ impl World {
             seen.services.gaps.push(gap);
             return seen;
         }
+        if let Some(traffic) = &need.traffic {
+            self.see_traffic(traffic, &mut seen);
+        }
+        if need.only_traffic {
+            self.see_services(&mut seen);
+            return seen;
+        }
         self.see_hosts(need, &mut seen);
         self.see_pools(need, &mut seen);
+        self.see_services(&mut seen);
+        self.see_tasks(need, &mut seen);
+        self.see_waiting(&mut seen);
+        seen.rivals.value = self.rivals(&need.pools);
+        seen
+    }
+
+    fn see_services(&self, seen: &mut Snapshot) {
         for (name, service) in &self.services {
             let shapes = service.deployments.iter();
             let shapes = shapes.map(|d| (d.definition.clone(), d.shape.clone()));
             seen.shapes.value.extend(shapes);
             seen.services.value.insert(name.clone(), self.describe(service));
         }
-        self.see_tasks(need, &mut seen);
-        self.see_waiting(&mut seen);
-        seen.rivals.value = self.rivals(&need.pools);
-        seen
     }
 
     fn see_hosts(&self, need: &Need, seen: &mut Snapshot) {
@@ -89,7 +100,7 @@ impl World {
             constraints: spec.constraints.clone(),
             deployments: deployments.collect(),
             rebalances_zones: false,
-            targets: Vec::new(),
+            targets: spec.targets.clone(),
             native_rules: BTreeSet::new(),
         }
     }
@@ -169,6 +180,7 @@ impl World {
                 process: process.clone(),
             }));
         }
+        rivals.extend(self.scalable_targets());
         for service in self.services.values() {
             let rolling = service.deployments.first().filter(|primary| {
                 service.deployments.len() > 1
@@ -198,6 +210,6 @@ pub(super) fn source(pool: &PoolId) -> &'static str {
     }
 }
 
-fn not_found(source: &str, what: impl ToString) -> Gap {
+pub(super) fn not_found(source: &str, what: impl ToString) -> Gap {
     Gap { source: source.to_owned(), failure: Failure::NotFound { what: what.to_string() } }
 }

@@ -100,7 +100,7 @@ impl World {
                 continue;
             };
             let runs = task.status == TaskStatus::Running;
-            census.running += u64::from(runs);
+            census.running += u64::from(runs && self.serves(*no, task));
             match (task.deployment != primary, drains(task), runs) {
                 (true, _, _) | (_, true, _) if task.protected => census.leaving_protected += 1,
                 (true, _, false) | (_, true, false) => census.leaving_pending.push(*no),
@@ -221,8 +221,16 @@ impl World {
         service.is_some_and(|service| service.spec.scheduling == Scheduling::Daemon)
     }
 
-    /// Forgets older deployments without tasks; the last one left is complete once all runs.
+    /// Forgets older deployments without tasks, a failed one after a while; the last one left is
+    /// complete once all runs and is healthy.
     fn finish_deployment(&mut self, name: &ServiceName) {
+        let Some(service) = self.services.get(name) else {
+            return;
+        };
+        let serves =
+            |no: &TaskNo| self.tasks.get(no).is_none_or(|t| !t.is_live() || self.serves(*no, t));
+        let is_steady = service.tasks.iter().all(serves);
+        let now = self.now;
         let Some(service) = self.services.get_mut(name) else {
             return;
         };
@@ -230,13 +238,19 @@ impl World {
         let mut first = true;
         service.deployments.retain(|deployment| {
             let primary = std::mem::replace(&mut first, false);
-            primary || deployment.running + deployment.pending > 0
+            let listed = deployment.failed_at.is_some_and(|at| now < at + delays::FAILED_LISTED);
+            primary || listed || deployment.running + deployment.pending > 0
         });
-        if let [only] = service.deployments.as_mut_slice()
-            && only.running == want
-            && only.pending == 0
+        let (first, others) = service.deployments.split_at_mut(1);
+        let alone = others.iter().all(|other| other.running + other.pending == 0);
+        if let [primary] = first
+            && alone
+            && is_steady
+            && primary.failed_at.is_none()
+            && primary.running == want
+            && primary.pending == 0
         {
-            only.rollout = Rollout::Completed;
+            primary.rollout = Rollout::Completed;
         }
     }
 
@@ -306,6 +320,7 @@ fn new_task(service: &SimService) -> Option<SimTask> {
         shape: primary.shape.clone(),
         owner: TaskOwner::Service(service.spec.name.clone()),
         deployment: primary.number,
+        groups: primary.groups.clone(),
         launch: service.spec.launch.clone(),
         host: None,
         status: TaskStatus::Waiting,

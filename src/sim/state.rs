@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 
 use crate::model::{
-    DeploymentId, Host, InstanceId, Launch, Lifecycle, Market, Pool, PoolId, Rollout, ServiceName,
-    TaskDefinitionArn, TaskOwner, TaskShape, TaskStatus,
+    DeploymentId, Host, InstanceId, Launch, Lifecycle, ListenerArn, Market, Pool, PoolId, Rollout,
+    ServiceName, TargetGroupArn, TaskDefinitionArn, TaskOwner, TaskShape, TaskStatus,
 };
 
 use super::event::{Event, ServiceSpec};
@@ -27,6 +27,13 @@ pub(super) enum Due {
     HostGone(InstanceId),
     /// Time to look whether all that a drained host ran has found a place.
     Judge(InstanceId, Displaced),
+    /// A second of requests has passed.
+    Second,
+    /// A change of a listener takes effect, by its number.
+    Spread(ListenerArn, u64),
+    Check(TargetGroupArn, TaskNo),
+    StopUnhealthy(TargetGroupArn, TaskNo),
+    Scale(ServiceName),
     TaskRuns(TaskNo),
     TaskEnds(TaskNo),
     TaskStopped(TaskNo),
@@ -42,6 +49,8 @@ pub(super) struct SimTask {
     pub(super) owner: TaskOwner,
     /// Of its service; 0 for standalone tasks.
     pub(super) deployment: u64,
+    /// Target groups it registers with while it runs.
+    pub(super) groups: Vec<TargetGroupArn>,
     /// Where a capacity provider may put it; `Ec2` for anywhere.
     pub(super) launch: Launch,
     pub(super) host: Option<InstanceId>,
@@ -106,10 +115,14 @@ pub(super) struct SimDeployment {
     pub(super) id: DeploymentId,
     pub(super) definition: TaskDefinitionArn,
     pub(super) shape: TaskShape,
+    pub(super) groups: Vec<TargetGroupArn>,
     pub(super) running: u64,
     pub(super) pending: u64,
     pub(super) failed: u64,
     pub(super) rollout: Rollout,
+    pub(super) failed_at: Option<DateTime<Utc>>,
+    /// ECS gives it up after too many failures.
+    pub(super) has_breaker: bool,
     pub(super) created_at: DateTime<Utc>,
 }
 
@@ -119,7 +132,8 @@ pub(super) struct SimService {
     /// Primary first; never empty.
     pub(super) deployments: Vec<SimDeployment>,
     pub(super) tasks: BTreeSet<TaskNo>,
-    pub(super) revisions: u64,
+    /// How many deployments it has had.
+    pub(super) deployed: u64,
     /// Tasks that found no host in the last round.
     pub(super) unplaced: u64,
     pub(super) crashing: bool,

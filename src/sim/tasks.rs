@@ -67,6 +67,7 @@ impl World {
             return;
         }
         self.recount(no, TaskStatus::Running);
+        self.register_targets(no);
         if let Some(lasts) = lasts {
             self.enter(lasts, Due::TaskEnds(no));
         }
@@ -79,19 +80,23 @@ impl World {
             return false;
         };
         let (number, now) = (task.deployment, self.now);
-        let TaskOwner::Service(name) = &task.owner else {
+        let TaskOwner::Service(name) = task.owner.clone() else {
             return false;
         };
-        let Some(service) = self.services.get_mut(name).filter(|s| s.crashing) else {
+        let crashing = self.services.get(&name).is_some_and(|service| service.crashing);
+        if !crashing && !self.is_broken(no) {
+            return false;
+        }
+        let tripped = self.count_failure(no);
+        let Some(service) = self.services.get_mut(&name) else {
             return false;
         };
-        let Some(deployment) = service.deployment_mut(number) else {
-            return false;
-        };
-        deployment.failed += 1;
-        let doublings = u32::try_from(deployment.failed.min(10)).unwrap_or(10) - 1;
+        let failed = service.deployment_mut(number).map_or(1, |deployment| deployment.failed);
+        let doublings = u32::try_from(failed.clamp(1, 10)).unwrap_or(10) - 1;
         let wait = (delays::CRASH_BACKOFF * 2_i32.pow(doublings)).min(delays::CRASH_BACKOFF_MAX);
-        service.backoff_until = Some(now + wait);
+        if !tripped {
+            service.backoff_until = Some(now + wait);
+        }
         self.remove(no);
         self.enter(wait, Due::Happens(super::Event::Remark, None));
         true
@@ -126,7 +131,8 @@ impl World {
         let timeout = timeout.unwrap_or(delays::TASK_STOP_TIMEOUT);
         let least = delays::TASK_STOP_MIN.min(timeout);
         let after = self.rng.time_between(least, timeout);
-        self.enter(after, Due::TaskStopped(no));
+        let drained = self.deregister_targets(no);
+        self.enter(drained + after, Due::TaskStopped(no));
     }
 
     pub(super) fn task_stopped(&mut self, no: TaskNo) {
@@ -170,6 +176,7 @@ impl World {
         {
             service.tasks.remove(&no);
         }
+        self.forget_targets(no, &task.groups);
         let Some(id) = task.host else { return };
         if let Some(sim) = self.hosts.get_mut(&id) {
             sim.tasks.remove(&no);
@@ -203,6 +210,16 @@ impl World {
             shift(&mut sim.host.pending_tasks, |s| s == TaskStatus::Starting);
         }
         self.touch(&id);
+    }
+
+    /// The process of the oldest running task is gone.
+    pub(super) fn kill_task(&mut self, name: &ServiceName) {
+        let tasks = self.services.get(name).map(|service| service.tasks.iter().copied());
+        let runs =
+            |no: &TaskNo| self.tasks.get(no).is_some_and(|task| task.status == TaskStatus::Running);
+        if let Some(no) = tasks.into_iter().flatten().find(runs) {
+            self.remove(no);
+        }
     }
 
     pub(super) fn crash(&mut self, name: &ServiceName, on: bool) {
@@ -247,6 +264,7 @@ impl World {
                 shape: shape.clone(),
                 owner: TaskOwner::Standalone(group.to_owned()),
                 deployment: 0,
+                groups: Vec::new(),
                 launch: launch.clone(),
                 host: None,
                 status: TaskStatus::Waiting,

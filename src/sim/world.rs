@@ -5,15 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::model::{
-    Change, ClusterName, InstanceId, InstanceType, Market, Pool, PoolId, Rival, Rollout,
-    ServiceName, Zone,
+    Change, ClusterName, InstanceId, InstanceType, Market, Pool, PoolId, Rival, ServiceName,
+    TaskDefinitionArn, Zone,
 };
 
+use super::balancer::Balancing;
 use super::delays;
 use super::event::{Event, ServiceSpec};
 use super::laws::Violation;
+use super::releases::SimDefinition;
 use super::rng::Rng;
-use super::state::{Due, SimDeployment, SimHost, SimPool, SimService, SimTask, TaskNo};
+use super::state::{Due, SimHost, SimPool, SimService, SimTask, TaskNo};
 
 /// How many sentences and activities are kept.
 const LOG_MAX: usize = 1000;
@@ -44,6 +46,11 @@ pub struct World {
     /// When something last happened that was not our doing.
     pub(super) disturbed_at: Option<DateTime<Utc>>,
     pub(super) violations: Vec<Violation>,
+    pub(super) definitions: BTreeMap<TaskDefinitionArn, SimDefinition>,
+    /// The latest of each family.
+    pub(super) revisions: BTreeMap<String, u64>,
+    pub(super) bad_images: BTreeSet<String>,
+    pub(super) traffic: Balancing,
     narration: Vec<(DateTime<Utc>, String)>,
     activities: Vec<(DateTime<Utc>, String)>,
 }
@@ -71,6 +78,10 @@ impl World {
             changed: BTreeMap::new(),
             disturbed_at: None,
             violations: Vec::new(),
+            definitions: BTreeMap::new(),
+            revisions: BTreeMap::new(),
+            bad_images: BTreeSet::new(),
+            traffic: Balancing::new(seed),
             narration: Vec::new(),
             activities: Vec::new(),
         }
@@ -100,42 +111,31 @@ impl World {
 
     /// Creates a service; its scheduler starts its tasks.
     pub fn add_service(&mut self, spec: ServiceSpec) {
+        self.enter_service(spec, None);
+    }
+
+    /// Of the first revision of its own family, unless another definition is given.
+    pub(super) fn enter_service(
+        &mut self,
+        spec: ServiceSpec,
+        definition: Option<TaskDefinitionArn>,
+    ) {
         let name = spec.name.clone();
+        let own = |world: &mut Self| world.register_definition(name.as_str(), spec.shape.clone(), None, false);
+        let definition = definition.unwrap_or_else(|| own(self));
         let mut service = SimService {
             spec,
             deployments: Vec::new(),
             tasks: BTreeSet::new(),
-            revisions: 0,
+            deployed: 0,
             unplaced: 0,
             crashing: false,
             backoff_until: None,
         };
-        let shape = service.spec.shape.clone();
-        let first = self.next_deployment(&mut service, shape);
+        let first = self.next_deployment(&mut service, &definition);
         service.deployments.push(first);
         self.services.insert(name, service);
         self.wake();
-    }
-
-    fn next_deployment(
-        &self,
-        service: &mut SimService,
-        shape: crate::model::TaskShape,
-    ) -> SimDeployment {
-        service.revisions += 1;
-        let (name, number) = (&service.spec.name, service.revisions);
-        let prefix = "arn:aws:ecs:eu-west-1:123456789012:task-definition";
-        SimDeployment {
-            number,
-            id: format!("ecs-svc/{name}-{number}").into(),
-            definition: format!("{prefix}/{name}:{number}").into(),
-            shape,
-            running: 0,
-            pending: 0,
-            failed: 0,
-            rollout: Rollout::InProgress,
-            created_at: self.now,
-        }
     }
 
     /// Shows a foreign writer in every snapshot; the world itself does not play it.
@@ -240,6 +240,11 @@ impl World {
             Due::Registers(host) => self.register(&host),
             Due::Judge(host, displaced) => self.judge_drain(host, &displaced),
             Due::HostGone(host) => self.host_gone(&host),
+            Due::Second => self.second(),
+            Due::Spread(listener, change) => self.spread_rules(&listener, change),
+            Due::Check(group, task) => self.check_target(&group, task),
+            Due::StopUnhealthy(group, task) => self.stop_unhealthy(&group, task),
+            Due::Scale(service) => self.scale(&service),
             Due::TaskRuns(task) => self.task_runs(task),
             Due::TaskEnds(task) => self.stop(task),
             Due::TaskStopped(task) => self.task_stopped(task),
@@ -254,7 +259,8 @@ impl World {
                     service.spec.count = count;
                 }
             }
-            Event::Deploy { service, shape } => self.deploy(&service, shape),
+            Event::Deploy { service, shape } => self.deploy(&service, shape, false),
+            Event::DeployBroken { service } => self.deploy(&service, None, true),
             Event::Crash { service, on } => self.crash(&service, on),
             Event::RunTasks { group, shape, count, pool, lasts } => {
                 self.run_tasks(&group, &shape, count, pool.as_ref(), lasts)
@@ -274,20 +280,28 @@ impl World {
             }
             Event::SetDesired { pool, desired } => self.set_desired(&pool, desired),
             Event::Remark => {}
+            of_traffic => self.play_on_traffic(of_traffic),
         }
         self.wake();
     }
 
-    fn deploy(&mut self, name: &ServiceName, shape: Option<crate::model::TaskShape>) {
-        let Some(mut service) = self.services.remove(name) else {
-            return;
-        };
-        let shape = shape.unwrap_or_else(|| service.spec.shape.clone());
-        service.spec.shape = shape.clone();
-        let next = self.next_deployment(&mut service, shape);
-        service.deployments.insert(0, next);
-        service.backoff_until = None;
-        self.services.insert(name.clone(), service);
+    fn play_on_traffic(&mut self, event: Event) {
+        match event {
+            Event::Requests { flow, per_minute } => self.set_requests(flow, per_minute),
+            Event::Misbehaves { service, errors_bp, extra_latency_ms } => {
+                self.misbehave(service, errors_bp, extra_latency_ms);
+            }
+            Event::FailsChecks { service, on } => self.fail_checks(service, on),
+            Event::KillTask { service } => self.kill_task(&service),
+            Event::BadImage { image } => {
+                self.bad_images.insert(image);
+            }
+            Event::EditsRule { listener, priority, image } => {
+                self.edit_rule(&listener, priority, image);
+            }
+            Event::Says { of, said, detail } => self.says(&of, said, &detail),
+            of_hosts => unreachable!("{of_hosts:?} is played with the hosts"),
+        }
     }
 }
 

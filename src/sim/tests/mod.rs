@@ -1,12 +1,14 @@
 //! Stories that show the simulated AWS behave, one file per thing that behaves.
 
 mod act;
+mod act_traffic;
 mod books;
 mod faults;
 mod hosts;
 mod managed;
 mod port;
 mod scheduler;
+mod traffic;
 
 use std::collections::BTreeSet;
 
