@@ -40,7 +40,7 @@ impl World {
             }
             traffic.value.groups.insert(group.arn.clone(), told);
         }
-        let readings = need.asks.iter().map(|ask| (ask.name.clone(), self.ask(need, ask)));
+        let readings = need.asks.iter().map(|ask| (ask.name.clone(), self.ask(ask)));
         traffic.value.readings = readings.collect::<std::collections::BTreeMap<String, Reading>>();
     }
 

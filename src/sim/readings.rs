@@ -2,9 +2,8 @@
 //!
 //! Rule: a probe takes the way a user's request would take, by the rules in effect.
 
-use crate::model::{Ask, Asked, Listener, Reading, RuleAction, RuleImage, Said, TrafficNeed};
+use crate::model::{Ask, Asked, Listener, ListenerArn, Reading, RuleAction, RuleImage, Said};
 
-use super::balancer::SimListener;
 use super::rng::Rng;
 use super::routing::{Request, answering, route};
 use super::world::World;
@@ -23,14 +22,16 @@ impl World {
         self.traffic.says.insert(of.to_owned(), answer);
     }
 
-    pub(super) fn ask(&self, need: &TrafficNeed, ask: &Ask) -> Reading {
+    pub(super) fn ask(&self, ask: &Ask) -> Reading {
         let answer = match &ask.of {
             Asked::Alarm { alarm } => self.said(alarm),
             Asked::Prometheus { query, .. } => self.said(query),
             Asked::Http { url } => self.said(url),
-            Asked::Probe { url, host, header, expect_status } => {
-                let header = (header.0.as_str(), header.1.as_str());
-                self.probe(need, url, host.as_deref(), header, *expect_status)
+            Asked::Probe { listener, url, host, header, expect_status } => {
+                let (own, path) = parts(url);
+                let host = host.as_deref().unwrap_or(own);
+                let header = Some((header.0.as_str(), header.1.as_str()));
+                self.probe(listener, &Request { host, path, header }, *expect_status)
             }
         };
         Reading { at: self.now, said: answer.said, detail: answer.detail }
@@ -41,26 +42,11 @@ impl World {
         known.unwrap_or_else(|| nothing(format!("{of} does not exist")))
     }
 
-    fn probe(
-        &self,
-        need: &TrafficNeed,
-        url: &str,
-        host: Option<&str>,
-        header: (&str, &str),
-        expect_status: u16,
-    ) -> Answer {
-        let Some(address) = Address::of(url) else {
-            return nothing(format!("`{url}` is no URL"));
+    fn probe(&self, listener: &ListenerArn, request: &Request<'_>, expect_status: u16) -> Answer {
+        let Some(sim) = self.traffic.listeners.get(listener) else {
+            return nothing(format!("nothing answers at {listener}"));
         };
-        let asked = |sim: &&SimListener| {
-            need.listeners.contains(&sim.shown.arn) && sim.shown.port == address.port
-        };
-        let Some(sim) = self.traffic.listeners.values().find(asked) else {
-            return nothing(format!("nothing answers at port {}", address.port));
-        };
-        let host = host.unwrap_or(address.host);
-        let request = Request { host, path: address.path, header: Some(header) };
-        let (status, by) = self.reply(&sim.effective, &request);
+        let (status, by) = self.reply(&sim.effective, request);
         let said = if status == expect_status { Said::Pass } else { Said::Fail };
         Answer { said, detail: format!("{status} by {by}") }
     }
@@ -105,25 +91,12 @@ impl World {
     }
 }
 
-/// The parts of `http://HOST:PORT/PATH` that a rule or a listener sees.
-struct Address<'a> {
-    host: &'a str,
-    port: u16,
-    path: &'a str,
-}
-
-impl<'a> Address<'a> {
-    fn of(url: &'a str) -> Option<Self> {
-        let (scheme, rest) = url.split_once("://")?;
-        let at = rest.find('/').unwrap_or(rest.len());
-        let (authority, path) = rest.split_at(at);
-        let path = path.split(['?', '#']).next().filter(|path| !path.is_empty()).unwrap_or("/");
-        let own = if scheme == "https" { 443 } else { 80 };
-        Some(match authority.rsplit_once(':') {
-            Some((host, port)) => Self { host, port: port.parse().ok()?, path },
-            None => Self { host: authority, port: own, path },
-        })
-    }
+/// Host and path of `http://HOST:PORT/PATH` or of a path alone, as a rule sees them.
+fn parts(url: &str) -> (&str, &str) {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let path = path.split(['?', '#']).next().filter(|path| !path.is_empty()).unwrap_or("/");
+    (authority.split(':').next().unwrap_or_default(), path)
 }
 
 fn nothing(detail: String) -> Answer {
