@@ -5,9 +5,10 @@
 
 use std::net::SocketAddr;
 
+use aws_sdk_applicationautoscaling::types::{ScalableDimension, ScalableTarget, ServiceNamespace};
 use aws_sdk_ecs::types::{ContainerDefinition, KeyValuePair, LoadBalancer, PortMapping};
 use aws_sdk_elasticloadbalancingv2::types::{
-    Action, ActionTypeEnum, ForwardActionConfig, PathPatternConditionConfig, ProtocolEnum,
+    Action, ActionTypeEnum, ForwardActionConfig, PathPatternConditionConfig, ProtocolEnum, Rule,
     RuleCondition, TargetGroupAttribute, TargetGroupTuple,
 };
 
@@ -97,6 +98,52 @@ impl Demo {
         changed.send().await.expect("ModifyRule");
     }
 
+    /// Every rule of the listener, the default too.
+    pub async fn rules(&self) -> Vec<Rule> {
+        let told = self.world.elbv2.describe_rules().listener_arn(&self.listener).send().await;
+        told.expect("DescribeRules").rules.unwrap_or_default()
+    }
+
+    /// A service that runs behind a group of its own, to which no user comes yet.
+    pub async fn parked(&self, program: &str) {
+        let group = self.group(program).await;
+        self.rule(900 + i32::try_from(program.len()).expect("short"), &format!("/parked/{program}"), &[(&group, 1)]).await;
+        self.service(program, &group, 1, &[]).await;
+    }
+
+    /// A service at zero, without a load balancer.
+    pub async fn unborn(&self, program: &str) {
+        let definition = self.definition(program, &[]).await;
+        let made = self.world.ecs.create_service().cluster("c").service_name(program);
+        let made = made.task_definition(definition).desired_count(0).send().await;
+        made.expect("CreateService");
+    }
+
+    /// A revision with these variables, rolled out.
+    pub async fn redeploy(&self, program: &str, variables: &[(&str, &str)]) {
+        let definition = self.definition(program, variables).await;
+        let update = self.world.ecs.update_service().cluster("c").service(program);
+        update.task_definition(definition).send().await.expect("UpdateService");
+        self.world.steady(program).await;
+        self.healthy(&self.group_named(program).await, 1).await;
+    }
+
+    /// Lets Application Auto Scaling own the desired count of a service.
+    pub async fn scalable(&self, service: &str, min: i32, max: i32) {
+        let made = self.world.targets.register_scalable_target();
+        let made = made.service_namespace(ServiceNamespace::Ecs);
+        let made = made.scalable_dimension(ScalableDimension::EcsServiceDesiredCount);
+        let made = made.resource_id(format!("service/c/{service}"));
+        let made = made.min_capacity(min).max_capacity(max).send().await;
+        made.expect("RegisterScalableTarget");
+    }
+
+    pub async fn scale_in_suspended(&self, service: &str) -> bool {
+        let target = scalable_target(&self.world, service).await;
+        let state = target.suspended_state.and_then(|state| state.dynamic_scaling_in_suspended);
+        state == Some(true)
+    }
+
     pub async fn set_delay(&self, group: &str, seconds: u32) {
         set_delay(&self.world, group, seconds).await;
     }
@@ -160,6 +207,13 @@ impl Demo {
         let mine = tasks.filter(|task| task.group() == Some(&group));
         mine.filter_map(|task| task.task_arn).collect()
     }
+}
+
+/// What Application Auto Scaling knows of a service.
+pub async fn scalable_target(world: &World, service: &str) -> ScalableTarget {
+    let told = world.targets.describe_scalable_targets().service_namespace(ServiceNamespace::Ecs);
+    let told = told.resource_ids(format!("service/c/{service}")).send().await;
+    told.expect("DescribeScalableTargets").scalable_targets.unwrap_or_default().remove(0)
 }
 
 async fn target_group(world: &World, vpc: &str, name: &str) -> String {

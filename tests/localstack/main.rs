@@ -17,6 +17,7 @@ mod forwarding;
 mod growing;
 mod harness;
 mod leaving;
+mod monolith;
 mod proxy;
 mod sharing;
 mod watching;
