@@ -130,6 +130,38 @@ async fn a_target_that_leaves_finishes_what_it_has_and_is_cut_off_after_the_dela
     assert!(tally.failures.iter().all(|failure| failure.status == Some(502)));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fault_of_a_task_definition_is_felt_and_counted_and_all_unhealthy_is_open() {
+    let demo = Demo::new(1, "users", Settings::compressed()).await;
+    let users = demo.group_named("users").await;
+    demo.service("users", &users, 1, &[("FAULT_5XX_SHARE", "0.1")]).await;
+
+    let state = async |state: &str| {
+        for target in demo.plane.targets(&users) {
+            let named = [("target-group", users.as_str()), ("target", &target.target)];
+            demo.world.control("health", &[&named[..], &[("state", state)]].concat()).await;
+        }
+        seconds(2).await;
+    };
+    state("unhealthy").await;
+    let load = Load::start(Plan::tutorial(demo.address, 100).only(&USERS)).expect("a load");
+    seconds(5).await;
+    let tally = load.stop().await;
+    let failed = u64::try_from(tally.failures.len()).expect("a count");
+    assert!(tally.failures.iter().all(|failure| failure.status == Some(500)));
+    assert!((tally.sent / 12..tally.sent / 8).contains(&failed), "{failed} of {}", tally.sent);
+    eventually("every error in CloudWatch", async || {
+        let errors = datapoints(&demo, "HTTPCode_Target_5XX_Count", "Sum", Some(&users)).await;
+        #[expect(clippy::cast_precision_loss, reason = "few requests")]
+        (errors.iter().sum::<f64>() == failed as f64).then_some(())
+    })
+    .await;
+
+    state("initial").await;
+    let got = reqwest::get(format!("http://{}/api/users", demo.address)).await.expect("an answer");
+    assert_eq!(got.status().as_u16(), 503, "nobody has checked them");
+}
+
 /// The values of the last ten minutes.
 async fn datapoints(demo: &Demo, name: &str, stat: &str, group: Option<&str>) -> Vec<f64> {
     let dimension = |name: &str, value: &str| Dimension::builder().name(name).value(value).build();

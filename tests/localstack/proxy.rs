@@ -50,6 +50,7 @@ impl Call {
             "2011-01-01" => "autoscaling",
             "2016-11-15" => "ec2",
             "2011-06-15" => "sts",
+            "2015-12-01" => "elasticloadbalancing",
             other => other,
         };
         Some(Self::new(service, field("Action")?))
@@ -265,9 +266,11 @@ fn refusal(call: &Call, fault: Fault) -> Response {
         ("ec2", Fault::Throttled) => ("RequestLimitExceeded", 503),
         ("ec2", Fault::AccessDenied) => ("UnauthorizedOperation", 403),
         ("ec2", _) => ("InternalError", 500),
-        ("autoscaling" | "sts", Fault::Throttled) => ("Throttling", 400),
-        ("autoscaling" | "sts", Fault::AccessDenied) => ("AccessDenied", 403),
-        ("autoscaling" | "sts", _) => ("InternalFailure", 500),
+        ("autoscaling" | "elasticloadbalancing" | "sts", Fault::Throttled) => ("Throttling", 400),
+        ("autoscaling" | "elasticloadbalancing" | "sts", Fault::AccessDenied) => {
+            ("AccessDenied", 403)
+        }
+        ("autoscaling" | "elasticloadbalancing" | "sts", _) => ("InternalFailure", 500),
         (_, Fault::Throttled) => ("ThrottlingException", 400),
         (_, Fault::AccessDenied) => ("AccessDeniedException", 400),
         ("ecs", _) => ("ServerException", 500),
