@@ -1,6 +1,6 @@
 //! What must be seen of load balancers: from configuration and memory alone.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use crate::config::{ClusterConfig, GateSource};
 use crate::model::{Ask, Asked, Memory, Snapshot, Stage, TrafficNeed};
@@ -8,8 +8,8 @@ use crate::model::{Ask, Asked, Memory, Snapshot, Stage, TrafficNeed};
 use super::retire::DROP_TRAFFIC;
 use super::view::{Saga, group_name};
 
-/// How far back load is read, so that limits can be learnt from blue.
-const LEARNT_FROM: TimeDelta = TimeDelta::hours(1);
+/// How many datapoints are read, so that limits can be learnt from blue: an hour of ALB's own.
+const LEARNT_FROM: i32 = 60;
 
 /// Nothing where no listener is configured.
 ///
@@ -34,7 +34,7 @@ pub fn need(
         if open {
             let period = cutover.gates.metric_period.num_seconds().clamp(1, 3600);
             need.load_period_seconds = u32::try_from(period).unwrap_or(60);
-            need.load_since = Some(now - LEARNT_FROM);
+            need.load_since = Some(now - cutover.gates.metric_period * LEARNT_FROM);
             need.asks.extend(
                 cutover
                     .gates

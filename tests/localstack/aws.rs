@@ -30,6 +30,7 @@ pub struct World {
     pub ec2: aws_sdk_ec2::Client,
     pub elbv2: aws_sdk_elasticloadbalancingv2::Client,
     pub cloudwatch: aws_sdk_cloudwatch::Client,
+    pub targets: aws_sdk_applicationautoscaling::Client,
     http: reqwest::Client,
 }
 
@@ -77,6 +78,7 @@ impl World {
             ec2: aws_sdk_ec2::Client::new(&config),
             elbv2: aws_sdk_elasticloadbalancingv2::Client::new(&config),
             cloudwatch: aws_sdk_cloudwatch::Client::new(&config),
+            targets: aws_sdk_applicationautoscaling::Client::new(&config),
             http,
         }
     }

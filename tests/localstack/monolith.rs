@@ -10,9 +10,10 @@ use std::time::{Duration, SystemTime};
 use aws_sdk_applicationautoscaling::types::{ScalableDimension, ServiceNamespace};
 use aws_sdk_elasticloadbalancingv2::types::Rule;
 
+use crate::aws::World;
 use crate::dataplane::load::{Load, Plan, Tally};
 use crate::dataplane::{Settings, wall_clock};
-use crate::demo::Demo;
+use crate::demo::{Demo, scalable_target};
 use crate::harness::{Tidegate, config, eventually, within};
 use crate::proxy::{Cut, Fault, Proxy};
 
@@ -199,7 +200,7 @@ async fn the_monolith_is_taken_apart_without_a_failed_request() {
 async fn every_step_can_be_taken_back_and_all_at_once_too_under_a_scaling_policy() {
     let mut story = Story::new(Greens::Running(&["users"]), "").await;
     story.demo.scalable("api", 1, 4).await;
-    let policy = tokio::spawn(shrink_when_idle(story.demo.world.clone(), "api"));
+    let policy = tokio::spawn(shrink_when_idle(story.demo.world.account.clone(), story.demo.listener.clone()));
     story.tidegate.start().await;
     let load = story.load();
     for percent in [20, 100] {
@@ -224,17 +225,19 @@ async fn every_step_can_be_taken_back_and_all_at_once_too_under_a_scaling_policy
     assert!(!story.demo.scale_in_suspended("api").await, "handed back at the end");
 }
 
-/// Application Auto Scaling as ECS users have it: scale-in unless suspended.
-async fn shrink_when_idle(account: String, service: &'static str) {
+/// Application Auto Scaling as ECS users have it: as soon as some requests go elsewhere, tasks go,
+/// unless that is suspended.
+async fn shrink_when_idle(account: String, listener: String) {
     let world = World::of(&account).await;
     loop {
         tokio::time::sleep(SECOND).await;
-        let target = scalable_target(&world, service).await;
+        let target = scalable_target(&world, "api").await;
         let suspended = target.suspended_state.and_then(|state| state.dynamic_scaling_in_suspended);
-        let running = world.describe_service("c", service).await.running_count;
-        let busy = world.steady_load(service).await;
-        if running > 1 && !busy && suspended != Some(true) {
-            world.set_count(service, target.min_capacity.unwrap_or(1)).await;
+        let told = world.elbv2.describe_rules().listener_arn(&listener).send().await;
+        let rules = told.expect("DescribeRules").rules.unwrap_or_default();
+        let shares = rules.iter().map(|rule| weights(rule).iter().filter(|w| w.1 > 0).count());
+        if shares.max() > Some(1) && suspended != Some(true) {
+            world.set_count("api", target.min_capacity.unwrap_or(1)).await;
         }
     }
 }
@@ -356,7 +359,7 @@ async fn a_green_target_that_dies_mid_step_hurts_no_more_than_its_share_until_it
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_green_that_fails_two_of_a_hundred_is_rolled_back_within_its_exposure() {
-    rolled_back_by_itself(&[("FAULT_ERRORS_PERCENT", "2")], "").await;
+    rolled_back_by_itself(&[("FAULT_5XX_SHARE", "0.02")], "").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
