@@ -28,6 +28,8 @@ pub struct World {
     pub ecs: aws_sdk_ecs::Client,
     pub autoscaling: aws_sdk_autoscaling::Client,
     pub ec2: aws_sdk_ec2::Client,
+    /// For clients of other services.
+    pub sdk: aws_config::SdkConfig,
     http: reqwest::Client,
 }
 
@@ -73,6 +75,7 @@ impl World {
             ecs: aws_sdk_ecs::Client::new(&config),
             autoscaling: aws_sdk_autoscaling::Client::new(&config),
             ec2: aws_sdk_ec2::Client::new(&config),
+            sdk: config,
             http,
         }
     }

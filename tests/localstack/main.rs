@@ -9,6 +9,7 @@ mod aws;
 mod crash;
 mod faults;
 mod fleets;
+mod gate;
 mod growing;
 mod harness;
 mod leaving;
