@@ -24,7 +24,7 @@ const BODY_MAX: usize = 64 * 1024;
 type Answer = (Said, String);
 
 /// A client that goes straight to where it is sent.
-pub(super) fn client() -> Option<Client> {
+fn client() -> Option<Client> {
     let client = Client::builder().timeout(ASK_LIMIT).redirect(Policy::none()).no_proxy();
     client.user_agent("tidegate").build().ok()
 }
@@ -63,7 +63,7 @@ fn of_alarm(found: &Result<BTreeMap<String, Answer>, Gap>, alarm: &str) -> Answe
 }
 
 async fn one(reads: &Reads, asked: &Asked, addresses: &BTreeMap<ListenerArn, String>) -> Answer {
-    let Some(http) = &reads.http else {
+    let Some(http) = reads.http.get_or_init(client) else {
         return nothing("this machine has no TLS to ask with");
     };
     let answer = match asked {

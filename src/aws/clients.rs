@@ -3,6 +3,7 @@
 
 use std::error::Error;
 use std::future::Future;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
@@ -89,8 +90,8 @@ pub(super) struct Reads {
     pub(super) targets: aws_sdk_applicationautoscaling::Client,
     pub(super) elbv2: aws_sdk_elasticloadbalancingv2::Client,
     pub(super) cloudwatch: aws_sdk_cloudwatch::Client,
-    /// For what is not AWS; nothing if this machine cannot speak TLS.
-    pub(super) http: Option<reqwest::Client>,
+    /// For what is not AWS, made when first needed; nothing if this machine cannot speak TLS.
+    pub(super) http: OnceLock<Option<reqwest::Client>>,
     slots: Semaphore,
 }
 
@@ -121,7 +122,7 @@ impl Reads {
             targets: reader!(aws_sdk_applicationautoscaling),
             elbv2: reader!(aws_sdk_elasticloadbalancingv2),
             cloudwatch: reader!(aws_sdk_cloudwatch),
-            http: super::asks::client(),
+            http: OnceLock::new(),
             slots: Semaphore::new(READS_AT_ONCE),
         }
     }

@@ -67,9 +67,13 @@ impl Reads {
         let mut all = Answer::default();
         for (chunk, answer) in join_all(calls).await {
             match answer {
-                Ok(answer) => all.found.extend(answer.tag_descriptions().iter().map(|found| {
-                    (found.resource_arn().unwrap_or_default().to_owned(), owner(found, cluster))
-                })),
+                Ok(answer) => {
+                    // What nothing is told of has no tags.
+                    all.found.extend(chunk.iter().map(|arn| (arn.clone(), Owner::Other)));
+                    all.found.extend(answer.tag_descriptions().iter().map(|found| {
+                        (found.resource_arn().unwrap_or_default().to_owned(), owner(found, cluster))
+                    }));
+                }
                 Err(gap) => {
                     all.lacking.extend(chunk.iter().map(|arn| (arn.clone(), gap.clone())));
                 }

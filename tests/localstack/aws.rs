@@ -31,6 +31,8 @@ pub struct World {
     pub elbv2: aws_sdk_elasticloadbalancingv2::Client,
     pub cloudwatch: aws_sdk_cloudwatch::Client,
     pub targets: aws_sdk_applicationautoscaling::Client,
+    /// For clients of other services.
+    pub sdk: aws_config::SdkConfig,
     http: reqwest::Client,
 }
 
@@ -79,6 +81,7 @@ impl World {
             elbv2: aws_sdk_elasticloadbalancingv2::Client::new(&config),
             cloudwatch: aws_sdk_cloudwatch::Client::new(&config),
             targets: aws_sdk_applicationautoscaling::Client::new(&config),
+            sdk: config,
             http,
         }
     }

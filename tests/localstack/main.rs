@@ -14,6 +14,7 @@ mod demo;
 mod faults;
 mod fleets;
 mod forwarding;
+mod gate;
 mod growing;
 mod harness;
 mod leaving;

@@ -13,16 +13,16 @@ const GROUPS: &str = "autoscaling:DescribeAutoScalingGroups";
 const CONTAINERS: &str = "ecs:DescribeContainerInstances";
 
 /// An action, the one call it makes, and what the re-read shows before and after it.
-struct Case {
-    action: Action,
-    write: &'static str,
-    accepted: Reply,
+pub(super) struct Case {
+    pub(super) action: Action,
+    pub(super) write: &'static str,
+    pub(super) accepted: Reply,
     /// The call whose answer changes.
-    read: &'static str,
-    before: Reply,
-    after: Reply,
+    pub(super) read: &'static str,
+    pub(super) before: Reply,
+    pub(super) after: Reply,
     /// What the re-read shows when somebody else was there first.
-    moved: Reply,
+    pub(super) moved: Reply,
 }
 
 fn workers() -> PoolId {
@@ -200,7 +200,8 @@ fn terminate_of_fleet() -> Case {
 }
 
 fn cases() -> Vec<Case> {
-    vec![
+    let mut cases = super::steering::cases();
+    cases.extend([
         set_capacity(),
         set_fleet_capacity(),
         set_new_host_protection(),
@@ -211,11 +212,12 @@ fn cases() -> Vec<Case> {
         drain(),
         terminate(),
         terminate_of_fleet(),
-    ]
+    ]);
+    cases
 }
 
 /// A world in which the host drains without tasks, wherever a case does not say otherwise.
-fn world(case: &Case) -> Fake {
+pub(super) fn world(case: &Case) -> Fake {
     let fake = Fake::new(small);
     fake.on(CONTAINERS, [described([draining()])]);
     let member = "<item><instanceId>i-1</instanceId><instanceType>m5.large</instanceType></item>";
@@ -231,11 +233,11 @@ fn world(case: &Case) -> Fake {
     fake
 }
 
-async fn perform(fake: &Fake, case: &Case) -> Outcome {
+pub(super) async fn perform(fake: &Fake, case: &Case) -> Outcome {
     fake.aws(&TestClock::new()).perform(&case.action, LIMIT).await
 }
 
-fn kind(outcome: &Outcome) -> &'static str {
+pub(super) fn kind(outcome: &Outcome) -> &'static str {
     match outcome {
         Outcome::Done { .. } => "done",
         Outcome::Moved { .. } => "moved",

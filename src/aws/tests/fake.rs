@@ -112,7 +112,11 @@ impl Fake {
 }
 
 fn asked(request: &HttpRequest) -> Asked {
-    let body = String::from_utf8(request.body().bytes().unwrap_or_default().to_vec()).unwrap();
+    let body = request.body().bytes().unwrap_or_default();
+    let body = String::from_utf8_lossy(body).into_owned();
+    if let Some((_, operation)) = request.uri().split_once("/operation/") {
+        return Asked { call: format!("cloudwatch:{operation}"), body };
+    }
     let call = match request.headers().get("x-amz-target") {
         Some(target) => {
             let (service, operation) = target.split_once('.').unwrap();
@@ -123,8 +127,11 @@ fn asked(request: &HttpRequest) -> Asked {
         None => {
             let mut fields = body.split('&');
             let action = fields.find_map(|field| field.strip_prefix("Action=")).unwrap();
-            let groups = body.contains("Version=2011-01-01");
-            let service = if groups { "autoscaling" } else { "ec2" };
+            let service = match body.split_once("Version=").map_or("", |(_, rest)| &rest[..10]) {
+                "2011-01-01" => "autoscaling",
+                "2015-12-01" => "elasticloadbalancing",
+                _ => "ec2",
+            };
             format!("{service}:{action}")
         }
     };
@@ -132,6 +139,9 @@ fn asked(request: &HttpRequest) -> Asked {
 }
 
 fn response(asked: &Asked, reply: Reply) -> Result<HttpResponse, ConnectorError> {
+    if asked.call.starts_with("cloudwatch") {
+        return cbor::response(reply);
+    }
     let query = !asked.body.starts_with('{');
     let (_, operation) = asked.call.split_once(':').unwrap();
     let (status, body) = match reply {
@@ -156,18 +166,75 @@ fn response(asked: &Asked, reply: Reply) -> Result<HttpResponse, ConnectorError>
         Reply::Error(status, code, message) => {
             (status, serde_json::json!({ "__type": code, "message": message }).to_string())
         }
-        Reply::Cut => {
-            let error = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
-            return Err(ConnectorError::io(error.into()));
-        }
-        Reply::Down => {
-            let error = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
-            return Err(ConnectorError::io(error.into()));
-        }
+        Reply::Cut => return Err(broken(std::io::ErrorKind::ConnectionReset)),
+        Reply::Down => return Err(broken(std::io::ErrorKind::ConnectionRefused)),
         Reply::Silence => unreachable!("never answered"),
     };
     let status = StatusCode::try_from(status).unwrap();
     Ok(HttpResponse::new(status, SdkBody::from(body)))
+}
+
+fn broken(kind: std::io::ErrorKind) -> ConnectorError {
+    ConnectorError::io(std::io::Error::from(kind).into())
+}
+
+/// CloudWatch speaks CBOR. `{ "at": seconds }` stands for a time.
+mod cbor {
+    use super::*;
+
+    pub(super) fn response(reply: Reply) -> Result<HttpResponse, ConnectorError> {
+        let (status, value) = match reply {
+            Reply::Json(value) => (200, value),
+            Reply::Error(status, code, message) => {
+                (status, serde_json::json!({ "__type": code, "message": message }))
+            }
+            Reply::Cut => return Err(broken(std::io::ErrorKind::ConnectionReset)),
+            Reply::Down => return Err(broken(std::io::ErrorKind::ConnectionRefused)),
+            Reply::Xml(_) | Reply::Silence => unreachable!("not of CloudWatch"),
+        };
+        let mut body = Vec::new();
+        encode(&value, &mut body);
+        let status = StatusCode::try_from(status).unwrap();
+        let mut response = HttpResponse::new(status, SdkBody::from(body));
+        response.headers_mut().insert("smithy-protocol", "rpc-v2-cbor");
+        response.headers_mut().insert("content-type", "application/cbor");
+        Ok(response)
+    }
+
+    fn encode(value: &Value, to: &mut Vec<u8>) {
+        match value {
+            Value::Null => to.push(0xf6),
+            Value::Bool(on) => to.push(if *on { 0xf5 } else { 0xf4 }),
+            Value::Number(number) => {
+                to.push(0xfb);
+                to.extend(number.as_f64().unwrap().to_be_bytes());
+            }
+            Value::String(text) => {
+                head(0x60, text.len(), to);
+                to.extend(text.as_bytes());
+            }
+            Value::Array(all) => {
+                head(0x80, all.len(), to);
+                all.iter().for_each(|value| encode(value, to));
+            }
+            Value::Object(all) if all.contains_key("at") => {
+                to.push(0xc1);
+                encode(&all["at"], to);
+            }
+            Value::Object(all) => {
+                head(0xa0, all.len(), to);
+                for (name, value) in all {
+                    encode(&Value::String(name.clone()), to);
+                    encode(value, to);
+                }
+            }
+        }
+    }
+
+    fn head(kind: u8, length: usize, to: &mut Vec<u8>) {
+        to.push(kind | 26);
+        to.extend(u32::try_from(length).unwrap().to_be_bytes());
+    }
 }
 
 impl HttpConnector for Fake {

@@ -1,9 +1,12 @@
 //! The adapter against canned answers at the wire.
 
 mod acting;
+mod balancer;
 mod budget;
 mod fake;
+mod gate;
 mod looking;
+mod steering;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -55,6 +58,8 @@ fn small(asked: &Asked) -> Reply {
         "autoscaling:DescribeAutoScalingGroups" => groups([group("workers", 1, &["i-1"])]),
         "ec2:DescribeInstances" => machines(&["i-1"]),
         "ec2:DescribeLaunchTemplateVersions" => template(),
+        call if call.starts_with("elasticloadbalancing:") => balancer::answer(asked),
+        call if call.starts_with("cloudwatch:") => Reply::Json(json!({})),
         call if call.starts_with("ecs:") || call.starts_with("application") => {
             Reply::Json(json!({}))
         }

@@ -1,0 +1,520 @@
+//! Actions on traffic and services: what of them is special. What holds for every action is in
+//! `acting`.
+
+use super::acting::{Case, kind, perform, world};
+use super::balancer::*;
+use super::fake::Reply;
+use super::*;
+use crate::model::*;
+
+const RULES: &str = "elasticloadbalancing:DescribeRules";
+const GROUPS: &str = "elasticloadbalancing:DescribeTargetGroups";
+const SERVICES: &str = "ecs:DescribeServices";
+const TASKS: &str = "ecs:DescribeTaskDefinition";
+
+fn image(blue: u32, green: u32) -> RuleImage {
+    let weight = |name: &str, weight| (group_arn(name).into(), weight);
+    RuleImage::split([weight("blue", blue), weight("green", green)])
+}
+
+fn route() -> Purpose {
+    Purpose::Route("split/users".parse().unwrap())
+}
+
+fn accepted() -> Reply {
+    Reply::Xml(String::new())
+}
+
+/// The one service, with one field changed.
+fn services(field: &str, value: Value) -> Reply {
+    Reply::Json(json!({ "services": [with(service("shop"), field, value)] }))
+}
+
+fn gone() -> Reply {
+    Reply::Json(json!({ "services": [], "failures": [{ "arn": "shop", "reason": "MISSING" }] }))
+}
+
+fn set_count() -> Case {
+    Case {
+        action: Action::SetServiceCount { service: "shop".into(), was: 2, now: 5 },
+        write: "ecs:UpdateService",
+        accepted: Reply::Json(json!({})),
+        read: SERVICES,
+        before: services("desiredCount", json!(2)),
+        after: services("desiredCount", json!(5)),
+        moved: services("desiredCount", json!(3)),
+    }
+}
+
+fn suspend_scaling() -> Case {
+    let target = |scale_in: bool, scheduled: bool| {
+        let suspended = json!({
+            "DynamicScalingInSuspended": scale_in, "DynamicScalingOutSuspended": false,
+            "ScheduledScalingSuspended": scheduled,
+        });
+        Reply::Json(json!({ "ScalableTargets": [{
+            "ServiceNamespace": "ecs", "ScalableDimension": "ecs:service:DesiredCount",
+            "ResourceId": "service/web/shop", "MinCapacity": 1, "MaxCapacity": 9,
+            "RoleARN": "arn:aws:iam::1:role/r", "CreationTime": 0, "SuspendedState": suspended,
+        }]}))
+    };
+    let now = Suspension { scale_in: true, ..Suspension::default() };
+    let was = Suspension::default();
+    Case {
+        action: Action::SuspendScaling { service: "shop".into(), was, now },
+        write: "application-autoscaling:RegisterScalableTarget",
+        accepted: Reply::Json(json!({})),
+        read: "application-autoscaling:DescribeScalableTargets",
+        before: target(false, false),
+        after: target(true, false),
+        moved: target(false, true),
+    }
+}
+
+fn revision(image: &str) -> Reply {
+    Reply::Json(json!({ "taskDefinition": {
+        "family": "users", "networkMode": "bridge", "containerDefinitions": [{
+            "name": "users", "image": image, "cpu": 256, "memory": 512,
+            "portMappings": [{ "containerPort": 8080, "hostPort": 0 }],
+            "environment": [{ "name": "B", "value": "2" }, { "name": "A", "value": "1" }],
+        }],
+    }}))
+}
+
+fn register_task() -> Case {
+    let task = TaskSpec::Described(TaskDescription {
+        image: "users:2".to_owned(),
+        cpu_units: 256,
+        memory_mib: 512,
+        port: 8080,
+        environment: [("A", "1"), ("B", "2")].map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
+    });
+    Case {
+        action: Action::RegisterTask { service: "users".into(), task },
+        write: "ecs:RegisterTaskDefinition",
+        accepted: Reply::Json(json!({})),
+        read: TASKS,
+        before: Reply::Error(400, "ClientException", "Unable to describe task definition."),
+        after: revision("users:2"),
+        moved: revision("users:2"),
+    }
+}
+
+fn create_service() -> Case {
+    let spec = NewService {
+        service: "shop".into(),
+        family: "shop".to_owned(),
+        count: 2,
+        group: group_arn("green").into(),
+        container: "shop".to_owned(),
+        port: 8080,
+    };
+    Case {
+        action: Action::CreateService { spec },
+        write: "ecs:CreateService",
+        accepted: Reply::Json(json!({})),
+        read: SERVICES,
+        before: gone(),
+        after: services("desiredCount", json!(2)),
+        moved: services("desiredCount", json!(2)),
+    }
+}
+
+fn attach() -> Case {
+    let entry = |group: &str| json!({ "targetGroupArn": group_arn(group), "containerName": "shop", "containerPort": 80 });
+    Case {
+        action: Action::AttachGroup {
+            service: "shop".into(),
+            group: group_arn("green").into(),
+            container: "shop".to_owned(),
+            port: 80,
+        },
+        write: "ecs:UpdateService",
+        accepted: Reply::Json(json!({})),
+        read: SERVICES,
+        before: services("loadBalancers", json!([entry("blue")])),
+        after: services("loadBalancers", json!([entry("blue"), entry("green")])),
+        moved: gone(),
+    }
+}
+
+fn deploy() -> Case {
+    let definition = |n: u32| format!("arn:aws:ecs:eu-west-1:1:task-definition/shop:{n}");
+    let of = |n| services("taskDefinition", json!(definition(n)));
+    Case {
+        action: Action::Deploy {
+            service: "shop".into(),
+            was: definition(1).into(),
+            now: definition(2).into(),
+        },
+        write: "ecs:UpdateService",
+        accepted: Reply::Json(json!({})),
+        read: SERVICES,
+        before: of(1),
+        after: of(2),
+        moved: of(7),
+    }
+}
+
+fn settings(path: &str, delay: u32) -> GroupSettings {
+    let mut settings = GroupSettings::default();
+    settings.health_check.path = path.to_owned();
+    settings.health_check.interval_seconds = 6;
+    settings.health_check.healthy_after = 2;
+    settings.deregistration_delay_seconds = delay;
+    settings
+}
+
+fn create_group() -> Case {
+    let spec = TargetGroupSpec {
+        name: "users".to_owned(),
+        service: "users".into(),
+        listener: LISTENER.into(),
+        target_type: TargetType::Instance,
+        settings: settings("/health", 20),
+    };
+    Case {
+        action: Action::CreateTargetGroup { spec },
+        write: "elasticloadbalancing:CreateTargetGroup",
+        accepted: accepted(),
+        read: GROUPS,
+        before: not_found("TargetGroupNotFound"),
+        after: target_groups([target_group("users", false)]),
+        moved: target_groups([target_group("users", false)]),
+    }
+}
+
+fn set_health_check() -> Case {
+    let at = |path: &str| target_groups([target_group("green", true).replace("/health", path)]);
+    Case {
+        action: Action::SetHealthCheck {
+            group: group_arn("green").into(),
+            was: settings("/health", 20),
+            now: settings("/ready", 20),
+        },
+        write: "elasticloadbalancing:ModifyTargetGroup",
+        accepted: accepted(),
+        read: GROUPS,
+        before: at("/health"),
+        after: at("/ready"),
+        moved: at("/"),
+    }
+}
+
+fn set_attributes() -> Case {
+    Case {
+        action: Action::SetGroupAttributes {
+            group: group_arn("green").into(),
+            was: settings("/", 300),
+            now: settings("/", 20),
+        },
+        write: "elasticloadbalancing:ModifyTargetGroupAttributes",
+        accepted: accepted(),
+        read: "elasticloadbalancing:DescribeTargetGroupAttributes",
+        before: attributes(300),
+        after: attributes(20),
+        moved: attributes(60),
+    }
+}
+
+fn create_rule() -> Case {
+    let values = ["token".to_owned()].into();
+    let new = rule("arn:new", "1", &forward(&[("green", 1)]));
+    let taken = rule("arn:other", "1", &forward(&[("blue", 1)]));
+    Case {
+        action: Action::CreateRule {
+            listener: LISTENER.into(),
+            purpose: Purpose::Probe("split/users".parse().unwrap()),
+            priority: 1,
+            conditions: [Condition::Header { name: "x-probe".to_owned(), values }].into(),
+            image: RuleImage::forward_to(&group_arn("green").into()),
+        },
+        write: "elasticloadbalancing:CreateRule",
+        accepted: accepted(),
+        read: RULES,
+        before: rules([ours(100, 0), theirs()]),
+        after: rules([new, ours(100, 0), theirs()]),
+        moved: rules([taken, ours(100, 0)]),
+    }
+}
+
+fn write_rule() -> Case {
+    Case {
+        action: Action::WriteRule {
+            listener: LISTENER.into(),
+            rule: RULE.into(),
+            purpose: route(),
+            was: Some(image(75, 25)),
+            now: image(50, 50),
+        },
+        write: "elasticloadbalancing:ModifyRule",
+        accepted: accepted(),
+        read: RULES,
+        before: rules([ours(75, 25)]),
+        after: rules([ours(50, 50)]),
+        moved: rules([ours(90, 10)]),
+    }
+}
+
+fn roll_back() -> Case {
+    Case {
+        action: Action::WriteRule {
+            listener: LISTENER.into(),
+            rule: RULE.into(),
+            purpose: route(),
+            was: None,
+            now: image(100, 0),
+        },
+        before: rules([ours(13, 87)]),
+        after: rules([ours(100, 0)]),
+        moved: not_found("RuleNotFound"),
+        ..write_rule()
+    }
+}
+
+fn delete_rule() -> Case {
+    Case {
+        action: Action::DeleteRule {
+            listener: LISTENER.into(),
+            rule: RULE.into(),
+            purpose: route(),
+            was: image(75, 25),
+        },
+        write: "elasticloadbalancing:DeleteRule",
+        accepted: accepted(),
+        read: RULES,
+        before: rules([ours(75, 25)]),
+        after: not_found("RuleNotFound"),
+        moved: rules([ours(0, 100)]),
+    }
+}
+
+fn delete_group() -> Case {
+    Case {
+        action: Action::DeleteTargetGroup {
+            group: group_arn("green").into(),
+            service: "users".into(),
+        },
+        write: "elasticloadbalancing:DeleteTargetGroup",
+        accepted: accepted(),
+        read: GROUPS,
+        before: target_groups([target_group("green", false)]),
+        after: not_found("TargetGroupNotFound"),
+        moved: target_groups([target_group("green", true)]),
+    }
+}
+
+/// All of them. A task that is registered already is done rather than moved, and stands apart.
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        set_count(),
+        suspend_scaling(),
+        create_service(),
+        attach(),
+        deploy(),
+        create_group(),
+        set_health_check(),
+        set_attributes(),
+        create_rule(),
+        write_rule(),
+        roll_back(),
+        delete_rule(),
+        delete_group(),
+    ]
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_so_already_is_done_without_a_request() {
+    let already = [
+        suspend_scaling(),
+        register_task(),
+        attach(),
+        set_health_check(),
+        set_attributes(),
+        roll_back(),
+        delete_rule(),
+        delete_group(),
+    ];
+    for case in already {
+        let fake = world(&case);
+        fake.on(case.read, [case.after.clone()]);
+        assert_eq!(kind(&perform(&fake, &case).await), "done", "{}", case.action);
+        assert_eq!(fake.asked(case.write).len(), 0, "{}", case.action);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_described_task_is_registered_once() {
+    let case = register_task();
+    let fake = world(&case);
+    assert_eq!(kind(&perform(&fake, &case).await), "done");
+    let [sent] = fake.asked(case.write).try_into().unwrap();
+    let sent = sent.json();
+    let container = &sent["containerDefinitions"][0];
+    assert_eq!(
+        (&sent["family"], &sent["networkMode"], &container["name"]),
+        (&json!("users"), &json!("bridge"), &json!("users"))
+    );
+    assert_eq!(
+        container["portMappings"],
+        json!([{ "containerPort": 8080, "hostPort": 0, "protocol": "tcp" }])
+    );
+    // A lost answer is in doubt, and what cannot be read sends nothing.
+    let fake = world(&case);
+    fake.on(case.write, [Reply::Cut]);
+    assert_eq!(kind(&perform(&fake, &case).await), "in doubt");
+    let fake = world(&case);
+    fake.on(case.read, [Reply::Error(500, "ServerException", "")]);
+    assert_eq!(kind(&perform(&fake, &case).await), "refused");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_revision_keeps_everything_but_the_image() {
+    let old = json!({
+        "family": "users", "networkMode": "awsvpc", "cpu": "256", "memory": "512", "revision": 3,
+        "taskRoleArn": "arn:role", "executionRoleArn": "arn:execution",
+        "volumes": [{ "name": "data" }], "status": "ACTIVE",
+        "taskDefinitionArn": "arn:aws:ecs:eu-west-1:1:task-definition/users:3",
+        "runtimePlatform": { "cpuArchitecture": "ARM64" },
+        "containerDefinitions": [
+            { "name": "users", "image": "users:1", "memory": 100, "secrets": [
+                { "name": "KEY", "valueFrom": "arn:secret" }] },
+            { "name": "sidecar", "image": "proxy:1" },
+        ],
+    });
+    let mut new = old.clone();
+    new["containerDefinitions"][0]["image"] = json!("users@sha256:2");
+    let answer = |definition: &Value| {
+        let tags = json!([{ "key": "team", "value": "a" }, { "key": "aws:x", "value": "b" }]);
+        Reply::Json(json!({ "taskDefinition": definition, "tags": tags }))
+    };
+    let task = |container: &str| TaskSpec::Revised {
+        of: "arn:aws:ecs:eu-west-1:1:task-definition/users:3".into(),
+        container: container.to_owned(),
+        image: "users@sha256:2".to_owned(),
+    };
+    let case = |container: &str| Case {
+        action: Action::RegisterTask { service: "users".into(), task: task(container) },
+        before: answer(&old),
+        after: answer(&old),
+        ..register_task()
+    };
+    let fake = world(&case("users"));
+    fake.on(TASKS, [answer(&old), answer(&old), answer(&new)]);
+    assert_eq!(kind(&perform(&fake, &case("users")).await), "done");
+    let [sent] = fake.asked("ecs:RegisterTaskDefinition").try_into().unwrap();
+    let sent = sent.json();
+    for field in ["family", "networkMode", "cpu", "taskRoleArn", "executionRoleArn"] {
+        assert_eq!(sent[field], old[field], "{field}");
+    }
+    assert_eq!(sent["runtimePlatform"], old["runtimePlatform"]);
+    assert_eq!(sent["tags"], json!([{ "key": "team", "value": "a" }]));
+    let containers = &sent["containerDefinitions"];
+    assert_eq!(containers[0]["image"], "users@sha256:2");
+    assert_eq!(containers[0]["secrets"], old["containerDefinitions"][0]["secrets"]);
+    assert_eq!(containers[1]["image"], "proxy:1");
+    assert!(sent.get("revision").is_none() && sent.get("status").is_none());
+
+    let fake = world(&case("typo"));
+    assert_eq!(kind(&perform(&fake, &case("typo")).await), "moved");
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_say_exactly_what_was_meant() {
+    let sent = async |case: Case| {
+        let fake = world(&case);
+        perform(&fake, &case).await;
+        fake.asked(case.write)[0].clone()
+    };
+    let count = sent(set_count()).await.json();
+    assert_eq!(count, json!({ "cluster": "web", "service": "shop", "desiredCount": 5 }));
+    let scaling = sent(suspend_scaling()).await.json();
+    assert_eq!(scaling["ResourceId"], "service/web/shop");
+    assert!(scaling.get("MinCapacity").is_none() && scaling.get("MaxCapacity").is_none());
+    let attached = sent(attach()).await.json();
+    assert_eq!(attached["loadBalancers"][0]["targetGroupArn"], group_arn("blue"));
+    assert_eq!(attached["loadBalancers"][1]["targetGroupArn"], group_arn("green"));
+    let breaker = json!({ "enable": true, "rollback": true });
+    let deployed = sent(deploy()).await.json();
+    let deployment = &deployed["deploymentConfiguration"];
+    assert_eq!(deployment["deploymentCircuitBreaker"], breaker);
+    assert_eq!(deployment["maximumPercent"], 150, "what the service had");
+    let created = sent(create_service()).await.json();
+    assert_eq!(created["launchType"], "EC2");
+    assert_eq!(created["deploymentConfiguration"]["deploymentCircuitBreaker"], breaker);
+    let group = sent(create_group()).await.body;
+    assert!(group.contains("VpcId=vpc-7") && group.contains("HealthCheckPath=%2Fhealth"));
+    assert!(group.contains("Tags.member.1.Value=group%2Fusers"), "{group}");
+    let rule = sent(create_rule()).await.body;
+    assert!(rule.contains("Tags.member.1.Value=probe%2Fsplit%2Fusers"), "{rule}");
+    assert!(rule.contains("Tags.member.2.Value=web"), "{rule}");
+    let written = sent(write_rule()).await.body;
+    assert!(written.contains("TargetGroups.member.2.Weight=50"), "{written}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cluster_with_a_strategy_of_its_own_places_new_services_by_it() {
+    let case = create_service();
+    let fake = world(&case);
+    let strategy = json!([{ "capacityProvider": "spare", "weight": 1 }]);
+    let cluster = with(cluster(0), "defaultCapacityProviderStrategy", strategy);
+    fake.on("ecs:DescribeClusters", [Reply::Json(json!({ "clusters": [cluster] }))]);
+    assert_eq!(kind(&perform(&fake, &case).await), "done");
+    assert!(fake.asked(case.write)[0].json().get("launchType").is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_purpose_has_one_rule() {
+    let mut case = create_rule();
+    if let Action::CreateRule { purpose, .. } = &mut case.action {
+        *purpose = route();
+    }
+    let fake = world(&case);
+    let outcome = perform(&fake, &case).await;
+    let found = "blue 100, green 0".to_owned();
+    assert_eq!(outcome, Outcome::Moved { expected: "no rule route/split/users".to_owned(), found });
+    assert!(fake.asked(case.write).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rule_that_was_edited_is_told_and_left_alone() {
+    let case = write_rule();
+    let fake = world(&case);
+    fake.on(case.read, [case.moved.clone()]);
+    let expected = "blue 75, green 25".to_owned();
+    let found = "blue 90, green 10".to_owned();
+    assert_eq!(perform(&fake, &case).await, Outcome::Moved { expected, found });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rule_with_an_action_that_cannot_be_written_back_is_never_written() {
+    let login = "<member><Type>authenticate-oidc</Type><Order>1</Order></member>";
+    let guarded = rule(RULE, "10", &(login.to_owned() + &forward(&[("blue", 1)])));
+    let fake = world(&roll_back());
+    fake.on(RULES, [rules([guarded])]);
+    assert_eq!(kind(&perform(&fake, &roll_back()).await), "refused");
+    assert!(fake.asked("elasticloadbalancing:ModifyRule").is_empty());
+
+    let mut case = write_rule();
+    if let Action::WriteRule { now, .. } = &mut case.action {
+        let other = RuleAction::Other { kind: "dance".to_owned(), json: "{}".to_owned() };
+        now.actions.insert(0, other);
+    }
+    let fake = world(&case);
+    assert_eq!(kind(&perform(&fake, &case).await), "refused");
+    assert!(fake.asked(case.write).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_somebody_elses_is_not_deleted() {
+    for case in [delete_rule(), delete_group()] {
+        for (purpose, cluster) in [("park", "web"), ("route/split/users", "another")] {
+            let fake = world(&case);
+            let arns = [RULE.to_owned(), group_arn("green")];
+            let all = arns.map(|arn| (arn, purpose, cluster));
+            fake.on("elasticloadbalancing:DescribeTags", [tags(all)]);
+            assert_eq!(kind(&perform(&fake, &case).await), "moved", "{}", case.action);
+            assert!(fake.asked(case.write).is_empty(), "{}", case.action);
+        }
+    }
+}

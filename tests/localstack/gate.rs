@@ -1,0 +1,390 @@
+//! The adapter on load balancers and services, through guard, journal and the wire: every kind of
+//! action once, and what an observation makes of each.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use aws_sdk_applicationautoscaling::types::{ScalableDimension, ServiceNamespace};
+use aws_sdk_ecs::types::{ContainerDefinition, LaunchType, LoadBalancer, PortMapping};
+use aws_sdk_elasticloadbalancingv2::types::{Action as SdkAction, ActionTypeEnum, ProtocolEnum};
+use chrono::TimeDelta;
+use strum::IntoEnumIterator;
+use tidegate::aws::Aws;
+use tidegate::cloud::Cloud;
+use tidegate::config::{ClusterConfig, PoolConfig};
+use tidegate::control::{Clock, SystemClock};
+use tidegate::guard::{self, Case, Lease};
+use tidegate::journal::{Journal, Sqlite};
+use tidegate::model::*;
+
+use crate::aws::World;
+use crate::harness::eventually;
+
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// A monolith behind a listener, and the adapter that is to move traffic away from it.
+struct Gate {
+    world: World,
+    elbv2: aws_sdk_elasticloadbalancingv2::Client,
+    aws: Aws<SystemClock>,
+    journal: Sqlite,
+    memory: Memory,
+    config: ClusterConfig,
+    listener: ListenerArn,
+    blue: TargetGroupArn,
+}
+
+impl Gate {
+    async fn new() -> Self {
+        let world = World::new().await;
+        world.cluster_with_group().await;
+        world.set_desired("g", 2).await;
+        let elbv2 = aws_sdk_elasticloadbalancingv2::Client::new(&world.sdk);
+        let (listener, blue) = balance(&world, &elbv2).await;
+        monolith(&world, &blue).await;
+        let mut config = ClusterConfig::new("c", vec![PoolConfig::new(PoolId::group("g"))]);
+        config.mode = Mode::Act;
+        config.allow = ActionKind::iter().filter(|kind| *kind != ActionKind::Handover).collect();
+        let mut journal = Sqlite::in_memory(&config.name).expect("a journal");
+        let memory = journal.recover().await.expect("a memory");
+        Self {
+            aws: Aws::with_config(&world.sdk, "c".into(), SystemClock),
+            memory: Memory { mode: Mode::Act, ..memory },
+            world,
+            elbv2,
+            journal,
+            config,
+            listener,
+            blue,
+        }
+    }
+
+    /// What is seen, all of it.
+    async fn see(&self) -> Snapshot {
+        let traffic = TrafficNeed {
+            listeners: BTreeSet::from([self.listener.clone()]),
+            groups: BTreeSet::from(["c-users".to_owned()]),
+            load_since: Some(SystemClock.now() - TimeDelta::minutes(10)),
+            load_period_seconds: 60,
+            asks: Vec::new(),
+        };
+        let need = Need {
+            cluster: "c".into(),
+            pools: BTreeSet::from([PoolId::group("g")]),
+            tasks_of: BTreeSet::new(),
+            traffic: Some(traffic),
+            only_traffic: false,
+        };
+        let seen = self.aws.observe(&need).await;
+        assert_eq!(seen.gaps().next(), None);
+        seen
+    }
+
+    async fn act(&mut self, action: Action) -> Outcome {
+        let snapshot = self.see().await;
+        let lease = Lease { epoch: self.journal.epoch(), valid_until: None };
+        let now = SystemClock.now();
+        let case = Case {
+            config: &self.config,
+            snapshot: &snapshot,
+            memory: &self.memory,
+            lease: &lease,
+            now,
+        };
+        let (kind, by) = (ActionKind::Cutover, Origin::Capacity);
+        let planned = Planned { action, kind, why: Why::Unprotected, by };
+        let admitted = guard::admit(case, planned).expect("it is admitted");
+        let recorded = self.journal.intend(vec![admitted], now).await.expect("it is recorded");
+        self.aws.act(&recorded[0].0, LIMIT).await
+    }
+
+    async fn done(&mut self, action: Action) {
+        let told = action.to_string();
+        assert_eq!(self.act(action).await, Outcome::Done { failed: Vec::new() }, "{told}");
+    }
+
+    async fn green(&self) -> TargetGroup {
+        self.see().await.traffic.value.group_named("c-users").expect("the group").clone()
+    }
+
+    async fn rule(&self, purpose: &Purpose) -> Rule {
+        let seen = self.see().await.traffic.value;
+        seen.rule_for(&self.listener, purpose).expect("the rule").clone()
+    }
+
+    fn weights(&self, blue: u32, green: (&TargetGroupArn, u32)) -> RuleImage {
+        RuleImage::split([(self.blue.clone(), blue), (green.0.clone(), green.1)])
+    }
+}
+
+/// A load balancer whose listener sends everything to group `blue`.
+async fn balance(
+    world: &World,
+    elbv2: &aws_sdk_elasticloadbalancingv2::Client,
+) -> (ListenerArn, TargetGroupArn) {
+    let made = elbv2.create_load_balancer().name("shop");
+    let made = made.set_subnets(Some(world.subnets().await)).send().await;
+    let balancer = made.expect("CreateLoadBalancer").load_balancers.unwrap().remove(0);
+    let group = elbv2.create_target_group().name("blue").protocol(ProtocolEnum::Http).port(80);
+    let group = group.vpc_id(balancer.vpc_id().unwrap()).send().await;
+    let group = group.expect("CreateTargetGroup").target_groups.unwrap().remove(0);
+    let group = group.target_group_arn.unwrap();
+    let forward = SdkAction::builder().r#type(ActionTypeEnum::Forward).target_group_arn(&group);
+    let listener = elbv2.create_listener().load_balancer_arn(balancer.load_balancer_arn.unwrap());
+    let listener = listener.protocol(ProtocolEnum::Http).port(80);
+    let listener = listener.default_actions(forward.build()).send().await;
+    let listener = listener.expect("CreateListener").listeners.unwrap().remove(0);
+    (listener.listener_arn.unwrap().into(), group.into())
+}
+
+/// Service `monolith` behind the group, with a scalable target.
+async fn monolith(world: &World, group: &TargetGroupArn) {
+    let port = PortMapping::builder().container_port(80).host_port(0).build();
+    let container = ContainerDefinition::builder().name("main").image("busybox").cpu(64);
+    let container = container.memory(64).essential(true).port_mappings(port).build();
+    let made = world.ecs.register_task_definition().family("monolith");
+    made.container_definitions(container).send().await.expect("RegisterTaskDefinition");
+    let entry = LoadBalancer::builder().target_group_arn(group.as_str());
+    let entry = entry.container_name("main").container_port(80).build();
+    let made = world.ecs.create_service().cluster("c").service_name("monolith");
+    let made = made.task_definition("monolith").desired_count(1).launch_type(LaunchType::Ec2);
+    made.load_balancers(entry).send().await.expect("CreateService");
+    let targets = aws_sdk_applicationautoscaling::Client::new(&world.sdk);
+    let target = targets.register_scalable_target().service_namespace(ServiceNamespace::Ecs);
+    let target = target.scalable_dimension(ScalableDimension::EcsServiceDesiredCount);
+    let target = target.resource_id("service/c/monolith").min_capacity(1).max_capacity(9);
+    target.send().await.expect("RegisterScalableTarget");
+}
+
+fn description(image: &str) -> TaskSpec {
+    TaskSpec::Described(TaskDescription {
+        image: image.to_owned(),
+        cpu_units: 64,
+        memory_mib: 64,
+        port: 80,
+        environment: [("MODE".to_owned(), "users".to_owned())].into(),
+    })
+}
+
+fn condition(path: &str) -> BTreeSet<Condition> {
+    BTreeSet::from([Condition::Path { values: BTreeSet::from([path.to_owned()]) }])
+}
+
+fn settings() -> GroupSettings {
+    let mut settings = GroupSettings::default();
+    settings.health_check.path = "/health".to_owned();
+    settings
+}
+
+/// Makes the group with its settings and names it in two rules.
+async fn prepare(gate: &mut Gate, served: &Purpose) -> TargetGroup {
+    let spec = TargetGroupSpec {
+        name: "c-users".to_owned(),
+        service: "users".into(),
+        listener: gate.listener.clone(),
+        target_type: TargetType::Instance,
+        settings: settings(),
+    };
+    gate.done(Action::CreateTargetGroup { spec: spec.clone() }).await;
+    let again = gate.act(Action::CreateTargetGroup { spec }).await;
+    assert!(matches!(again, Outcome::Moved { .. }), "{again:?}");
+    let green = gate.green().await;
+    assert_eq!(green.owner, Owner::Tidegate(Purpose::Group("users".into())));
+    assert_eq!((green.settings.clone(), green.load_balancer), (settings(), None));
+
+    let (group, was) = (green.arn.clone(), green.settings);
+    let mut now = was.clone();
+    now.health_check.interval_seconds = 6;
+    now.health_check.healthy_after = 2;
+    now.deregistration_delay_seconds = 20;
+    let (before, after) = (was.clone(), now.clone());
+    gate.done(Action::SetHealthCheck { group: group.clone(), was, now }).await;
+    gate.done(Action::SetGroupAttributes { group: group.clone(), was: before, now: after.clone() })
+        .await;
+    assert_eq!(gate.green().await.settings, after);
+
+    let listener = gate.listener.clone();
+    let header = Condition::Header { name: "x-park".to_owned(), values: ["1".to_owned()].into() };
+    gate.done(Action::CreateRule {
+        listener: listener.clone(),
+        purpose: Purpose::Park,
+        priority: 900,
+        conditions: BTreeSet::from([header]),
+        image: RuleImage::forward_to(&group),
+    })
+    .await;
+    gate.done(Action::CreateRule {
+        listener,
+        purpose: served.clone(),
+        priority: 10,
+        conditions: condition("/api/users*"),
+        image: gate.weights(100, (&group, 0)),
+    })
+    .await;
+    assert_eq!(gate.rule(served).await.conditions, condition("/api/users*"));
+    assert_eq!(gate.rule(&Purpose::Park).await.image, RuleImage::forward_to(&group));
+    let green = gate.green().await;
+    assert!(green.load_balancer.is_some(), "a rule names it");
+    green
+}
+
+/// Makes the service behind the group and gives it two tasks, both healthy.
+async fn provide(gate: &mut Gate, group: &TargetGroupArn) {
+    let (service, task) = (ServiceName::from("users"), description("users:1"));
+    gate.done(Action::RegisterTask { service: service.clone(), task }).await;
+    let spec = NewService {
+        service: service.clone(),
+        family: "users".to_owned(),
+        count: 1,
+        group: group.clone(),
+        container: "users".to_owned(),
+        port: 80,
+    };
+    gate.done(Action::CreateService { spec }).await;
+    gate.done(Action::SetServiceCount { service: service.clone(), was: 1, now: 2 }).await;
+    gate.world.steady("users").await;
+    eventually("two healthy targets", async || {
+        let health = gate.green().await.health?;
+        (health.healthy == 2).then_some(())
+    })
+    .await;
+    let seen = gate.see().await;
+    let targets = ServiceTargets { group: group.clone(), container: "users".to_owned(), port: 80 };
+    assert_eq!(seen.services.value[&service].targets, [targets]);
+}
+
+/// Moves half of the requests, once, and not again on the same assumption.
+async fn shift(gate: &mut Gate, served: &Purpose, group: &TargetGroupArn) {
+    let rule = gate.rule(served).await;
+    let write = |was: RuleImage, now: RuleImage| Action::WriteRule {
+        listener: gate.listener.clone(),
+        rule: rule.arn.clone(),
+        purpose: served.clone(),
+        was: Some(was),
+        now,
+    };
+    let half = gate.weights(50, (group, 50));
+    let (first, second) = (
+        write(rule.image.clone(), half.clone()),
+        write(rule.image.clone(), gate.weights(0, (group, 100))),
+    );
+    gate.done(first).await;
+    let outcome = gate.act(second).await;
+    let (expected, found) = (rule.image.to_string(), half.to_string());
+    assert_eq!(outcome, Outcome::Moved { expected, found });
+    assert_eq!(gate.rule(served).await.image, half);
+}
+
+/// Another image for the one service, another group for the other.
+async fn deploy(gate: &mut Gate, group: &TargetGroupArn) {
+    let service = ServiceName::from("users");
+    let of = gate.see().await.services.value[&service].definition.clone();
+    let image = "users@sha256:2".to_owned();
+    let task = TaskSpec::Revised { of: of.clone(), container: "users".to_owned(), image };
+    gate.done(Action::RegisterTask { service: service.clone(), task }).await;
+    let now = TaskDefinitionArn::from(of.as_str().replace(":1", ":2"));
+    assert_ne!(now, of);
+    gate.done(Action::Deploy { service: service.clone(), was: of, now: now.clone() }).await;
+    let users = gate.world.steady("users").await;
+    assert_eq!(users.task_definition(), Some(now.as_str()));
+    let breaker = users.deployment_configuration().unwrap().deployment_circuit_breaker().unwrap();
+    assert!(breaker.enable() && breaker.rollback());
+
+    let (service, container) = (ServiceName::from("monolith"), "main".to_owned());
+    let attach =
+        Action::AttachGroup { service: service.clone(), group: group.clone(), container, port: 80 };
+    gate.done(attach).await;
+    assert_eq!(gate.see().await.services.value[&service].targets.len(), 2);
+}
+
+async fn suspend(gate: &mut Gate) {
+    let now = Suspension { scale_in: true, ..Suspension::default() };
+    let (service, was) = (ServiceName::from("monolith"), Suspension::default());
+    gate.done(Action::SuspendScaling { service: service.clone(), was, now }).await;
+    // A fresh adapter, since what changes rarely is read in turns.
+    gate.aws = Aws::with_config(&gate.world.sdk, "c".into(), SystemClock);
+    let target = Rival::ScalableTarget { service, min: 1, max: 9, suspended: now };
+    assert!(gate.see().await.rivals.value.contains(&target));
+}
+
+/// What the data plane reports is seen as load.
+async fn carry(gate: &Gate, group: &TargetGroupArn) {
+    let seen = gate.see().await.traffic.value;
+    let balancer = seen.listeners[&gate.listener].load_balancer.clone();
+    let minute = SystemClock.now().timestamp() / 60 * 60;
+    let point = serde_json::json!([{
+        "at": minute - 120, "delay": 0, "load-balancer": balancer, "target-group": group,
+        "requests": 10, "target-5xx": 2, "seconds": [[0.05, 10]],
+    }]);
+    let url = format!("{}/_world/load?account={}", gate.world.endpoint, gate.world.account);
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let told = http.post(url).json(&point).send().await.unwrap();
+    assert!(told.status().is_success(), "{}", told.text().await.unwrap());
+    let [load] = gate.green().await.load.try_into().unwrap();
+    assert_eq!((load.requests, load.errors_5xx, load.latency_p95_ms), (10, 2, Some(50)));
+    assert_eq!(load.at.timestamp(), minute - 120);
+}
+
+/// Takes everything away again, in the order AWS wants it.
+async fn clear(gate: &mut Gate, served: &Purpose, group: &TargetGroupArn) {
+    let delete = |group: &TargetGroupArn| Action::DeleteTargetGroup {
+        group: group.clone(),
+        service: "users".into(),
+    };
+    let outcome = gate.act(delete(group)).await;
+    assert!(matches!(outcome, Outcome::Moved { .. }), "rules name it: {outcome:?}");
+    for purpose in [served, &Purpose::Park] {
+        let Rule { arn: rule, image: was, .. } = gate.rule(purpose).await;
+        let (listener, purpose) = (gate.listener.clone(), purpose.clone());
+        gate.done(Action::DeleteRule { listener, rule, purpose, was }).await;
+    }
+    for service in ["users", "monolith"] {
+        let gone = gate.world.ecs.delete_service().cluster("c").service(service).force(true);
+        gone.send().await.expect("DeleteService");
+    }
+    gate.done(delete(group)).await;
+    assert!(gate.see().await.traffic.value.group_named("c-users").is_none());
+    let left = gate.elbv2.describe_rules().listener_arn(gate.listener.as_str()).send().await;
+    assert_eq!(left.expect("DescribeRules").rules().len(), 1, "the default");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_action_on_traffic_is_sent_once_and_seen() {
+    let mut gate = Gate::new().await;
+    let served = Purpose::Service("users".into());
+    gate.world.steady("monolith").await;
+    let before = gate.world.mark().await;
+    suspend(&mut gate).await;
+    let green = prepare(&mut gate, &served).await;
+    provide(&mut gate, &green.arn).await;
+    carry(&gate, &green.arn).await;
+    shift(&mut gate, &served, &green.arn).await;
+    let listener = gate.listener.clone();
+    let alone = gate.aws.traffic_of_listener(&listener).await.expect("a whole listener");
+    assert_eq!(alone.listeners[&listener].rules.len(), 2);
+    deploy(&mut gate, &green.arn).await;
+    clear(&mut gate, &served, &green.arn).await;
+    let sent: Vec<String> =
+        gate.world.writes(before).await.into_iter().map(|request| request.operation).collect();
+    let expected = [
+        "RegisterScalableTarget",
+        "CreateTargetGroup",
+        "ModifyTargetGroup",
+        "ModifyTargetGroupAttributes",
+        "CreateRule",
+        "CreateRule",
+        "RegisterTaskDefinition",
+        "CreateService",
+        "UpdateService",
+        "ModifyRule",
+        "RegisterTaskDefinition",
+        "UpdateService",
+        "UpdateService",
+        "DeleteRule",
+        "DeleteRule",
+        "DeleteService",
+        "DeleteService",
+        "DeleteTargetGroup",
+    ];
+    assert_eq!(sent, expected);
+}
