@@ -30,7 +30,7 @@ pub(super) struct CommandDone {
     changes: Vec<String>,
 }
 
-type Answer = Result<Json<CommandDone>, Problem>;
+pub(super) type Answer = Result<Json<CommandDone>, Problem>;
 type Body = Result<Bytes, BytesRejection>;
 
 #[derive(Deserialize, ToSchema)]
@@ -149,7 +149,7 @@ pub(super) async fn handover(
     Ok(Json(CommandDone { seq, changes }))
 }
 
-async fn give(
+pub(super) async fn give(
     state: &ApiState,
     cluster: String,
     headers: &HeaderMap,
@@ -193,7 +193,7 @@ fn plain(name: &str, text: &str) -> Result<String, Problem> {
     Ok(text.to_owned())
 }
 
-fn read<T: DeserializeOwned>(body: Body) -> Result<T, Problem> {
+pub(super) fn read<T: DeserializeOwned>(body: Body) -> Result<T, Problem> {
     let bytes = body.map_err(|rejection| {
         Problem::new(
             rejection.status(),

@@ -22,6 +22,7 @@ use crate::model::ClusterName;
 
 mod access;
 mod commands;
+mod cutovers;
 mod health;
 mod problem;
 mod reads;
@@ -116,6 +117,10 @@ fn described() -> OpenApiRouter<ApiState> {
         .routes(routes!(commands::pause))
         .routes(routes!(commands::resume))
         .routes(routes!(commands::handover))
+        .routes(routes!(cutovers::cutovers))
+        .routes(routes!(cutovers::cutover))
+        .routes(routes!(cutovers::history))
+        .routes(routes!(cutovers::steer))
         .routes(routes!(stream::stream))
 }
 

@@ -154,7 +154,6 @@ impl Remote {
         let exit = match status.as_u16() {
             401 | 403 => Exit::NotPermitted,
             429 | 503 => Exit::RetryLater,
-            409 => Exit::Blocked,
             _ => Exit::Failed,
         };
         Err(match serde_json::from_slice::<Problem>(&bytes) {

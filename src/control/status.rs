@@ -11,13 +11,15 @@ use serde::Serialize;
 use tokio::sync::watch;
 use utoipa::ToSchema;
 
+use crate::cutover::told::CutoverTold;
 use crate::model::{
-    ActionKind, ClusterName, DrainMark, Epoch, Hold, InstanceId, InstanceType, Market, Mode, Pause,
+    ActionKind, ClusterName, CutoverName, DrainMark, Epoch, Hold, InstanceId, InstanceType, Market, Mode, Pause,
     Planned, PoolId, PoolState, Resources, Rival, Seq, ServiceName, Units, Zone,
 };
 
 mod cost;
 mod counters;
+mod cutovers;
 mod decision;
 mod of;
 mod pools;
@@ -86,6 +88,8 @@ pub struct ClusterStatus {
     pub cost: Cost,
     pub pools: Vec<PoolView>,
     pub services: Vec<ServiceView>,
+    /// Those of the configuration, started or not.
+    pub cutovers: Vec<CutoverTold>,
     pub plan: PlanView,
     pub others_writing: Vec<OtherWriter>,
     pub budgets: Vec<Budget>,
@@ -99,6 +103,10 @@ pub struct ClusterStatus {
 }
 
 impl ClusterStatus {
+    pub fn cutover(&self, name: &CutoverName) -> Option<&CutoverTold> {
+        self.cutovers.iter().find(|cutover| cutover.name == *name)
+    }
+
     /// Takes over what outlives a tick from the status before: chart, decisions and counters.
     #[must_use]
     pub fn after(mut self, before: &Self, spacing: chrono::TimeDelta) -> Self {

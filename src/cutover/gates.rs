@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::config::CutoverConfig;
 use crate::model::{Load, Reason, Said, TargetGroup};
 
 use super::view::Route;
@@ -79,18 +80,16 @@ fn silent(route: Route<'_>, gate: &Gate) -> Ruling {
     Ruling::Undecided(Reason::GateSilent { gate: gate.name.clone(), lag_seconds })
 }
 
+pub const TARGETS: &str = "healthy targets";
 const REQUESTS: &str = "requests";
 
 /// Every gate with its value and limit, in the order they are shown.
 pub fn gates(route: Route<'_>) -> Vec<Gate> {
-    let Some(green) = route.green_group() else {
-        return Vec::new();
-    };
     let percent = route.percent_at(route.memory.step);
     let seen = window(route);
     let mut gates = vec![targets(route, percent), traffic(route, &seen), errors(route, &seen)];
     gates.extend(compared(route, &seen));
-    gates.extend(latencies(route, green, &seen));
+    gates.extend(latencies(route, &seen));
     gates.extend(others(route));
     gates
 }
@@ -104,7 +103,7 @@ fn targets(route: Route<'_>, percent: u32) -> Gate {
         Some(_) => Said::Inconclusive,
     };
     Gate {
-        name: "healthy targets".to_owned(),
+        name: TARGETS.to_owned(),
         verdict,
         value: health.map_or_else(|| "unknown".to_owned(), |health| health.healthy.to_string()),
         limit: format!("at least {needed}"),
@@ -176,7 +175,7 @@ fn compared(route: Route<'_>, seen: &[Load]) -> Option<Gate> {
     })
 }
 
-fn latencies(route: Route<'_>, green: &TargetGroup, seen: &[Load]) -> Vec<Gate> {
+fn latencies(route: Route<'_>, seen: &[Load]) -> Vec<Gate> {
     let config = &route.saga.config.gates;
     let blue = route.saga.blue_group();
     let of = |name: &str, limit: Option<u32>, value: fn(&Load) -> Option<u32>| {
@@ -184,7 +183,6 @@ fn latencies(route: Route<'_>, green: &TargetGroup, seen: &[Load]) -> Vec<Gate> 
         let limit = limit.or_else(learnt);
         latency(name, limit, &seen.iter().filter_map(value).collect::<Vec<_>>())
     };
-    let _ = green;
     vec![
         of("latency p95", config.latency_p95_max_ms, |load| load.latency_p95_ms),
         of("latency p99", config.latency_p99_max_ms, |load| load.latency_p99_ms),
@@ -288,9 +286,13 @@ pub fn exposed(route: Route<'_>, percent: u32) -> Option<u64> {
     let rate_of = |group: Option<&TargetGroup>| group.and_then(last_requests).unwrap_or_default();
     let requests = rate_of(route.saga.blue_group()) + rate_of(route.green_group());
     let period = u64::try_from(config.gates.metric_period.num_seconds()).ok()?.max(1);
-    let watched = config.lag() + config.gates.metric_period + config.settle;
-    let seconds = u64::try_from(watched.num_seconds()).ok()?;
+    let seconds = u64::try_from(reaction(config).num_seconds()).ok()?;
     (requests > 0).then(|| (requests * seconds * u64::from(percent)).div_ceil(period * 100))
+}
+
+/// From a weight being written until a green that is wholly broken has been seen to be.
+pub fn reaction(config: &CutoverConfig) -> TimeDelta {
+    config.lag() + config.gates.metric_period + config.settle
 }
 
 /// Requests of the latest datapoint.

@@ -11,6 +11,7 @@ pub mod gates;
 pub mod keep;
 pub mod listener;
 pub mod need;
+pub mod orders;
 pub mod probe;
 pub mod retire;
 pub mod slots;

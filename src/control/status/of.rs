@@ -25,6 +25,7 @@ impl ClusterStatus {
         verdicts: &[(Planned, Result<(), Hold>)],
         now: DateTime<Utc>,
     ) -> Self {
+        let cutovers = cutovers::cutovers(config, snapshot, memory, (plan, verdicts), now);
         let plan = plan_view(plan, verdicts, memory);
         let hosts: Vec<_> = (snapshot.hosts.value.values())
             .map(|host| host_view(host, snapshot, memory, &plan))
@@ -56,6 +57,7 @@ impl ClusterStatus {
             tasks,
             pools: pools::pools(config, snapshot, memory, now),
             services,
+            cutovers,
             plan,
             others_writing: snapshot.rivals.value.iter().map(other_writer).collect(),
             budgets: budgets(config, snapshot, memory, now),
