@@ -5,8 +5,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::model::{
-    GroupSettings, Listener, ListenerArn, LoadBalancerArn, Owner, RuleImage, ServiceName,
-    TargetGroup, TargetGroupArn,
+    GroupSettings, Listener, ListenerArn, LoadBalancerArn, Owner, Purpose, Rule, RuleImage,
+    ServiceName, TargetGroup, TargetGroupArn,
 };
 
 use super::delays;
@@ -71,12 +71,21 @@ impl SimListener {
         images(&self.shown)
     }
 
-    /// Whether some request may still reach this group by a rule, described or in effect.
+    /// Whether some user's request may still reach this group by a rule, described or in effect.
     pub(super) fn gives_weight(&self, group: &TargetGroupArn) -> bool {
-        let spreading = self.spreading.values().flat_map(images);
-        let all = self.images().chain(images(&self.effective)).chain(spreading);
-        all.into_iter().any(|image| image.weight_of(group) > 0)
+        let listeners = [&self.shown, &self.effective].into_iter().chain(self.spreading.values());
+        let weight = |image: &RuleImage| image.weight_of(group) > 0;
+        let by_users = |rule: &&Rule| !for_no_user(&rule.owner);
+        listeners.into_iter().any(|listener| {
+            weight(&listener.default)
+                || listener.rules.iter().filter(by_users).any(|rule| weight(&rule.image))
+        })
     }
+}
+
+/// Rules of ours that no user's request meets.
+fn for_no_user(owner: &Owner) -> bool {
+    matches!(owner, Owner::Tidegate(Purpose::Park | Purpose::Probe(_)))
 }
 
 pub(super) fn images(listener: &Listener) -> impl Iterator<Item = &RuleImage> {

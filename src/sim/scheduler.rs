@@ -229,7 +229,7 @@ impl World {
         };
         let serves =
             |no: &TaskNo| self.tasks.get(no).is_none_or(|t| !t.is_live() || self.serves(*no, t));
-        let is_steady = service.tasks.iter().all(serves);
+        let is_steady = service.spec.targets.is_empty() || service.tasks.iter().all(serves);
         let now = self.now;
         let Some(service) = self.services.get_mut(name) else {
             return;

@@ -66,7 +66,8 @@ impl World {
         else {
             return;
         };
-        for arn in groups.clone() {
+        let (service, groups) = (service.clone(), groups.clone());
+        for arn in groups {
             let Some(group) = self.traffic.groups.get_mut(&arn) else {
                 continue;
             };
@@ -78,10 +79,7 @@ impl World {
             };
             group.targets.insert(no, target);
             let interval = group.settings.health_check.interval_seconds;
-            let interval = TimeDelta::seconds(interval.into());
-            let at = self.now + interval;
-            self.calendar.insert((at, self.entered), Due::Check(arn, no));
-            self.entered += 1;
+            self.enter(TimeDelta::seconds(interval.into()), Due::Check(arn, no));
         }
     }
 

@@ -80,13 +80,14 @@ impl World {
             return false;
         };
         let (number, now) = (task.deployment, self.now);
-        let TaskOwner::Service(name) = task.owner.clone() else {
+        let TaskOwner::Service(name) = &task.owner else {
             return false;
         };
-        let crashing = self.services.get(&name).is_some_and(|service| service.crashing);
+        let crashing = self.services.get(name).is_some_and(|service| service.crashing);
         if !crashing && !self.is_broken(no) {
             return false;
         }
+        let name = name.clone();
         let tripped = self.count_failure(no);
         let Some(service) = self.services.get_mut(&name) else {
             return false;

@@ -121,7 +121,9 @@ impl World {
         definition: Option<TaskDefinitionArn>,
     ) {
         let name = spec.name.clone();
-        let own = |world: &mut Self| world.register_definition(name.as_str(), spec.shape.clone(), None, false);
+        let own = |world: &mut Self| {
+            world.register_definition(name.as_str(), spec.shape.clone(), None, false)
+        };
         let definition = definition.unwrap_or_else(|| own(self));
         let mut service = SimService {
             spec,

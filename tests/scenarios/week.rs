@@ -66,6 +66,7 @@ async fn with_a_bad_line_nothing_is_harmed_and_it_goes_on() {
         throttled_per_mille: 50,
         partial_per_mille: 30,
         empty_per_mille: 10,
+        no_metrics_per_mille: 0,
         refused_per_mille: 30,
         lost_per_mille: 30,
         ..Faults::default()

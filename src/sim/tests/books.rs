@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::super::tutorial;
 use super::*;
 
 fn event() -> impl Strategy<Value = Event> {
@@ -77,4 +78,68 @@ fn time_in_one_step_or_in_many_gives_the_same_world() {
         pass(&mut slowly, TimeDelta::seconds(1));
     }
     assert_eq!(see(&at_once), see(&slowly));
+}
+
+fn traffic_event() -> impl Strategy<Value = Event> {
+    let service = || prop::sample::select(vec!["api", "users"]).prop_map(ServiceName::from);
+    let priority = || prop::option::of(Just(tutorial::MONOLITH_PRIORITY));
+    prop_oneof![
+        (service(), 0..6_u64).prop_map(|(service, count)| Event::SetCount { service, count }),
+        service().prop_map(|service| Event::Deploy { service, shape: None }),
+        service().prop_map(|service| Event::DeployBroken { service }),
+        service().prop_map(|service| Event::KillTask { service }),
+        (service(), any::<bool>()).prop_map(|(service, on)| Event::FailsChecks { service, on }),
+        (service(), 0..10_000_u32).prop_map(|(service, errors_bp)| Event::Misbehaves {
+            service,
+            errors_bp,
+            extra_latency_ms: 50,
+        }),
+        Just(Event::LoseAgent { host: None }),
+        Just(Event::AgentBack { host: None }),
+        Just(Event::HostDies { host: None }),
+        (0..999_u64).prop_map(|per_minute| Event::Requests {
+            flow: tutorial::flow("/api/users"),
+            per_minute,
+        }),
+        (priority(), 0..3_u32, 0..3_u32).prop_map(|(priority, blue, green)| {
+            // Groups are numbered in the order they were made.
+            let arn = |name: &str, number: u64| {
+                let prefix = "arn:aws:elasticloadbalancing:eu-west-1:123456789012";
+                format!("{prefix}:targetgroup/{name}/{number:016x}").into()
+            };
+            let image = RuleImage::split([(arn("api", 1), blue), (arn("users", 2), green)]);
+            Event::EditsRule { listener: tutorial::listener(), priority, image: Some(image) }
+        }),
+    ]
+}
+
+fn steered(seed: u64, events: &[(i64, Event)]) -> World {
+    let mut world = tutorial::world(seed, now(), 2);
+    tutorial::add_services(&mut world, 2);
+    tutorial::add_requests(&mut world, 30);
+    for (after, event) in events {
+        pass(&mut world, TimeDelta::seconds(*after));
+        world.happen(event.clone());
+    }
+    minutes(&mut world, 1);
+    world
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn every_request_is_answered_or_lost_whatever_happens(
+        seed in 0..1000_u64,
+        events in prop::collection::vec((0..400_i64, traffic_event()), 1..25),
+    ) {
+        let world = steered(seed, &events);
+        let answers = world.answers();
+        let good: u64 = answers.good.values().sum();
+        let lost: u64 = answers.lost.values().sum();
+        prop_assert_eq!(answers.sent, good + lost);
+        prop_assert_eq!(world.check(), []);
+        let again = steered(seed, &events);
+        prop_assert_eq!(answers, again.answers());
+    }
 }

@@ -55,3 +55,30 @@ fn a_refused_write_has_no_effect() {
     assert_eq!(kind(&outcome), "throttled by AWS");
     assert_eq!(see(&world).pools.value[&workers()].desired, Units(1));
 }
+
+#[test]
+fn load_balancers_are_told_late_or_without_metrics_like_everything_else() {
+    let mut world = super::traffic::busy();
+    minutes(&mut world, 5);
+    let full = || {
+        let mut seen = Snapshot::empty("demo".into(), world.now());
+        seen.traffic.value = super::traffic::look(&world, vec![]);
+        seen
+    };
+    let blind = Faults { no_metrics_per_mille: 1000, ..Faults::default() };
+    for quick in [false, true] {
+        let mut wire = Wire::new(blind);
+        let carry = |wire: &mut Wire| match quick {
+            true => wire.carry_traffic(full()),
+            false => wire.carry(full()),
+        };
+        let seen = carry(&mut wire).traffic;
+        assert!(seen.value.groups.values().all(|group| group.load.is_empty()));
+        assert_eq!(seen.gaps[0].source, "cloudwatch:GetMetricData");
+        let throttled = Faults { throttled_per_mille: 1000, ..Faults::default() };
+        let mut wire = Wire::new(throttled);
+        assert_eq!(carry(&mut wire).traffic.value, Traffic::default(), "nothing was known");
+        let second = carry(&mut wire).traffic;
+        assert_eq!((second.value, second.gaps.len()), (full().traffic.value, 1));
+    }
+}
