@@ -137,6 +137,11 @@ impl Tidegate {
         }
     }
 
+    /// Whether no process of it runs.
+    pub fn is_dead(&self) -> bool {
+        self.process.is_none()
+    }
+
     /// Sets the mode by the command, through the running server or straight into the journal.
     pub async fn set_mode(&self, mode: &str) {
         let cluster = ["--cluster", &self.cluster, "--reason", "acceptance"];
