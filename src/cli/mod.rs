@@ -3,6 +3,7 @@
 //! Rule: results go to standard output, messages to standard error; every command can print JSON.
 
 mod config;
+mod cutover;
 mod demo;
 mod exit;
 mod order;
@@ -52,6 +53,9 @@ enum Command {
     Resume(order::ResumeArgs),
     /// Take pools over from managed scaling, reversibly; shows the change unless --apply is given.
     Handover(order::HandoverArgs),
+    /// Move routes from one service to others: plan, start, watch, promote, roll back.
+    #[command(subcommand)]
+    Cutover(cutover::CutoverCommand),
     /// Check, print or write configuration.
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -93,6 +97,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Pause(args) => block_on(order::pause(args, output)),
         Command::Resume(args) => block_on(order::resume(args, output)),
         Command::Handover(args) => block_on(order::handover(args, output)),
+        Command::Cutover(command) => block_on(cutover::cutover(command, output)),
         Command::Config(command) => block_on(config::config(command, output)),
         Command::Demo(args) => block_on(demo::demo(args, output)),
         Command::Completions { shell } => {
