@@ -11,6 +11,7 @@ use crate::control::{Clock, SystemClock};
 
 mod access;
 mod commands;
+mod cutovers;
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
@@ -87,6 +88,10 @@ fn the_description_lists_every_route_and_is_the_committed_one() {
     expect![[r#"
         get /api/v1/clusters
         get /api/v1/clusters/{name}
+        get /api/v1/clusters/{name}/cutovers
+        get /api/v1/clusters/{name}/cutovers/{cutover}
+        get /api/v1/clusters/{name}/cutovers/{cutover}/history
+        post /api/v1/clusters/{name}/cutovers/{cutover}/{order} (token)
         get /api/v1/clusters/{name}/decisions
         get /api/v1/clusters/{name}/decisions/{id}
         post /api/v1/clusters/{name}/handover (token)

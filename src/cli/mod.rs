@@ -3,6 +3,7 @@
 //! Rule: results go to standard output, messages to standard error; every command can print JSON.
 
 mod config;
+mod cutover;
 mod demo;
 mod exit;
 mod listener;
@@ -56,6 +57,9 @@ enum Command {
     /// Look for mistakes in the rules of a load balancer's listener; changes nothing.
     #[command(subcommand)]
     Listener(listener::ListenerCommand),
+    /// Move routes from one service to others: plan, start, watch, promote, roll back.
+    #[command(subcommand)]
+    Cutover(cutover::CutoverCommand),
     /// Check, print or write configuration.
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -98,6 +102,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Resume(args) => block_on(order::resume(args, output)),
         Command::Handover(args) => block_on(order::handover(args, output)),
         Command::Listener(command) => block_on(listener::listener(command, output)),
+        Command::Cutover(command) => block_on(cutover::cutover(command, output)),
         Command::Config(command) => block_on(config::config(command, output)),
         Command::Demo(args) => block_on(demo::demo(args, output)),
         Command::Completions { shell } => {

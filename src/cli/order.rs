@@ -84,7 +84,7 @@ pub(super) struct HandoverArgs {
 
 /// The API's answer to an order.
 #[derive(Debug, Deserialize, Serialize)]
-struct Done {
+pub(super) struct Done {
     seq: Option<Seq>,
     changes: Vec<String>,
 }
@@ -218,12 +218,15 @@ async fn give(
 }
 
 /// The cluster's journal and what it remembers; refused while a server holds it.
-async fn journal(at: &Where, cluster: &ClusterName) -> Result<(Sqlite, Memory), Failure> {
+pub(super) async fn journal(
+    at: &Where,
+    cluster: &ClusterName,
+) -> Result<(Sqlite, Memory), Failure> {
     let mut journal = Sqlite::open(&at.state, cluster)?;
     let memory = journal.recover().await?;
     Ok((journal, memory))
 }
 
-fn now() -> DateTime<Utc> {
+pub(super) fn now() -> DateTime<Utc> {
     SystemClock.now()
 }

@@ -1,6 +1,6 @@
 //! `tidegate plan`: a dry run. Nothing is written, in AWS or here.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args as ClapArgs;
 
@@ -62,15 +62,19 @@ pub(super) async fn plan(args: Args, output: Output) -> Result<Exit, Failure> {
     Ok(if args.detailed_exitcode && pending { Exit::ChangesPending } else { Exit::Ok })
 }
 
-/// Without a configuration, every pool of the snapshot with defaults.
-fn from_file(args: &Args, file: &PathBuf) -> Result<ClusterStatus, Failure> {
+/// A snapshot from a file.
+pub(super) fn seen(file: &Path) -> Result<Snapshot, Failure> {
     let unreadable = |why: String| {
         Failure::new(Exit::Failed, format!("{}: {why}", file.display()))
             .hint("`tidegate plan --cluster NAME --save-snapshot FILE` writes one")
     };
     let text = std::fs::read_to_string(file).map_err(|error| unreadable(error.to_string()))?;
-    let snapshot: Snapshot =
-        serde_json::from_str(&text).map_err(|error| unreadable(error.to_string()))?;
+    serde_json::from_str(&text).map_err(|error| unreadable(error.to_string()))
+}
+
+/// Without a configuration, every pool of the snapshot with defaults.
+fn from_file(args: &Args, file: &PathBuf) -> Result<ClusterStatus, Failure> {
+    let snapshot = seen(file)?;
     let config = match configured(args, &snapshot.cluster)? {
         Some(config) => config,
         None => {
@@ -90,7 +94,7 @@ async fn from_cluster(args: &Args) -> Result<ClusterStatus, Failure> {
         return remote.get(&format!("/api/v1/clusters/{cluster}")).await;
     }
     let config = configured(args, cluster)?;
-    let (config, preview) = look(cluster, config).await?;
+    let (config, preview) = look(cluster, config, Memory::default()).await?;
     if let Some(file) = &args.save_snapshot {
         let json = serde_json::to_string_pretty(&preview.snapshot).unwrap_or_default();
         std::fs::write(file, json)
@@ -116,9 +120,10 @@ fn shown(config: &ClusterConfig, preview: &Preview) -> ClusterStatus {
 }
 
 #[cfg(not(feature = "aws"))]
-async fn look(
+pub(super) async fn look(
     _cluster: &ClusterName,
     _config: Option<ClusterConfig>,
+    _memory: Memory,
 ) -> Result<(ClusterConfig, Preview), Failure> {
     Err(super::run::without_aws())
 }
@@ -126,9 +131,10 @@ async fn look(
 /// Without a journal nothing is known of how long a host has been unneeded, so the plan shows what
 /// would go if it had been for the whole window.
 #[cfg(feature = "aws")]
-async fn look(
+pub(super) async fn look(
     cluster: &ClusterName,
     config: Option<ClusterConfig>,
+    memory: Memory,
 ) -> Result<(ClusterConfig, Preview), Failure> {
     use crate::aws::Aws;
     use crate::control::{SystemClock, preview};
@@ -142,6 +148,6 @@ async fn look(
         None => aws.discover(cluster).await.map_err(|error| unreachable(&error))?,
     };
     config.scale_in.stabilization = chrono::TimeDelta::zero();
-    let preview = preview(&aws, &config, Memory::default(), &SystemClock).await;
+    let preview = preview(&aws, &config, memory, &SystemClock).await;
     Ok((config, preview))
 }

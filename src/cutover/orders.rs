@@ -206,7 +206,71 @@ mod tests {
                 writeln!(table, "  {order:<9} {said}", order = order.to_string()).unwrap();
             }
         }
-        expect![[""]].assert_eq(&table);
+        expect![[r#"
+            not started
+              start     yes
+              pause     not_started
+              resume    not_started
+              promote   not_started
+              rollback  not_started
+              abort     not_started
+              finalize  not_started
+              undo      not_started
+            planned, planned
+              start     already_open
+              pause     yes
+              resume    not_paused
+              promote   nothing_to_promote
+              rollback  yes
+              abort     yes
+              finalize  not_baked
+              undo      not_finalized
+            shifting, probed
+              start     already_open
+              pause     yes
+              resume    not_paused
+              promote   yes
+              rollback  yes
+              abort     yes
+              finalize  not_baked
+              undo      not_finalized
+            baked, tombstoned
+              start     already_open
+              pause     yes
+              resume    not_paused
+              promote   nothing_to_promote
+              rollback  yes
+              abort     yes
+              finalize  yes
+              undo      not_finalized
+            rolling_back, rolled_back
+              start     already_open
+              pause     yes
+              resume    not_paused
+              promote   nothing_to_promote
+              rollback  yes
+              abort     yes
+              finalize  not_baked
+              undo      not_finalized
+            finalized, finalized
+              start     already_finalized
+              pause     already_finalized
+              resume    already_finalized
+              promote   already_finalized
+              rollback  already_finalized
+              abort     already_finalized
+              finalize  already_finalized
+              undo      yes
+            rolled_back, rolled_back
+              start     yes
+              pause     not_open
+              resume    not_open
+              promote   not_open
+              rollback  not_open
+              abort     not_open
+              finalize  not_open
+              undo      not_open
+        "#]].assert_eq(&table);
     }
 
     #[test]

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use crate::control::status::Status;
 
 mod chart;
+mod cutover;
 mod fleet;
 mod view;
 

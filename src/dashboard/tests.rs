@@ -3,6 +3,7 @@ use std::collections::BTreeSet;
 use axum::body::Body;
 use axum::http::Request;
 use chrono::TimeDelta;
+use expect_test::{expect, expect_file};
 use tower::ServiceExt;
 
 use super::*;
@@ -76,8 +77,50 @@ async fn the_page_says_what_there_is_what_is_wanted_and_why() {
 }
 
 #[tokio::test]
+async fn a_cutover_shows_weights_stages_gates_holds_and_the_orders_that_make_sense() {
+    let page = page_of(story::cutting()).await;
+    let (_, card) = page.split_once("<section class=\"card wide cutover\"").unwrap();
+    let (card, _) = card.split_once("</section>").unwrap();
+    expect![[r#"aria-labelledby="cutover-break" Cutover break api → users, posts under way » Promote ❚❚ Pause ✕ Abort ↶ Roll back users /api/users /api/users/* shifting, step 2 of 3, watched until 09:24:00 UTC, 5 min left 50 % users, 50 % api ✓ planned , done ✓ attached , done ✓ provisioned , done ✓ healthy , done ✓ probed , done ▶ shifting · shifted · baked · tombstoned · finalized ◌ watched until 2026-11-21 09:24:00Z Worst case: if green is wholly broken at 50 %, about 14,625 requests fail before rollback (lag 195 s). Gates of users Gate Verdict Value Limit Lag healthy targets ✓ pass 2 at least 1 0 s requests ✓ pass 15000 at least 100 120 s 5xx share ✓ pass 0.00 % of 15000 1.00 % 120 s latency p95 ✓ pass 20 ms 80 ms 120 s latency p99 ✓ pass 40 ms 110 ms 120 s posts /api/posts /api/posts/* probed 0 % posts, 100 % api ✓ planned , done ✓ attached , done ✓ provisioned , done ✓ healthy , done ▶ probed · shifting · shifted · baked · tombstoned · finalized ◌ break/users comes first Steps and their worst case Steps of break Route Weight Worst case users 5 % if green is wholly broken at 5 %, about 1,463 requests fail before rollback (lag 195 s) users 50 % if green is wholly broken at 50 %, about 14,625 requests fail before rollback (lag 195 s) users 100 % if green is wholly broken at 100 %, about 29,250 requests fail before rollback (lag 195 s) posts 5 % if green is wholly broken at 5 %, about 975 requests fail before rollback (lag 195 s) posts 50 % if green is wholly broken at 50 %, about 9,750 requests fail before rollback (lag 195 s) posts 100 % if green is wholly broken at 100 %, about 19,500 requests fail before rollback (lag 195 s) History 09:13:30 users shifting step 2 every gate has passed 09:03:00 users shifting step 1 everything is ready 09:02:45 users probed 3 good answers in a row 09:02:30 posts probed 3 good answers in a row 09:01:15 users healthy 2 healthy targets 09:01:00 users provisioned 2 tasks of users ordered 09:01:00 posts healthy 2 healthy targets 09:00:45 posts provisioned 2 tasks of posts ordered 09:00:30 users attached the route has a rule with green at 0 09:00:15 posts attached the route has a rule with green at 0 Orders by command line: tidegate cutover --help ."#]].assert_eq(&said(card));
+    let orders = |page: &str| -> Vec<String> {
+        let buttons = page.split(" data-cutover=\"break\"").skip(1);
+        let verbs = buttons.filter_map(|rest| rest.split("data-cli=\"tidegate cutover ").nth(1));
+        verbs.filter_map(|rest| rest.split(' ').next()).map(str::to_owned).collect()
+    };
+    for (status, verbs) in [
+        (story::before_cutting(), "start"),
+        (story::cutting(), "promote pause abort rollback"),
+        (story::stopped(), "resume promote abort rollback"),
+        (story::kept_warm(), "finalize pause abort rollback"),
+        (story::rolled_back(), "start"),
+    ] {
+        assert_eq!(orders(&page_of(status).await).join(" "), verbs);
+    }
+}
+
+#[tokio::test]
+async fn a_stopped_cutover_shows_the_difference_and_how_to_go_on() {
+    let text = said(&page_of(story::stopped()).await);
+    for phrase in [
+        "waits for a person",
+        "Stopped since 09:",
+        "somebody changed the rule: it said api 50, users 50, now api 100, posts 0",
+        "tidegate cutover resume break --cluster web --reason TEXT",
+    ] {
+        assert!(text.contains(phrase), "`{phrase}` is missing in: {text}");
+    }
+}
+
+/// The page that the browser tests are shown, since the demo's fleet has no cutover.
+#[tokio::test]
+async fn the_page_of_a_cutover_is_the_one_the_browser_tests_look_at() {
+    let page = page_of(story::cutting()).await;
+    expect_file!["../../tests/browser/cutover.html"].assert_eq(&page);
+}
+
+#[tokio::test]
 async fn nothing_is_inline_and_no_id_is_given_twice() {
-    let page = page_of(story::status()).await;
+    let page = page_of(story::cutting()).await;
     for forbidden in [" style=", "<style", "<script>", " onclick=", "javascript:", "//cdn"] {
         assert!(!page.contains(forbidden), "{forbidden}");
     }

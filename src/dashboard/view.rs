@@ -5,6 +5,7 @@ use std::borrow::Borrow;
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
 use super::chart::{self, Chart};
+use super::cutover::{self, Card};
 use super::fleet::{self, Zone};
 use crate::control::status::{
     ActionView, ClusterStatus, Decided, Decision, Fate, HoldView, Status,
@@ -21,6 +22,7 @@ pub(super) struct View<'a> {
     pub(super) zones: Vec<Zone<'a>>,
     pub(super) small: bool,
     pub(super) chart: Chart,
+    pub(super) cutovers: Vec<Card<'a>>,
 }
 
 impl<'a> View<'a> {
@@ -31,6 +33,7 @@ impl<'a> View<'a> {
             zones: fleet::zones(cluster),
             small: fleet::is_small(cluster),
             chart: Chart::of(cluster),
+            cutovers: cutover::cards(cluster),
         }
     }
 

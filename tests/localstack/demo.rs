@@ -107,7 +107,12 @@ impl Demo {
     /// A service that runs behind a group of its own, to which no user comes yet.
     pub async fn parked(&self, program: &str) {
         let group = self.group(program).await;
-        self.rule(900 + i32::try_from(program.len()).expect("short"), &format!("/parked/{program}"), &[(&group, 1)]).await;
+        self.rule(
+            900 + i32::try_from(program.len()).expect("short"),
+            &format!("/parked/{program}"),
+            &[(&group, 1)],
+        )
+        .await;
         self.service(program, &group, 1, &[]).await;
     }
 

@@ -39,7 +39,8 @@ enum Greens {
 
 impl Story {
     async fn new(greens: Greens, more: &str) -> Self {
-        let demo = Demo::new(3, "api", Settings { metric_period: SECOND, ..Settings::compressed() });
+        let demo =
+            Demo::new(3, "api", Settings { metric_period: SECOND, ..Settings::compressed() });
         let demo = demo.await;
         let api = demo.group_named("api").await;
         demo.rule(99, "/api*", &[(&api, 1)]).await;
@@ -85,7 +86,9 @@ impl Story {
     /// Green's share of a route by the rule as AWS tells it, 0 without a rule.
     async fn percent(&self, to: &str) -> i32 {
         let rule = self.route(to).await;
-        rule.map_or(0, |rule| weights(&rule).iter().filter(|(g, _)| *g != self.api).map(|w| w.1).sum())
+        rule.map_or(0, |rule| {
+            weights(&rule).iter().filter(|(g, _)| *g != self.api).map(|w| w.1).sum()
+        })
     }
 
     /// The route's own rule: the one that names its path besides the monolith's.
@@ -159,7 +162,8 @@ fn described(demo: &Demo) -> String {
          deregistration_delay: 5s\n",
         demo.listener
     );
-    let create = "    create: { image: \"demo/posts:1\", cpu_units: 64, memory_mib: 64, port: 3000 }\n";
+    let create =
+        "    create: { image: \"demo/posts:1\", cpu_units: 64, memory_mib: 64, port: 3000 }\n";
     format!("services:\n  threads:\n{reached}  posts:\n{reached}{create}")
 }
 
@@ -191,7 +195,10 @@ async fn the_monolith_is_taken_apart_without_a_failed_request() {
     assert!(after.since(&before).share_of("api") < f64::EPSILON, "no request reaches the monolith");
     let url = format!("http://{}/api/", story.demo.address);
     let answer = reqwest::get(url).await.expect("an answer");
-    assert_eq!((answer.status().as_u16(), answer.text().await.expect("a body").as_str()), (410, "gone"));
+    assert_eq!(
+        (answer.status().as_u16(), answer.text().await.expect("a body").as_str()),
+        (410, "gone")
+    );
 }
 
 /// With a policy that would take the monolith's tasks away as soon as its requests fall.
@@ -199,7 +206,10 @@ async fn the_monolith_is_taken_apart_without_a_failed_request() {
 async fn every_step_can_be_taken_back_and_all_at_once_too_under_a_scaling_policy() {
     let mut story = Story::new(Greens::Running(&["users"]), "").await;
     story.demo.scalable("api", 1, 4).await;
-    let policy = tokio::spawn(shrink_when_idle(story.demo.world.account.clone(), story.demo.listener.clone()));
+    let policy = tokio::spawn(shrink_when_idle(
+        story.demo.world.account.clone(),
+        story.demo.listener.clone(),
+    ));
     story.tidegate.start().await;
     let load = story.load();
     for percent in [20, 100] {
@@ -210,7 +220,8 @@ async fn every_step_can_be_taken_back_and_all_at_once_too_under_a_scaling_policy
         }
         story.order("rollback").await;
         story.reaches("users", 0).await;
-        let (order, open) = (["cutover", "list", "--cluster", "c", "--output", "json"], "\"open\":true");
+        let (order, open) =
+            (["cutover", "list", "--cluster", "c", "--output", "json"], "\"open\":true");
         within(STAGE, "it is over", async || {
             let told = story.tidegate.tell(&order).await.replace(' ', "");
             (!told.contains(open)).then_some(())
@@ -398,7 +409,10 @@ async fn rolled_back_by_itself(faults: &[(&str, &str)], gates: &str) {
 fn report(shifted: SystemTime, bad: Option<SystemTime>, written: SystemTime) {
     let after = |at: SystemTime| at.duration_since(shifted).unwrap_or_default().as_secs_f64();
     let bad = bad.map_or_else(|| "none".to_owned(), |at| format!("{:.1} s", after(at)));
-    eprintln!("rollback: first bad reply {bad}, rule written {:.1} s after the step", after(written));
+    eprintln!(
+        "rollback: first bad reply {bad}, rule written {:.1} s after the step",
+        after(written)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -30,6 +30,8 @@ async fn foreign_names_pages_and_askers_without_token_are_refused_on_every_route
         ("POST", "/api/v1/clusters/web/pause"),
         ("POST", "/api/v1/clusters/web/resume"),
         ("POST", "/api/v1/clusters/web/handover"),
+        ("GET", "/api/v1/clusters/web/cutovers/break"),
+        ("POST", "/api/v1/clusters/web/cutovers/break/rollback"),
         ("POST", "/nowhere"),
     ] {
         let mut line = Vec::new();
@@ -53,6 +55,8 @@ async fn foreign_names_pages_and_askers_without_token_are_refused_on_every_route
         421 421 403 403 401 401 415 POST /api/v1/clusters/web/pause
         421 421 403 403 401 401 415 POST /api/v1/clusters/web/resume
         421 421 403 403 401 401 415 POST /api/v1/clusters/web/handover
+        421 421 403 403 404 404 404 GET /api/v1/clusters/web/cutovers/break
+        421 421 403 403 401 401 415 POST /api/v1/clusters/web/cutovers/break/rollback
         421 421 403 403 401 401 415 POST /nowhere
     "#]]
     .assert_eq(&table);

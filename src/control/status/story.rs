@@ -4,9 +4,10 @@ use chrono::TimeDelta;
 
 use super::*;
 use crate::config::{ClusterConfig, PoolConfig, ReservationCeiling};
+use crate::cutover::tests::little::Little;
 use crate::model::{
-    Action, DrainCause, Fact, Failure, Gap, HostStatus, Memory, Origin, Outcome, Plan, Reason,
-    Shortfall, Snapshot, Subject, Suspension, TaskShape, Why, build,
+    Action, CutoverOrder, DrainCause, Fact, Failure, Gap, HostStatus, Memory, Origin, Outcome,
+    Plan, Reason, Shortfall, Snapshot, Stage, Subject, Suspension, TaskShape, Why, build,
 };
 
 pub(crate) fn config() -> ClusterConfig {
@@ -156,4 +157,66 @@ pub(crate) fn gap() -> Gap {
         source: "ecs:DescribeServices".into(),
         failure: Failure::AccessDenied { action: "ecs:DescribeServices".into() },
     }
+}
+
+/// The moment with a cutover that nobody has started.
+pub(crate) fn before_cutting() -> ClusterStatus {
+    let mut little = Little::tutorial(&["users", "posts"]);
+    let _plan = little.tick(0);
+    with_cutovers(&mut little)
+}
+
+/// The moment with a cutover under way: half of users is on its own service and watched, posts
+/// waits for it.
+pub(crate) fn cutting() -> ClusterStatus {
+    with_cutovers(&mut cut_to(Stage::Shifting, 1))
+}
+
+/// The same, stopped by a rule that somebody changed.
+pub(crate) fn stopped() -> ClusterStatus {
+    let mut little = cut_to(Stage::Shifting, 1);
+    let image = little.rule("posts").image.clone();
+    little.rule("users").image = image;
+    let _plan = little.tick(15);
+    with_cutovers(&mut little)
+}
+
+/// The same, after a person has ended it.
+pub(crate) fn rolled_back() -> ClusterStatus {
+    let mut little = cut_to(Stage::Shifting, 1);
+    little.order(CutoverOrder::Rollback { route: None });
+    for _ in 0..20 {
+        let _plan = little.tick(15);
+    }
+    with_cutovers(&mut little)
+}
+
+/// The same, when both routes have been baked and the old service is kept warm.
+pub(crate) fn kept_warm() -> ClusterStatus {
+    with_cutovers(&mut cut_to(Stage::Tombstoned, 2))
+}
+
+fn cut_to(stage: Stage, step: usize) -> Little {
+    let mut little = Little::tutorial(&["users", "posts"]);
+    little.start();
+    let at = |little: &Little| {
+        let route = &little.memory.cutovers[&"break".into()].routes[&"users".into()];
+        (route.stage, route.step) == (stage, step)
+    };
+    while !at(&little) {
+        let _plan = little.tick(15);
+    }
+    for _ in 0..20 {
+        let _plan = little.tick(15);
+    }
+    little
+}
+
+fn with_cutovers(little: &mut Little) -> ClusterStatus {
+    let plan = little.tick(0);
+    let ask = |planned: &Planned| little.admit(planned).map(|_| ());
+    let verdicts: Vec<_> = plan.actions.iter().map(|one| (one.clone(), ask(one))).collect();
+    let (config, snapshot, memory) = (&little.config, &little.snapshot, &little.memory);
+    let shown = ClusterStatus::of(config, snapshot, memory, &plan, &verdicts, little.now);
+    ClusterStatus { cutovers: shown.cutovers, at: little.now, ..status() }
 }

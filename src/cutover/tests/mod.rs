@@ -1,4 +1,4 @@
 //! Stories of routes, told on a load balancer small enough to see through.
 
-mod little;
+pub(crate) mod little;
 mod ways;

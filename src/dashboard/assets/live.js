@@ -25,8 +25,9 @@
   };
 
   const focusOn = (id) => {
-    // An order that was obeyed may be gone: what is left of the orders ends with pause or resume.
-    const heir = id.startsWith("order-") ? live.querySelector(".orders button:last-child") : null;
+    // An order that was obeyed may be gone: the last of those beside it takes its place.
+    const beside = id.replace(/(^|-)order-[^-]*$/, "$1order");
+    const heir = beside === id ? null : document.getElementById(beside)?.querySelector("button:last-child");
     (document.getElementById(id) ?? heir)?.focus({ preventScroll: true });
   };
 
@@ -101,6 +102,16 @@
   const form = ask.querySelector("form");
   const error = document.getElementById("ask-error");
   const titles = { pause: "Pause", resume: "Resume", mode: "Set mode" };
+  const steers = {
+    start: ["Start", "Rules and tasks are made ready; users are sent once a probe was answered."],
+    pause: ["Pause", "No step forward is taken. Weights stay as they are; a gate that fails still leads back."],
+    resume: ["Resume", "What the rules say now is where it goes on from. The present step is watched anew."],
+    promote: ["Promote", "The next step passes without approval, bake time or more requests."],
+    finalize: ["Finalize", "The old service is given up now. After that only undo leads back."],
+    undo: ["Undo", "The old service is provided again, and then gets its requests back."],
+    abort: ["Abort", "The old service gets every request back, and the rules of the cutover are removed."],
+    rollback: ["Roll back", "The old service gets every request back at once."],
+  };
   const texts = {
     pause: "Nothing is written to AWS until somebody resumes. A request under way is finished.",
     resume: "Writing goes on, breakers close, and pools lowered to recommend may be written again.",
@@ -112,10 +123,12 @@
     const button = event.target.closest("[data-order]");
     if (!button) return;
     order = { id: button.id, ...button.dataset };
-    const title = order.mode ? `${titles.mode} ${order.mode}` : titles[order.order];
+    const [steer, told] = order.cutover ? steers[order.order] : [];
+    const title = steer ? `${steer} ${order.cutover}`
+      : order.mode ? `${titles.mode} ${order.mode}` : titles[order.order];
     document.getElementById("ask-title").textContent = title;
     document.getElementById("ask-go").textContent = title;
-    document.getElementById("ask-text").textContent = texts[order.order];
+    document.getElementById("ask-text").textContent = told ?? texts[order.order];
     document.getElementById("ask-cli").textContent = order.cli;
     error.textContent = "";
     ask.showModal();
@@ -139,7 +152,8 @@
     if (actor) headers["x-tidegate-actor"] = actor;
     go.disabled = true;
     try {
-      const path = `/api/v1/clusters/${encodeURIComponent(cluster)}/${order.order}`;
+      const of = order.cutover ? `cutovers/${encodeURIComponent(order.cutover)}/` : "";
+      const path = `/api/v1/clusters/${encodeURIComponent(cluster)}/${of}${order.order}`;
       const answer = await fetch(path, { method: "POST", headers, body: JSON.stringify(body) });
       if (answer.ok) {
         form.elements.reason.value = "";
