@@ -28,6 +28,8 @@ fn one_day(c: &mut Criterion) {
         cluster: "web".into(),
         pools: BTreeSet::from([PoolId::group("general")]),
         tasks_of: BTreeSet::new(),
+        traffic: None,
+        only_traffic: false,
     };
     let day = |mut world: World| {
         let start = world.now();
