@@ -61,8 +61,8 @@ impl Reads {
         let call = self.ecs.describe_services().cluster(cluster.as_str()).services(name.as_str());
         let answer = self.one(SOURCE, call.send()).await?;
         let why = lacking(SOURCE, answer.failures(), |arn| name_of(&arn)).into_values().next();
-        let found = answer.services.unwrap_or_default().into_iter();
-        match (found.filter(|s| s.status() != Some("INACTIVE")).next(), why) {
+        let mut found = answer.services.unwrap_or_default().into_iter();
+        match (found.find(|service| service.status() != Some("INACTIVE")), why) {
             (None, Some(gap)) => Err(gap),
             (found, _) => Ok(found),
         }

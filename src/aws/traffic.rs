@@ -73,6 +73,13 @@ struct Look<'a> {
     at: DateTime<Utc>,
 }
 
+/// Groups known by ARN.
+struct Wanted {
+    /// By the listeners' rules and defaults.
+    named: BTreeSet<TargetGroupArn>,
+    of_services: BTreeSet<TargetGroupArn>,
+}
+
 impl KeptTraffic {
     async fn look(
         &mut self,
@@ -82,7 +89,7 @@ impl KeptTraffic {
     ) -> Part<Traffic> {
         let mut gaps = self.look_at_listeners(look, &need.listeners).await;
         let named = self.listeners.values().flat_map(|(listener, _)| named_by(listener));
-        let wanted: BTreeSet<TargetGroupArn> = named.chain(of_services).collect();
+        let wanted = Wanted { named: named.collect(), of_services };
         let addresses = self.look_at_addresses(look, need).await;
         let (groups, readings) = futures::join!(
             self.look_at_groups(look, need, wanted),
@@ -154,10 +161,16 @@ impl KeptTraffic {
         &mut self,
         look: Look<'_>,
         need: &TrafficNeed,
-        wanted: BTreeSet<TargetGroupArn>,
+        wanted: Wanted,
     ) -> Part<BTreeMap<TargetGroupArn, TargetGroup>> {
-        let mut gaps = self.find_groups(look, need, &wanted).await;
+        let all = wanted.named.union(&wanted.of_services).cloned().collect();
+        let mut gaps = self.find_groups(look, need, &all).await;
         let unknown = self.unknown_owners(look.at);
+        // CloudWatch is paid for by the metric: only what a listener leads to, or is about to.
+        let steered = self
+            .groups
+            .values()
+            .filter(|row| wanted.named.contains(&row.arn) || need.groups.contains(&row.name));
         let (owners, attributes, health, load) = futures::join!(
             look.reads.owners(&unknown, look.cluster),
             join_all(self.unknown_attributes(look.at).into_iter().map(async |arn| {
@@ -165,7 +178,7 @@ impl KeptTraffic {
                 (arn, answer)
             })),
             join_all(self.groups.keys().map(|arn| look.reads.health(arn))),
-            look.reads.load(self.groups.values(), need, look.at),
+            look.reads.load(steered, need, look.at),
         );
         let owners_read = owners.found.into_iter().map(|(arn, owner)| (arn, (owner, look.at)));
         self.owners.extend(owners_read);

@@ -124,17 +124,18 @@ async fn balance(
 ) -> (ListenerArn, TargetGroupArn) {
     let made = elbv2.create_load_balancer().name("shop");
     let made = made.set_subnets(Some(world.subnets().await)).send().await;
-    let balancer = made.expect("CreateLoadBalancer").load_balancers.unwrap().remove(0);
+    let balancer = made.expect("CreateLoadBalancer").load_balancers.expect("it is told").remove(0);
     let group = elbv2.create_target_group().name("blue").protocol(ProtocolEnum::Http).port(80);
-    let group = group.vpc_id(balancer.vpc_id().unwrap()).send().await;
-    let group = group.expect("CreateTargetGroup").target_groups.unwrap().remove(0);
-    let group = group.target_group_arn.unwrap();
+    let group = group.vpc_id(balancer.vpc_id().expect("it is told")).send().await;
+    let group = group.expect("CreateTargetGroup").target_groups.expect("it is told").remove(0);
+    let group = group.target_group_arn.expect("it is told");
     let forward = SdkAction::builder().r#type(ActionTypeEnum::Forward).target_group_arn(&group);
-    let listener = elbv2.create_listener().load_balancer_arn(balancer.load_balancer_arn.unwrap());
+    let listener =
+        elbv2.create_listener().load_balancer_arn(balancer.load_balancer_arn.expect("it is told"));
     let listener = listener.protocol(ProtocolEnum::Http).port(80);
     let listener = listener.default_actions(forward.build()).send().await;
-    let listener = listener.expect("CreateListener").listeners.unwrap().remove(0);
-    (listener.listener_arn.unwrap().into(), group.into())
+    let listener = listener.expect("CreateListener").listeners.expect("it is told").remove(0);
+    (listener.listener_arn.expect("it is told").into(), group.into())
 }
 
 /// Service `monolith` behind the group, with a scalable target.
@@ -287,7 +288,11 @@ async fn deploy(gate: &mut Gate, group: &TargetGroupArn) {
     gate.done(Action::Deploy { service: service.clone(), was: of, now: now.clone() }).await;
     let users = gate.world.steady("users").await;
     assert_eq!(users.task_definition(), Some(now.as_str()));
-    let breaker = users.deployment_configuration().unwrap().deployment_circuit_breaker().unwrap();
+    let breaker = users
+        .deployment_configuration()
+        .expect("it is told")
+        .deployment_circuit_breaker()
+        .expect("it is told");
     assert!(breaker.enable() && breaker.rollback());
 
     let (service, container) = (ServiceName::from("monolith"), "main".to_owned());
@@ -317,10 +322,10 @@ async fn carry(gate: &Gate, group: &TargetGroupArn) {
         "requests": 10, "target-5xx": 2, "seconds": [[0.05, 10]],
     }]);
     let url = format!("{}/_world/load?account={}", gate.world.endpoint, gate.world.account);
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
-    let told = http.post(url).json(&point).send().await.unwrap();
-    assert!(told.status().is_success(), "{}", told.text().await.unwrap());
-    let [load] = gate.green().await.load.try_into().unwrap();
+    let http = reqwest::Client::builder().no_proxy().build().expect("it is told");
+    let told = http.post(url).json(&point).send().await.expect("it is told");
+    assert!(told.status().is_success(), "{}", told.text().await.expect("it is told"));
+    let [load] = gate.green().await.load.try_into().expect("it is told");
     assert_eq!((load.requests, load.errors_5xx, load.latency_p95_ms), (10, 2, Some(50)));
     assert_eq!(load.at.timestamp(), minute - 120);
 }

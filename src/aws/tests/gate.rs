@@ -223,6 +223,25 @@ async fn load_is_read_of_periods_that_are_over() {
     assert!(asked.body.contains("app/shop/50dc") && asked.body.contains("targetgroup/green/1"));
 }
 
+/// Metrics are paid for one by one.
+#[tokio::test]
+async fn load_is_read_only_of_groups_that_a_listener_leads_to_or_that_are_wanted_by_name() {
+    let (fake, clock) = fake();
+    let entry = json!({
+        "targetGroupArn": group_arn("aside"), "containerName": "main", "containerPort": 80,
+    });
+    let behind = with(service("shop"), "loadBalancers", json!([entry]));
+    fake.on("ecs:DescribeServices", [Reply::Json(json!({ "services": [behind] }))]);
+    let all = ["blue", "green", "aside"].map(|name| target_group(name, true));
+    fake.on("elasticloadbalancing:DescribeTargetGroups", [target_groups(all)]);
+    let since = clock.now() - TimeDelta::minutes(10);
+    let need = with_traffic(|need| need.load_since = Some(since));
+    let seen = fake.aws(&clock).observe(&need).await;
+    assert!(seen.traffic.value.group_named("aside").unwrap().health.is_some());
+    let [asked] = fake.asked("cloudwatch:GetMetricData").try_into().unwrap();
+    assert!(!asked.body.contains("targetgroup/aside/1"));
+}
+
 #[tokio::test(start_paused = true)]
 async fn load_that_cannot_be_read_is_a_gap() {
     let (fake, clock) = fake();
