@@ -14,6 +14,7 @@ pub mod need;
 pub mod orders;
 pub mod probe;
 pub mod retire;
+pub mod sight;
 pub mod slots;
 pub mod table;
 pub mod told;
@@ -43,8 +44,10 @@ pub fn step(
     for saga in Saga::open(config, snapshot, memory, now) {
         floors::floors(saga, &mut draft);
         for route in saga.routes() {
-            let row = transition(route.stage());
-            let verdict = (row.step)(route, &mut draft);
+            let verdict = match sight::blind(route) {
+                Some(reason) => sight::unseen(route, reason, &mut draft),
+                None => (transition(route.stage()).step)(route, &mut draft),
+            };
             draft.take(route, verdict);
         }
     }

@@ -270,7 +270,8 @@ mod tests {
               abort     not_open
               finalize  not_open
               undo      not_open
-        "#]].assert_eq(&table);
+        "#]]
+        .assert_eq(&table);
     }
 
     #[test]

@@ -73,7 +73,7 @@ impl Demo {
         Self { world, balancer, listener, plane, address, vpc }
     }
 
-    /// A target group with the tutorial's health check and a deregistration delay of 5 s.
+    /// A target group with the tutorial's health check, but patient, and a deregistration delay of 5 s.
     pub async fn group(&self, name: &str) -> String {
         target_group(&self.world, &self.vpc, name).await
     }
@@ -225,7 +225,7 @@ async fn target_group(world: &World, vpc: &str, name: &str) -> String {
     let made = world.elbv2.create_target_group().name(name).protocol(ProtocolEnum::Http).port(80);
     let made = made.vpc_id(vpc).health_check_path("/").health_check_interval_seconds(6);
     let made = made.health_check_timeout_seconds(5).healthy_threshold_count(2);
-    let made = made.unhealthy_threshold_count(2).send().await.expect("CreateTargetGroup");
+    let made = made.unhealthy_threshold_count(5).send().await.expect("CreateTargetGroup");
     let arn = made.target_groups()[0].target_group_arn().expect("its ARN").to_owned();
     set_delay(world, &arn, 5).await;
     arn

@@ -251,9 +251,19 @@ fn summary(stdout: &[u8]) -> String {
     let Ok(all) = serde_json::from_slice::<Value>(stdout) else { return String::new() };
     let status = &all[0];
     let part = |name: &str| format!("{name}: {}\n", status[name]);
-    ["mode", "seen", "pools", "host_counts", "tasks", "plan", "others_writing", "decisions"]
-        .map(part)
-        .concat()
+    [
+        "mode",
+        "seen",
+        "pools",
+        "host_counts",
+        "tasks",
+        "plan",
+        "cutovers",
+        "others_writing",
+        "decisions",
+    ]
+    .map(part)
+    .concat()
 }
 
 /// The hold of this reason in a status.

@@ -168,6 +168,45 @@ fn a_rule_edited_by_hand_stops_the_route_and_shows_the_difference() {
 }
 
 #[test]
+fn a_rule_read_before_our_own_write_says_nothing_of_who_changed_it() {
+    let mut little = Little::tutorial(&["users"]);
+    first_step(&mut little);
+    let stale = little.snapshot.clone();
+    let gap = Gap {
+        source: "elasticloadbalancing:DescribeRules".to_owned(),
+        failure: Failure::Throttled,
+    };
+    for seconds in [0, 30] {
+        let mut snapshot = stale.clone();
+        snapshot.traffic.as_of = build::now();
+        snapshot.traffic.gaps = if seconds == 0 { vec![] } else { vec![gap.clone()] };
+        let listener =
+            snapshot.traffic.value.listeners.get_mut(&ListenerArn::from(LISTENER)).unwrap();
+        listener.rules[1].image = RuleImage::forward_to(&group_arn("api"));
+        let plan = crate::cutover::step(&little.config, &snapshot, &little.memory, little.now);
+        assert!(plan.notes.is_empty() && plan.actions.is_empty(), "{plan:?}");
+        assert_eq!(plan.holds[0].reason.code(), "blind");
+    }
+}
+
+#[test]
+fn the_way_back_is_taken_unseen_and_called_done_when_seen() {
+    let mut little = Little::tutorial(&["users"]);
+    first_step(&mut little);
+    little.order(CutoverOrder::Rollback { route: None });
+    let mut blind = little.snapshot.clone();
+    let source = "elasticloadbalancing:DescribeRules".to_owned();
+    blind.traffic.gaps.push(Gap { source, failure: Failure::Throttled });
+    let plan = crate::cutover::step(&little.config, &blind, &little.memory, little.now);
+    let [planned] = &plan.actions[..] else { panic!("{plan:?}") };
+    assert_eq!(planned.rank(), Rank::Rollback);
+    assert!(little.admit(planned).is_ok());
+    assert!(plan.notes.is_empty());
+    play(&mut little, 3, finalized);
+    assert_eq!(stage(&little, "users"), Stage::RolledBack);
+}
+
+#[test]
 fn after_a_resume_a_rule_edited_by_hand_is_set_to_its_step_again() {
     let mut little = Little::tutorial(&["users"]);
     first_step(&mut little);
