@@ -1,4 +1,5 @@
 //! Stories of routes, told on a load balancer small enough to see through.
 
 mod little;
+mod moments;
 mod ways;
