@@ -1,5 +1,6 @@
 //! Stories of routes, told on a load balancer small enough to see through.
 
 mod little;
+mod model;
 mod moments;
 mod ways;
