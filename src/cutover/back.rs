@@ -13,7 +13,7 @@ use super::{Draft, Verdict, floors, probe};
 /// Rolling back to rolled back.
 pub fn roll_back(route: Route<'_>, draft: &mut Draft) -> Verdict {
     let because = route.memory.because.clone().unwrap_or_default();
-    let clear = remove_tombstones(route, draft);
+    let open = remove_tombstones(route, draft);
     if let Some(rule) = route.rule()
         && let Some(wanted) = route.image_at(rule, 0)
     {
@@ -39,7 +39,7 @@ pub fn roll_back(route: Route<'_>, draft: &mut Draft) -> Verdict {
         probe::remove(route, rule, draft);
         return Verdict::Stay;
     }
-    if tidied(route, draft) && clear {
+    if open && tidied(route, draft) {
         return Verdict::Go(Stage::RolledBack, 0, because);
     }
     Verdict::Stay
@@ -74,7 +74,7 @@ pub fn revive(route: Route<'_>, draft: &mut Draft) -> Verdict {
 
 /// Blue has no healthy target while green has one: going back would be the outage. Unknown health
 /// stops nothing.
-fn blue_is_down(route: Route<'_>) -> Option<Reason> {
+pub fn blue_is_down(route: Route<'_>) -> Option<Reason> {
     let blue = route.saga.blue_group()?;
     let (theirs, ours) = (blue.health?, route.green_group()?.health?);
     (theirs.healthy == 0 && ours.healthy > 0).then(|| Reason::TooFewHealthy {
@@ -85,13 +85,13 @@ fn blue_is_down(route: Route<'_>) -> Option<Reason> {
     })
 }
 
-/// A tombstone in front of blue would answer instead of it; whether none is left. Routes already on
-/// green have rules of their own above it.
+/// A tombstone in front of blue would answer instead of it. Routes already on green have rules of
+/// their own above it. Whether none is left.
 fn remove_tombstones(route: Route<'_>, draft: &mut Draft) -> bool {
     let Some(listener) = route.saga.listener() else {
         return true;
     };
-    let mut clear = true;
+    let mut none = true;
     for rule in &listener.rules {
         if let crate::model::Owner::Tidegate(Purpose::Tombstone(cutover, n)) = &rule.owner
             && *cutover == route.saga.config.name
@@ -100,10 +100,10 @@ fn remove_tombstones(route: Route<'_>, draft: &mut Draft) -> bool {
             let why =
                 Why::RollsBack { route: route.id(), because: "blue answers again".to_owned() };
             route.saga.act(draft, action, why);
-            clear = false;
+            none = false;
         }
     }
-    clear
+    none
 }
 
 /// Scaling is given back, and after an abort the route's own rule is gone; whether all of that is

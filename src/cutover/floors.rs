@@ -41,7 +41,8 @@ fn keep(saga: Saga<'_>, name: &ServiceName, draft: &mut Draft) {
 
 /// Whether blue is on its way to zero, by time or by a person's word.
 pub fn retiring(saga: Saga<'_>) -> bool {
-    let all = saga.routes().all(|route| route.stage() >= Stage::Tombstoned);
+    let over = |stage: Stage| matches!(stage, Stage::Tombstoned | Stage::Finalized);
+    let all = saga.routes().all(|route| over(route.stage()));
     all && saga.config.tombstone.is_some() && saga.is_kept_long_enough()
 }
 

@@ -36,6 +36,10 @@ pub fn attach(route: Route<'_>, draft: &mut Draft) -> Verdict {
         return create_group(route, draft);
     };
     match route.rule() {
+        Some(rule) if rule.image.weight_of(&green.arn) > 0 => {
+            let what = format!("its rule sends requests to {} already", route.config.to);
+            unprepared(route, what, draft)
+        }
         Some(rule) if rule.image.weights().is_some_and(|w| w.contains_key(&green.arn)) => {
             adopt_recorded(route, rule, draft);
             Verdict::Go(Stage::Attached, 0, "the route has a rule with green at 0".to_owned())
@@ -307,15 +311,15 @@ pub fn bake_out(route: Route<'_>, draft: &mut Draft) -> Verdict {
 pub fn at_weight(route: Route<'_>, percent: u32, draft: &mut Draft) -> Result<(), Verdict> {
     let Some((rule, wanted)) = route.rule().and_then(|r| Some((r, route.image_at(r, percent)?)))
     else {
-        return Err(Verdict::Stop("the route's rule is gone".to_owned()));
+        return Err(stop(route, "the route's rule is gone".to_owned(), draft));
     };
     let recorded = route.memory.recorded.as_ref();
     if rule.image == wanted && recorded != Some(&wanted) {
         adopt_recorded(route, rule, draft);
         return Err(Verdict::Stay);
     }
-    if recorded.is_some_and(|recorded| rule.image != *recorded) {
-        return Err(changed(route, rule, draft));
+    if let Some(recorded) = recorded.filter(|recorded| rule.image != **recorded) {
+        return Err(stop(route, difference(recorded, &rule.image), draft));
     }
     if rule.image != wanted {
         if let Some(failed) = failed_deployment(route) {
@@ -459,14 +463,9 @@ pub fn adopt_recorded(route: Route<'_>, rule: &Rule, draft: &mut Draft) {
     }
 }
 
-/// A foreign write stops the cutover once; after a person's resume what stands is where it goes on
-/// from.
-fn changed(route: Route<'_>, rule: &Rule, draft: &mut Draft) -> Verdict {
-    if is_paused(route, draft) {
-        return Verdict::Stay;
-    }
-    let recorded = route.memory.recorded.clone().unwrap_or_default();
-    Verdict::Stop(difference(&recorded, &rule.image))
+/// Stops the cutover once; after a person's resume what stands is where it goes on from.
+fn stop(route: Route<'_>, because: String, draft: &mut Draft) -> Verdict {
+    if is_paused(route, draft) { Verdict::Stay } else { Verdict::Stop(because) }
 }
 
 fn difference(recorded: &RuleImage, found: &RuleImage) -> String {

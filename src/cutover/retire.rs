@@ -54,6 +54,11 @@ pub fn tombstone(route: Route<'_>, draft: &mut Draft) -> Verdict {
         route.hold(draft, Reason::Unprepared { what });
         return Verdict::Stay;
     };
+    if let Some(astray) = astray(saga) {
+        let (service, rule) = (saga.config.from.clone(), format!("the rule of {}", astray.id()));
+        route.hold(draft, Reason::StillServes { service, rule });
+        return Verdict::Stay;
+    }
     let Some(image) = answer(route, config, draft) else {
         return Verdict::Stay;
     };
@@ -179,8 +184,16 @@ fn missing(saga: Saga<'_>, blue: &TargetGroup) -> Vec<(Purpose, Base)> {
         .collect()
 }
 
-/// A rule of others by which a request still reaches blue, on any listener that was seen.
+/// A route whose rule does not send everything to green, or is gone.
+fn astray(saga: Saga<'_>) -> Option<Route<'_>> {
+    saga.routes().find(|route| route.percent_now() != Some(100))
+}
+
+/// A rule by which a request still reaches blue, on any listener that was seen.
 pub fn still_led(saga: Saga<'_>, blue: &TargetGroup) -> Option<String> {
+    if let Some(route) = astray(saga) {
+        return Some(format!("the rule of {}", route.id()));
+    }
     let here = slots::bases(saga, &blue.arn).into_iter().find(|base| !has_twin(saga, base));
     if let Some(base) = here {
         return Some(match base.priority {

@@ -4,8 +4,8 @@
 //! it or over a rule somebody changed, and blue never shrinks while anything may still lead to it.
 
 use super::Case;
-use crate::cutover::gates;
 use crate::cutover::view::{Route, Saga};
+use crate::cutover::{back, gates};
 use crate::model::{
     Action, Owner, Planned, Purpose, Rank, Reason, RouteId, RuleImage, ServiceName, Stage,
 };
@@ -47,9 +47,19 @@ pub(super) fn forward(case: Case<'_>, planned: &Planned) -> Option<Reason> {
     let green = route.green_group()?;
     let percent = now.percent_of(&green.arn);
     if percent <= was.percent_of(&green.arn) {
-        return None;
+        return back::blue_is_down(route);
     }
-    gates::healthy_enough(route, percent).err()
+    still(route).or_else(|| gates::healthy_enough(route, percent).err())
+}
+
+/// An order that came after the look: a pause, or the way back.
+fn still(route: Route<'_>) -> Option<Reason> {
+    if let Some(pause) = &route.saga.memory.paused {
+        let (by, because) = (pause.by.clone(), pause.because.clone());
+        return Some(Reason::CutoverPaused { by, because });
+    }
+    let forward = matches!(route.stage(), Stage::Shifting | Stage::Shifted);
+    (!forward).then(|| Reason::Outdated { what: format!("the step of {}", route.id()) })
 }
 
 /// Only a route that rolls back may overwrite what it has not read, and only with blue 100.

@@ -342,8 +342,10 @@ impl Memory {
             }
             Order::Cutover { cutover, steer: CutoverOrder::Start { token, routes } } => {
                 let started = CutoverMemory::started(actor, token, routes, at);
-                let open = self.cutovers.get(cutover).is_some_and(CutoverMemory::is_open);
-                if !open {
+                let known = self.cutovers.get(cutover);
+                let stands =
+                    |memory: &CutoverMemory| memory.is_open() || memory.has_given_up(routes);
+                if !known.is_some_and(stands) {
                     self.cutovers.insert(cutover.clone(), started);
                 }
             }

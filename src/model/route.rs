@@ -173,6 +173,12 @@ impl CutoverMemory {
         }
     }
 
+    /// Whether blue was given up for one of these: only undo leads back to a start.
+    pub fn has_given_up(&self, routes: &[ServiceName]) -> bool {
+        let stages = routes.iter().filter_map(|to| Some(self.routes.get(to)?.stage));
+        stages.into_iter().any(|stage| stage == Stage::Finalized)
+    }
+
     /// Whether something may still happen by itself.
     pub fn is_open(&self) -> bool {
         self.routes.values().any(|route| !route.stage.is_final())
@@ -237,8 +243,7 @@ impl CutoverMemory {
                 self.paused = None;
                 // What stands now has been looked at, and is where it goes on from.
                 for route in self.routes.values_mut() {
-                    route.baking_since = None;
-                    route.recorded = None;
+                    (route.baking_since, route.recorded) = (None, None);
                 }
             }
             CutoverOrder::Promote { route, full } => {
@@ -260,7 +265,6 @@ impl CutoverMemory {
                     route.go(Stage::Reviving, 0, &because, at);
                 }
                 self.finalize_ordered = false;
-                self.tombstoned_at = None;
             }
         }
     }
@@ -275,7 +279,6 @@ impl CutoverMemory {
         let because = format!("ordered by {actor}: {reason}");
         self.paused = None;
         self.finalize_ordered = false;
-        self.tombstoned_at = None;
         for memory in self.meant(route).filter(|memory| memory.stage.can_roll_back()) {
             memory.go(Stage::RollingBack, 0, &because, at);
         }

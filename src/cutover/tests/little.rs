@@ -25,6 +25,8 @@ pub(crate) struct Little {
     /// Requests a minute by group, errors in percent of them, and latency.
     pub(crate) load: BTreeMap<String, (u64, u64, u32)>,
     pub(crate) log: Vec<String>,
+    /// The name of the action AWS refuses just now.
+    pub(crate) refuses: Option<&'static str>,
 }
 
 pub(crate) fn group_arn(name: &str) -> TargetGroupArn {
@@ -49,6 +51,7 @@ impl Little {
             now,
             load: BTreeMap::new(),
             log: Vec::new(),
+            refuses: None,
         };
         little.add_service("api", 3);
         for name in services {
@@ -132,7 +135,7 @@ impl Little {
     /// One tick, then `seconds` pass.
     pub(crate) fn tick(&mut self, seconds: i64) -> Plan {
         self.look();
-        let plan = cutover::step(&self.config, &self.snapshot, &self.memory, self.now);
+        let plan = self.plan();
         for note in &plan.notes {
             if let Note::Cutover { edge: CutoverEdge::Moved { to, stage, step, because }, .. } =
                 note
@@ -159,11 +162,21 @@ impl Little {
             }
             self.record(Record::Intent { planned: planned.clone() });
             let of = self.memory.seq;
+            if self.refuses == Some(planned.action.name()) {
+                let outcome = Outcome::Refused { failure: Failure::Throttled };
+                self.record(Record::Outcome { of, outcome });
+                continue;
+            }
             self.apply(&planned.action);
             self.record(Record::Outcome { of, outcome: Outcome::Done { failed: Vec::new() } });
         }
         self.now += TimeDelta::seconds(seconds);
         plan
+    }
+
+    /// What there is to do by the last look.
+    pub(crate) fn plan(&self) -> Plan {
+        cutover::step(&self.config, &self.snapshot, &self.memory, self.now)
     }
 
     pub(crate) fn admit(&self, planned: &Planned) -> Result<guard::Admitted, Hold> {

@@ -5,7 +5,7 @@ use expect_test::expect;
 use super::little::{LISTENER, Little, group_arn, route};
 use crate::model::*;
 
-fn play(little: &mut Little, minutes: i64, until: impl Fn(&Little) -> bool) {
+pub(super) fn play(little: &mut Little, minutes: i64, until: impl Fn(&Little) -> bool) {
     for _ in 0..minutes * 4 {
         if until(little) {
             return;
@@ -14,11 +14,11 @@ fn play(little: &mut Little, minutes: i64, until: impl Fn(&Little) -> bool) {
     }
 }
 
-fn stage(little: &Little, to: &str) -> Stage {
+pub(super) fn stage(little: &Little, to: &str) -> Stage {
     little.memory.cutovers[&"break".into()].routes[&to.into()].stage
 }
 
-fn finalized(little: &Little) -> bool {
+pub(super) fn finalized(little: &Little) -> bool {
     !little.memory.cutovers[&"break".into()].is_open()
 }
 
