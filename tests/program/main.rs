@@ -4,4 +4,6 @@
 #![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
 mod commands;
+mod cutover;
+mod docs;
 mod layers;
