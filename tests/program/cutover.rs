@@ -177,9 +177,8 @@ async fn without_a_server_orders_go_into_the_journal() {
           nothing has to be done
     "#]]);
     said(&["promote", "break", "--reason", "now"], expect![[r#"
-        exit 1
-        tidegate: cutover `break` has no route that waits or shifts
-          promote once a route is probed, shifting or shifted; `tidegate cutover status` shows what it waits for
+        exit 0
+        web: promote of cutover break is ordered
     "#]]);
     said(&["history", "break"], expect![[r#"
         exit 0
