@@ -68,14 +68,16 @@ fn a_status_says_where_each_route_stands_and_what_it_waits_for() {
     "#]].assert_eq(&text::status(told, status.at));
     expect![[r#"
         break                under way          users 50 % shifting, posts 0 % probed
-    "#]].assert_eq(&text::line(told));
+    "#]]
+    .assert_eq(&text::line(told));
     let moves: String = told.history.iter().take(4).map(text::moved).collect();
     expect![[r#"
         2026-11-21 09:13:30Z  users  shifting step 2: every gate has passed
         2026-11-21 09:03:00Z  users  shifting step 1: everything is ready
         2026-11-21 09:02:45Z  users  probed: 3 good answers in a row
         2026-11-21 09:02:30Z  posts  probed: 3 good answers in a row
-    "#]].assert_eq(&moves);
+    "#]]
+    .assert_eq(&moves);
 }
 
 #[test]

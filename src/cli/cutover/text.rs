@@ -35,6 +35,13 @@ pub(super) fn plan(told: &CutoverTold) -> String {
             planned_route(to, route)?;
         }
         next(to, &told.next)?;
+        let mut steps = told.routes.iter().flat_map(|route| &route.steps);
+        if steps.any(|step| step.exposed.is_none()) {
+            writeln!(
+                to,
+                "\nThe load is not read before a cutover is started: --direct with --config reads it once."
+            )?;
+        }
         if told.started_at.is_none() {
             writeln!(
                 to,
