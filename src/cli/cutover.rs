@@ -2,7 +2,7 @@
 //! Orders go through the running server, or into the journal when none runs.
 
 mod plan;
-mod text;
+pub(super) mod text;
 mod watch;
 
 use clap::{Args, Subcommand};

@@ -8,9 +8,10 @@ use serde::Serialize;
 pub(super) const TABLE: &str = "\
 Exit codes:
    0  done, or nothing to do
-   1  failed
+   1  failed, or refused
    2  changes are pending (only `plan --detailed-exitcode`)
-   3  blocked: the order stands, but something keeps it from taking effect
+   3  blocked: the order stands, but something keeps it from taking effect; or a cutover waits for
+      a person
   64  wrong usage
   69  the server, or AWS, cannot be reached
   75  try again later

@@ -73,7 +73,7 @@ pub(super) fn seen(file: &Path) -> Result<Snapshot, Failure> {
 }
 
 /// Without a configuration, every pool of the snapshot with defaults.
-fn from_file(args: &Args, file: &PathBuf) -> Result<ClusterStatus, Failure> {
+fn from_file(args: &Args, file: &Path) -> Result<ClusterStatus, Failure> {
     let snapshot = seen(file)?;
     let config = match configured(args, &snapshot.cluster)? {
         Some(config) => config,

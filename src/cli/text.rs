@@ -70,6 +70,9 @@ fn write_status(to: &mut String, status: &ClusterStatus) -> fmt::Result {
             None => writeln!(to)?,
         }
     }
+    for cutover in &status.cutovers {
+        write!(to, "cutover      {}", super::cutover::text::line(cutover))?;
+    }
     let plan = &status.plan;
     let (todo, barred, held) = (plan.would_do.len(), plan.not_allowed.len(), plan.held.len());
     writeln!(to, "plan         {todo} to do, {barred} not allowed, {held} held")?;

@@ -13,8 +13,8 @@ use utoipa::ToSchema;
 
 use crate::cutover::told::CutoverTold;
 use crate::model::{
-    ActionKind, ClusterName, CutoverName, DrainMark, Epoch, Hold, InstanceId, InstanceType, Market, Mode, Pause,
-    Planned, PoolId, PoolState, Resources, Rival, Seq, ServiceName, Units, Zone,
+    ActionKind, ClusterName, CutoverName, DrainMark, Epoch, Hold, InstanceId, InstanceType, Market,
+    Mode, Pause, Planned, PoolId, PoolState, Resources, Rival, Seq, ServiceName, Units, Zone,
 };
 
 mod cost;

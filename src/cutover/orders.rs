@@ -135,12 +135,13 @@ fn meant<'a>(
 }
 
 fn promote(known: &Known, route: Option<&ServiceName>) -> Result<(), Refusal> {
-    let steps = |stage| matches!(stage, Stage::Probed | Stage::Shifting | Stage::Shifted);
-    if meant(known, route)?.iter().any(|(_, stage)| steps(*stage)) {
+    // A planned route may wait for a person to accept what the listener's analysis found.
+    let waits =
+        |stage| matches!(stage, Stage::Planned | Stage::Probed | Stage::Shifting | Stage::Shifted);
+    if meant(known, route)?.iter().any(|(_, stage)| waits(*stage)) {
         return Ok(());
     }
-    let remedy = "promote once a route is probed, shifting or shifted; `tidegate cutover status` \
-                  shows what it waits for";
+    let remedy = "`tidegate cutover status` shows what its routes wait for";
     known.refuse("nothing_to_promote", "has no route that waits or shifts", remedy)
 }
 
@@ -176,6 +177,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "one table")]
     fn an_order_that_would_do_nothing_is_refused_with_a_remedy() {
         let orders = [
             CutoverOrder::Start { token: String::new(), routes: vec![] },
@@ -191,6 +193,7 @@ mod tests {
         for stages in [
             None,
             Some([Stage::Planned, Stage::Planned]),
+            Some([Stage::Attached, Stage::Healthy]),
             Some([Stage::Shifting, Stage::Probed]),
             Some([Stage::Baked, Stage::Tombstoned]),
             Some([Stage::RollingBack, Stage::RolledBack]),
@@ -217,6 +220,15 @@ mod tests {
               finalize  not_started
               undo      not_started
             planned, planned
+              start     already_open
+              pause     yes
+              resume    not_paused
+              promote   yes
+              rollback  yes
+              abort     yes
+              finalize  not_baked
+              undo      not_finalized
+            attached, healthy
               start     already_open
               pause     yes
               resume    not_paused
@@ -277,7 +289,7 @@ mod tests {
     #[test]
     fn a_route_that_is_not_there_is_named_with_those_that_are() {
         let stages =
-            Some(vec![("users".into(), Stage::Shifting), ("posts".into(), Stage::Planned)]);
+            Some(vec![("users".into(), Stage::Shifting), ("posts".into(), Stage::Attached)]);
         let known = Known { name: "break".into(), stages, paused: false };
         let order = CutoverOrder::Rollback { route: Some("threads".into()) };
         let refusal = check(&known, &order).unwrap_err();

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use super::view::{clock, lasting, words};
 use crate::control::status::ClusterStatus;
 use crate::cutover::orders::{Known, check};
-use crate::cutover::told::{CutoverTold, GateTold, MoveTold, RouteTold};
+use crate::cutover::told::{CutoverTold, GateTold, HeldTold, MoveTold, RouteTold};
 use crate::model::{CutoverOrder, Said, Stage};
 
 /// Moves shown; the API has all that are remembered.
@@ -143,6 +143,12 @@ impl Row<'_> {
             Stage::Finalized => "good",
             _ => "",
         }
+    }
+
+    /// What holds it, but for the bake that the timer tells.
+    pub(super) fn held(&self) -> Vec<&HeldTold> {
+        let told = |held: &&HeldTold| held.code == "baking" && self.timer.is_some();
+        self.told.held.iter().filter(|held| !told(held)).collect()
     }
 
     /// Gates that judge something by now.

@@ -337,6 +337,7 @@ fn join(hosts: &BTreeSet<InstanceId>) -> String {
 
 /// One line an operator reads: the thing first, then old and new value.
 impl fmt::Display for Action {
+    #[expect(clippy::too_many_lines, reason = "one line of text for each action")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::SetPoolCapacity { pool, was, now } => {

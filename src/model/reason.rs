@@ -23,6 +23,7 @@ use super::resources::Resources;
     Deserialize,
     utoipa::ToSchema,
     strum::IntoStaticStr,
+    strum::VariantNames,
 )]
 #[serde(rename_all = "snake_case", tag = "code")]
 #[strum(serialize_all = "snake_case")]

@@ -7,7 +7,7 @@ use expect_test::{Expect, expect};
 use serde_json::Value;
 use tidegate::model::{Snapshot, TaskShape, build};
 
-fn tidegate(dir: &Path, arguments: &[&str]) -> Output {
+pub(super) fn tidegate(dir: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
     let command = command.args(arguments).current_dir(dir).env_clear().env("USER", "ann");
     command.output().unwrap()
@@ -15,7 +15,7 @@ fn tidegate(dir: &Path, arguments: &[&str]) -> Output {
 
 /// The exit code, standard output and standard error.
 #[track_caller]
-fn check(dir: &Path, arguments: &[&str], want: Expect) {
+pub(super) fn check(dir: &Path, arguments: &[&str], want: Expect) {
     let output = tidegate(dir, arguments);
     let (out, err) = (text(&output.stdout), text(&output.stderr));
     let code = output.status.code().unwrap();

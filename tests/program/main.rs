@@ -4,5 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
 mod commands;
+mod cutover;
+mod docs;
 mod layers;
 mod listener;

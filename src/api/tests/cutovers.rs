@@ -27,7 +27,8 @@ async fn cutovers_are_told_with_weights_gates_holds_and_history() {
     let users = &one["routes"][0];
     assert_eq!((&users["stage"], &users["percent"]), (&"shifting".into(), &50.into()));
     expect![[r#"[{"lag_seconds":0,"limit":"at least 1","name":"healthy targets","value":"2","verdict":"pass"},{"lag_seconds":120,"limit":"at least 100","name":"requests","value":"15000","verdict":"pass"},{"lag_seconds":120,"limit":"1.00 %","name":"5xx share","value":"0.00 % of 15000","verdict":"pass"},{"lag_seconds":120,"limit":"80 ms","name":"latency p95","value":"20 ms","verdict":"pass"},{"lag_seconds":120,"limit":"110 ms","name":"latency p99","value":"40 ms","verdict":"pass"}]"#]].assert_eq(&users["gates"].to_string());
-    expect![[r#"[{"asks":false,"code":"baking","why":"watched until 2026-11-21 09:24:00Z"}]"#]].assert_eq(&users["held"].to_string());
+    expect![[r#"[{"asks":false,"code":"baking","why":"watched until 2026-11-21 09:24:00Z"}]"#]]
+        .assert_eq(&users["held"].to_string());
     expect![[r#"[{"bake_seconds":600,"exposed":1463,"percent":5,"worst_case":"if green is wholly broken at 5 %, about 1,463 requests fail before rollback (lag 195 s)"},{"bake_seconds":600,"exposed":14625,"percent":50,"worst_case":"if green is wholly broken at 50 %, about 14,625 requests fail before rollback (lag 195 s)"},{"bake_seconds":600,"exposed":29250,"percent":100,"worst_case":"if green is wholly broken at 100 %, about 29,250 requests fail before rollback (lag 195 s)"}]"#]].assert_eq(&users["steps"].to_string());
     assert!(one.to_string().find("t0ken").is_none(), "the probe's secret is not told");
     let history = json(&server, "cutovers/break/history").await;
@@ -62,6 +63,7 @@ async fn order(server: &mut Server, verb: &str, body: &str) -> String {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, clippy::type_complexity, reason = "one table")]
 async fn orders_reach_the_loop_and_those_that_would_do_nothing_do_not() {
     let plain = r#"{"reason":"x"}"#;
     let table: [(&str, ClusterStatus, &[(&str, &str)]); 5] = [
@@ -138,7 +140,7 @@ async fn orders_reach_the_loop_and_those_that_would_do_nothing_do_not() {
         stopped
           break/resume: break Resume
         kept warm
-          break/promote: 409 nothing_to_promote: cutover `break` has no route that waits or shifts; promote once a route is probed, shifting or shifted; `tidegate cutover status` shows what it waits for
+          break/promote: 409 nothing_to_promote: cutover `break` has no route that waits or shifts; `tidegate cutover status` shows what its routes wait for
           break/finalize: break Finalize
         rolled back
           break/rollback: 409 not_open: cutover `break` has been rolled back; `tidegate cutover start` begins it anew

@@ -55,26 +55,29 @@ fn a_status_says_where_each_route_stands_and_what_it_waits_for() {
 
         users            ##########..........  50 %   shifting, step 2 of 3
           bakes    until 2026-11-21 09:24:00Z, 5 min 15 s left
+          worst    if green is wholly broken at 50 %, about 14,625 requests fail before rollback (lag 195 s)
           ok       healthy targets: 2, limit at least 1
           ok       requests: 15000, limit at least 100
           ok       5xx share: 0.00 % of 15000, limit 1.00 %
           ok       latency p95: 20 ms, limit 80 ms
           ok       latency p99: 40 ms, limit 110 ms
-          held   . watched until 2026-11-21 09:24:00Z
+          held     watched until 2026-11-21 09:24:00Z
 
         posts            ....................   0 %   probed
-          held   . break/users comes first
+          held     break/users comes first
     "#]].assert_eq(&text::status(told, status.at));
     expect![[r#"
         break                under way          users 50 % shifting, posts 0 % probed
-    "#]].assert_eq(&text::line(told));
+    "#]]
+    .assert_eq(&text::line(told));
     let moves: String = told.history.iter().take(4).map(text::moved).collect();
     expect![[r#"
         2026-11-21 09:13:30Z  users  shifting step 2: every gate has passed
         2026-11-21 09:03:00Z  users  shifting step 1: everything is ready
         2026-11-21 09:02:45Z  users  probed: 3 good answers in a row
         2026-11-21 09:02:30Z  posts  probed: 3 good answers in a row
-    "#]].assert_eq(&moves);
+    "#]]
+    .assert_eq(&moves);
 }
 
 #[test]

@@ -35,6 +35,13 @@ pub(super) fn plan(told: &CutoverTold) -> String {
             planned_route(to, route)?;
         }
         next(to, &told.next)?;
+        let mut steps = told.routes.iter().flat_map(|route| &route.steps);
+        if steps.any(|step| step.exposed.is_none()) {
+            writeln!(
+                to,
+                "\nThe load is not read before a cutover is started: --direct with --config reads it once."
+            )?;
+        }
         if told.started_at.is_none() {
             writeln!(
                 to,
@@ -90,6 +97,9 @@ pub(super) fn status(told: &CutoverTold, now: DateTime<Utc>) -> String {
                 let left = lasting((until - now).num_seconds().max(0));
                 writeln!(to, "  bakes    until {}, {left} left", clock(until))?;
             }
+            if let Some(step) = route.steps.get(route.step).filter(|_| is_watched(route)) {
+                writeln!(to, "  worst    {}", step.worst_case)?;
+            }
             for gate in route.gates.iter().filter(|gate| gate.verdict.is_some()) {
                 writeln!(to, "  {}", gate_line(gate))?;
             }
@@ -117,8 +127,8 @@ fn head(to: &mut String, told: &CutoverTold) -> fmt::Result {
 
 fn held(to: &mut String, route: &RouteTold) -> fmt::Result {
     for held in &route.held {
-        let sign = if held.asks { '!' } else { '.' };
-        writeln!(to, "  held   {sign} {}", held.why)?;
+        let who = if held.asks { "ASKS" } else { "held" };
+        writeln!(to, "  {who:<8} {}", held.why)?;
     }
     Ok(())
 }
@@ -137,7 +147,7 @@ fn next(to: &mut String, all: &[NextTold]) -> fmt::Result {
 }
 
 /// One cutover in a line.
-pub(super) fn line(told: &CutoverTold) -> String {
+pub(in crate::cli) fn line(told: &CutoverTold) -> String {
     let routes: Vec<_> = told
         .routes
         .iter()

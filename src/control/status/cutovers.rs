@@ -10,7 +10,8 @@ pub(super) fn cutovers(
     config: &ClusterConfig,
     snapshot: &Snapshot,
     memory: &Memory,
-    (plan, verdicts): (&Plan, &[(Planned, Result<(), Hold>)]),
+    plan: &Plan,
+    verdicts: &[(Planned, Result<(), Hold>)],
     now: DateTime<Utc>,
 ) -> Vec<CutoverTold> {
     let mut all = told(config, snapshot, memory, now);

@@ -25,7 +25,7 @@ impl ClusterStatus {
         verdicts: &[(Planned, Result<(), Hold>)],
         now: DateTime<Utc>,
     ) -> Self {
-        let cutovers = cutovers::cutovers(config, snapshot, memory, (plan, verdicts), now);
+        let cutovers = cutovers::cutovers(config, snapshot, memory, plan, verdicts, now);
         let plan = plan_view(plan, verdicts, memory);
         let hosts: Vec<_> = (snapshot.hosts.value.values())
             .map(|host| host_view(host, snapshot, memory, &plan))

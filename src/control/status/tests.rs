@@ -1,5 +1,5 @@
 use chrono::TimeDelta;
-use expect_test::expect;
+use expect_test::{expect, expect_file};
 
 use super::story;
 use super::*;
@@ -257,4 +257,13 @@ fn the_most_silent_loop_says_how_long_it_is_quiet() {
     publisher.publish(batch, at(1));
     publisher.publish(story::status(), at(9));
     assert_eq!(status.borrow().silent_since(), at(1));
+}
+
+/// What the tests of the program are shown by their server.
+#[test]
+fn a_cutover_under_way_comes_back_from_json_as_it_went_in() {
+    let status = story::cutting();
+    let told = serde_json::to_string_pretty(&status).unwrap() + "\n";
+    expect_file!["../../../tests/program/cutting.json"].assert_eq(&told);
+    assert_eq!(serde_json::from_str::<ClusterStatus>(&told).unwrap(), status);
 }
