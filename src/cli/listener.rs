@@ -74,8 +74,33 @@ fn from_file(file: &Path) -> Result<Traffic, Failure> {
     serde_json::from_str(&text).map_err(|error| unreadable(error.to_string()))
 }
 
-async fn from_aws(_listener: &ListenerArn, _region: Option<&str>) -> Result<Traffic, Failure> {
-    Err(Failure::new(Exit::Unreachable, "listeners cannot be read from AWS yet")
+#[cfg(feature = "aws")]
+async fn from_aws(listener: &ListenerArn, region: Option<&str>) -> Result<Traffic, Failure> {
+    use crate::aws::Aws;
+    use crate::config::ClusterConfig;
+    use crate::control::SystemClock;
+    let unreachable = |error: &dyn std::fmt::Display| {
+        Failure::new(Exit::Unreachable, format!("{listener}: {error}"))
+    };
+    let mut scope = ClusterConfig::new("default", Vec::new());
+    scope.region = region.map(str::to_owned).or_else(|| region_of(listener));
+    let aws = Aws::connect(&scope, SystemClock).await.map_err(|error| unreachable(&error))?;
+    aws.traffic_of_listener(listener).await.map_err(|gaps| {
+        let why: Vec<_> = gaps.iter().map(|gap| format!("{}: {}", gap.source, gap.failure)).collect();
+        unreachable(&why.join("; "))
+    })
+}
+
+/// `arn:aws:elasticloadbalancing:REGION:…`.
+#[cfg(feature = "aws")]
+fn region_of(listener: &ListenerArn) -> Option<String> {
+    let region = listener.as_str().split(':').nth(3)?;
+    (!region.is_empty()).then(|| region.to_owned())
+}
+
+#[cfg(not(feature = "aws"))]
+async fn from_aws(_: &ListenerArn, _: Option<&str>) -> Result<Traffic, Failure> {
+    Err(super::run::without_aws()
         .hint("give listeners, rules and target groups in a JSON file with --file FILE"))
 }
 

@@ -182,7 +182,7 @@ fn cutover_told(saga: Saga<'_>, known: Option<&CutoverMemory>) -> CutoverTold {
         shift_min_seconds: shift_min.num_seconds(),
         keep_warm_seconds: config.keep_warm.num_seconds(),
         warm_until: saga.warm_until(),
-        findings: Vec::new(),
+        findings: findings(saga),
         next: Vec::new(),
         routes: saga.routes().map(route_told).collect(),
         history: history(saga),
@@ -364,4 +364,22 @@ mod tests {
             assert_eq!(worst_case(5, exposed, lag), want);
         }
     }
+}
+
+/// What the listener's analysis says, as long as nothing has been written: later it is history.
+fn findings(saga: Saga<'_>) -> Vec<FindingTold> {
+    if saga.routes().any(|route| !matches!(route.stage(), Stage::Planned | Stage::RolledBack)) {
+        return Vec::new();
+    }
+    let found = super::fitness::findings(saga.cluster, saga.config, saga.snapshot);
+    found
+        .into_iter()
+        .map(|finding| FindingTold {
+            severity: finding.severity.to_string(),
+            kind: finding.kind.to_string(),
+            at: finding.pattern.or(finding.priority.map(|priority| format!("rule {priority}"))),
+            explanation: finding.explanation,
+            remedy: finding.remedy,
+        })
+        .collect()
 }

@@ -187,7 +187,9 @@ impl Action {
             }
             Self::MarkHosts { .. } | Self::SetHostStatus { .. } => Rank::Drain,
             Self::SetPoolCapacity { .. } | Self::TerminateHost { .. } => Rank::Terminate,
-            Self::WriteRule { was: None, .. } => Rank::Rollback,
+            // What stands in front of blue is part of the way back.
+            Self::WriteRule { was: None, .. }
+            | Self::DeleteRule { purpose: Purpose::Tombstone(..), .. } => Rank::Rollback,
             Self::SetServiceCount { was, now, .. } if now > was => Rank::CountUp,
             Self::SetServiceCount { .. } => Rank::CountDown,
             Self::SuspendScaling { .. }

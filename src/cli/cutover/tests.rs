@@ -11,6 +11,21 @@ fn a_plan_states_steps_gates_and_the_worst_of_each() {
         listener   arn:aws:elasticloadbalancing:r:1:listener/app/web/1/2
         duration   at least 1 h 1 min 30 s of steps and bakes, then 24 h kept warm
         gates      lag up to 2 min, so a bake is never shorter than 5 min
+         ! advice too_wide /api*
+              `/api*` also matches `/api-old`
+              remedy: use `/api` and `/api/*`
+         ! advice no_successor /api*
+              rule 99 still sends to `api` after all moves, `/api` for one
+              remedy: move it too, keep `api` for it, or choose what answers when `api` is gone
+         ! advice no_successor 
+              the default action still sends to `api` after all moves, `/` for one
+              remedy: move it too, keep `api` for it, or choose what answers when `api` is gone
+         ! advice health_on_root 
+              the health check of `posts` asks for `/` and passes while `/api/posts` is broken
+              remedy: check a path of the route, or let a probe ask for one before each shift
+         ! advice health_on_root 
+              the health check of `users` asks for `/` and passes while `/api/users` is broken
+              remedy: check a path of the route, or let a probe ask for one before each shift
 
         users   /api/users /api/users/*
           today    rule 99: api 100
