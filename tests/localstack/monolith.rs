@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_elasticloadbalancingv2::types::Rule;
+use tokio::sync::{Mutex, MutexGuard};
 
 use crate::aws::World;
 use crate::dataplane::load::{Load, Plan, Tally};
@@ -21,8 +22,12 @@ const RATE: u32 = 200;
 /// Longest wait for one stage of a route on a busy machine.
 const STAGE: Duration = Duration::from_secs(180);
 
+/// One story at a time: two of them are more requests than two cores answer in time.
+static TURN: Mutex<()> = Mutex::const_new(());
+
 /// Everything a story needs.
 struct Story {
+    _turn: MutexGuard<'static, ()>,
     demo: Demo,
     proxy: Proxy,
     tidegate: Tidegate,
@@ -39,6 +44,7 @@ enum Greens {
 
 impl Story {
     async fn new(greens: Greens, more: &str) -> Self {
+        let turn = TURN.lock().await;
         let demo =
             Demo::new(3, "api", Settings { metric_period: SECOND, ..Settings::compressed() });
         let demo = demo.await;
@@ -61,7 +67,7 @@ impl Story {
         let text = config("c", &["auto_scaling_group: g"], &text);
         let tidegate = Tidegate::new(&proxy.url(), &demo.world.account, "c", &text);
         tidegate.set_mode("act").await;
-        Self { demo, proxy, tidegate, api }
+        Self { _turn: turn, demo, proxy, tidegate, api }
     }
 
     fn load(&self) -> Load {
@@ -278,13 +284,17 @@ async fn killed_at_every_write(cut: Cut) {
     story.order("start").await;
     let mut met = BTreeSet::new();
     let mut kills = 0;
+    let mut pass = String::new();
     while story.percent("users").await < 100 {
-        for write in WRITES {
+        for write in WRITES.into_iter().filter(|write| *write != pass) {
             story.proxy.hold(write, cut);
         }
-        let held = story.proxy.held(Duration::from_secs(40)).await;
+        let held = story.proxy.held(Duration::from_secs(15)).await;
+        pass.clear();
         if let Some(call) = held {
             story.tidegate.kill();
+            // What AWS has not seen must get through once, or the story never ends.
+            pass = if cut == Cut::Request { call.to_string() } else { String::new() };
             met.insert(call.operation);
             kills += 1;
             assert!(kills < 40, "it gets nowhere: {met:?}");
