@@ -17,13 +17,22 @@ pub fn roll_back(route: Route<'_>, draft: &mut Draft) -> Verdict {
     if let Some(rule) = route.rule()
         && let Some(wanted) = route.image_at(rule, 0)
     {
-        if rule.image != wanted {
+        // What is seen from before our last write says nothing of what stands.
+        let stands = match route.is_read_back() {
+            true => rule.image == wanted,
+            false => route.memory.recorded.as_ref() == Some(&wanted),
+        };
+        if !stands {
             if let Some(reason) = blue_is_down(route) {
                 route.hold(draft, reason);
                 return Verdict::Stay;
             }
             let why = Why::RollsBack { route: route.id(), because };
             route.saga.act(draft, rule_write(route, rule, None, wanted), why);
+            return Verdict::Stay;
+        }
+        if let Some(reason) = route.blind().filter(|_| !route.is_read_back()) {
+            route.hold(draft, reason);
             return Verdict::Stay;
         }
         if route.memory.recorded.as_ref() != Some(&wanted) {

@@ -16,6 +16,8 @@ use super::listener::Severity;
 use super::view::{Route, group_name};
 use super::{Draft, Verdict, fitness, floors, probe, slots};
 
+const GONE: &str = "the route's rule is gone";
+
 /// Planned to attached: our own rule, with blue 100 and green 0.
 pub fn attach(route: Route<'_>, draft: &mut Draft) -> Verdict {
     if is_paused(route, draft) {
@@ -307,8 +309,12 @@ pub fn bake_out(route: Route<'_>, draft: &mut Draft) -> Verdict {
 pub fn at_weight(route: Route<'_>, percent: u32, draft: &mut Draft) -> Result<(), Verdict> {
     let Some((rule, wanted)) = route.rule().and_then(|r| Some((r, route.image_at(r, percent)?)))
     else {
-        return Err(Verdict::Stop("the route's rule is gone".to_owned()));
+        return Err(gone(route, draft));
     };
+    if let Some(reason) = route.blind().filter(|_| !route.is_read_back()) {
+        route.hold(draft, reason);
+        return Err(Verdict::Stay);
+    }
     let recorded = route.memory.recorded.as_ref();
     if rule.image == wanted && recorded != Some(&wanted) {
         adopt_recorded(route, rule, draft);
@@ -337,6 +343,17 @@ pub fn at_weight(route: Route<'_>, percent: u32, draft: &mut Draft) -> Result<()
         return Err(Verdict::Stay);
     }
     Ok(())
+}
+
+/// A rule that was not seen is gone only if all was seen.
+fn gone(route: Route<'_>, draft: &mut Draft) -> Verdict {
+    match route.blind() {
+        Some(reason) => {
+            route.hold(draft, reason);
+            Verdict::Stay
+        }
+        None => Verdict::Stop(GONE.to_owned()),
+    }
 }
 
 /// Watches the present weight. `Ok` once the bake time and every gate have passed.
@@ -368,6 +385,10 @@ fn watched(route: Route<'_>, draft: &mut Draft) -> Result<String, Verdict> {
     let promoted = route.memory.promoted || route.memory.promoted_full;
     if route.saga.now < until && !promoted {
         route.hold(draft, Reason::Baking { until });
+        return Err(Verdict::Stay);
+    }
+    if let Some(reason) = route.blind() {
+        route.hold(draft, reason);
         return Err(Verdict::Stay);
     }
     match ruling {
@@ -406,8 +427,11 @@ pub fn may_step(route: Route<'_>, step: usize) -> Result<(), Standing> {
     if let Err(reason) = gates::healthy_enough(route, percent) {
         return hold(reason);
     }
+    if let Some(reason) = route.blind() {
+        return hold(reason);
+    }
     let Some(rule) = route.rule() else {
-        return Err(Standing::Stop("the route's rule is gone".to_owned()));
+        return Err(Standing::Stop(GONE.to_owned()));
     };
     match &route.memory.recorded {
         Some(recorded) if rule.image != *recorded => {

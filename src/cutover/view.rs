@@ -185,6 +185,22 @@ impl<'a> Route<'a> {
         self.saga.all.doubt(&self.subject())
     }
 
+    /// Whether the rule was read since our last write; else what is seen may be from before it.
+    pub fn is_read_back(self) -> bool {
+        self.memory.written_at.is_none_or(|at| self.saga.snapshot.traffic.as_of > at)
+    }
+
+    /// What keeps the present sight of load balancers from being relied on, if anything does.
+    pub fn blind(self) -> Option<Reason> {
+        let traffic = &self.saga.snapshot.traffic;
+        let gap = traffic.gaps.first().map(|gap| gap.failure.clone());
+        (gap.is_some() || !self.is_read_back()).then(|| Reason::Blind {
+            part: "load balancers".to_owned(),
+            age_seconds: (self.saga.now - traffic.as_of).num_seconds(),
+            gap,
+        })
+    }
+
     /// When the load balancer has surely taken up our last write.
     pub fn settled_at(self) -> DateTime<Utc> {
         let written = self.memory.written_at.unwrap_or(self.saga.now);

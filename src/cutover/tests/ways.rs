@@ -168,6 +168,26 @@ fn a_rule_edited_by_hand_stops_the_route_and_shows_the_difference() {
 }
 
 #[test]
+fn a_rule_seen_from_before_our_last_write_says_nothing_of_what_stands() {
+    let mut little = Little::tutorial(&["users"]);
+    little.start();
+    play(&mut little, 30, |little| stage(little, "users") == Stage::Shifting);
+    let before = little.snapshot.traffic.clone();
+    little.tick(15);
+    assert_eq!(little.rule("users").image.percent_of(&group_arn("users")), 5);
+    little.snapshot.traffic = before;
+    let look = |little: &Little| {
+        let plan =
+            crate::cutover::step(&little.config, &little.snapshot, &little.memory, little.now);
+        assert_eq!(plan.notes, [], "nothing is concluded from it");
+        plan.actions.iter().map(|planned| planned.action.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(look(&little), [""; 0]);
+    little.order(CutoverOrder::Rollback { route: None });
+    assert_eq!(look(&little), ["route/break/users: back to api 100, users 0"]);
+}
+
+#[test]
 fn after_a_resume_a_rule_edited_by_hand_is_set_to_its_step_again() {
     let mut little = Little::tutorial(&["users"]);
     first_step(&mut little);
