@@ -5,8 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::model::{
-    Condition, GroupSettings, Listener, ListenerArn, LoadBalancerArn, Owner, Purpose, Rule, RuleImage,
-    ServiceName, TargetGroup, TargetGroupArn,
+    Condition, GroupSettings, Listener, ListenerArn, LoadBalancerArn, Owner, Purpose, Rule,
+    RuleImage, ServiceName, TargetGroup, TargetGroupArn,
 };
 
 use super::delays;
