@@ -23,6 +23,9 @@ use super::world::World;
 pub const SERVICES: [(&str, &str); 3] =
     [("users", "/api/users*"), ("threads", "/api/threads*"), ("posts", "/api/posts*")];
 
+/// What users ask for: one path of each route, and one that stays with the monolith.
+pub const PATHS: [&str; 4] = ["/api/users", "/api/threads/1", "/api/posts/in-thread/1", "/api/"];
+
 /// Priority of the rule that leads to the monolith.
 pub const MONOLITH_PRIORITY: u16 = 99;
 
@@ -70,11 +73,16 @@ pub fn world(seed: u64, start: DateTime<Utc>, tasks: u64) -> World {
     let mut world = World::new("demo", start - BEFORE, seed);
     world.add_pool(group("general", "m6i.large", 4, 1, 12), Market::OnDemand);
     world.advance(start - BEFORE / 2);
+    add_monolith(&mut world, tasks);
+    world.advance(start);
+    world
+}
+
+/// Adds the monolith with so many tasks, and the load balancer that leads all to it.
+pub fn add_monolith(world: &mut World, tasks: u64) {
     let monolith = world.add_target_group("api", settings());
     world.add_load_balancer(entrance(&monolith));
     world.add_service(service("api", tasks, &monolith));
-    world.advance(start);
-    world
 }
 
 /// Adds the three services with groups that no rule names yet, so many tasks each.
@@ -87,7 +95,7 @@ pub fn add_services(world: &mut World, tasks: u64) {
 
 /// Lets users ask for all routes, so many requests a second each.
 pub fn add_requests(world: &mut World, per_second: u64) {
-    for path in ["/api/users", "/api/threads/1", "/api/posts/in-thread/1", "/api/"] {
+    for path in PATHS {
         world.set_requests(flow(path), per_second * 60);
     }
 }

@@ -10,7 +10,7 @@ use tidegate::control::{
 };
 use tidegate::model::{
     Command, CutoverEdge, CutoverOrder, DrainCause, Hold, Host, InstanceId, Lifecycle, Mode, Need,
-    Note, Order, Outcome, Snapshot, Why,
+    Note, Order, Outcome, Reason, Snapshot, Why,
 };
 use tidegate::sim::{Faults, SimClock, SimCloud, Violation, World};
 
@@ -258,6 +258,12 @@ impl Script {
             CutoverEdge::Stopped { because } => self.line(at, &format!("  stopped: {because}")),
             _ => {}
         }
+    }
+
+    /// Whether the last tick left a step to a person.
+    pub(crate) fn awaits_promotion(&self) -> bool {
+        let waits = |hold: &Hold| matches!(hold.reason, Reason::AwaitsPromotion { .. });
+        self.holds.iter().any(waits)
     }
 
     /// What is held at the end, and why.
