@@ -120,21 +120,21 @@ fn what_cannot_be_done_says_so_with_the_code_for_it() {
         dir.path(),
         &["config", "check", "--config", "bad.yaml"],
         expect![[r#"
-            exit 78
-            error: clusters[0]: `pools` is missing
-             --> bad.yaml:3:5
-              |
-            3 |   - name: web
-              |     ^
-              = add `pools:` with at least one `- auto_scaling_group: NAME` or `- spot_fleet: ID`
+        exit 78
+        error: clusters[0]: `pools` is missing
+         --> bad.yaml:3:5
+          |
+        3 |   - name: web
+          |     ^
+          = add `pools:` with at least one `- auto_scaling_group: NAME` or `- spot_fleet: ID`
 
-            error: clusters[0]: unknown key `pols`
-             --> bad.yaml:4:5
-              |
-            4 |     pols: []
-              |     ^^^^
-              = did you mean `pools`? known keys: name, region, role_arn, external_id, mode, allow, pools, reservation_ceiling, headroom, services, cutovers, windows, scale_in, repair, budgets, interval
-        "#]],
+        error: clusters[0]: unknown key `pols`
+         --> bad.yaml:4:5
+          |
+        4 |     pols: []
+          |     ^^^^
+          = did you mean `pools`? known keys: name, region, role_arn, external_id, mode, allow, pools, reservation_ceiling, headroom, services, cutovers, windows, scale_in, repair, budgets, interval
+    "#]],
     );
     check(
         dir.path(),
