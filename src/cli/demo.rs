@@ -3,10 +3,13 @@
 //! Rule: the demo brings a world, a clock and a journal in memory; what runs on them is what runs
 //! in production.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::exit::{Exit, Failure};
@@ -14,12 +17,15 @@ use super::output::{Output, say};
 use super::run::{bind, start_log};
 use super::serve::{Door, Scope, serve, stop_on_signal};
 use crate::api::{Token, bind_allowed};
-use crate::control::status::Publisher;
-use crate::control::{Clock, Cluster, SystemClock, TickReport, inbox, tick};
+use crate::control::status::{Publisher, Status};
+use crate::control::{Clock, Cluster, Orders, SystemClock, TickReport, inbox, pause_after, tick};
 use crate::journal::Journal;
 use crate::journal::sqlite::Sqlite;
-use crate::model::{Command, Mode, Order, Record};
-use crate::sim::{Faults, SimClock, SimCloud, story};
+use crate::model::{
+    ClusterName, Command, CutoverOrder, Hold, Memory, Mode, Order, Reason, Record, RouteMemory,
+    Stage,
+};
+use crate::sim::{Event, Faults, SimClock, SimCloud, World, story, tutorial};
 
 /// How often the story is looked at for a new sentence, on the wall's clock.
 const LISTEN: Duration = Duration::from_millis(200);
@@ -42,7 +48,8 @@ pub(super) struct Args {
     #[arg(long)]
     headless: bool,
 
-    /// With --headless: fail unless the fleet followed its tasks and no law of the world was broken.
+    /// With --headless: fail unless the fleet followed its tasks, the routes moved, the bad
+    /// release went back by itself, no request was lost by steering and no law of the world broken.
     #[arg(long, requires = "headless")]
     assert: bool,
 }
@@ -65,8 +72,12 @@ pub(super) async fn demo(args: Args, output: Output) -> Result<Exit, Failure> {
     say(&format!("token for changes   {}", token.reveal()));
     say(&format!("seed {}, {} virtual seconds a second; Ctrl-C ends it", args.seed, args.speed));
     let told = stop.clone();
-    let tell = |publisher| {
-        tokio::spawn(narrate(cloud, publisher, told));
+    let name = scope.cluster.config.name.clone();
+    let tell = |publisher, status, orders: &BTreeMap<ClusterName, Orders>| {
+        if let Some(orders) = orders.get(&name) {
+            let teller = Teller { cloud, publisher, status, orders: orders.clone() };
+            tokio::spawn(teller.narrate(told));
+        }
     };
     let door = Door { listener, token, hosts: std::collections::BTreeSet::new() };
     serve(vec![scope], door, tell, stop).await.map(|()| Exit::Ok)
@@ -78,7 +89,7 @@ async fn scope<K: Clock>(
     clock: K,
     at: DateTime<Utc>,
 ) -> Result<Scope<SimCloud, Sqlite, K>, Failure> {
-    let config = story::config();
+    let config = story::shop();
     let mut journal = Sqlite::in_memory(&config.name)?;
     journal.recover().await?;
     let order = Order::SetMode { mode: Mode::Act };
@@ -88,29 +99,66 @@ async fn scope<K: Clock>(
     Ok(Scope { cloud, journal, clock, cluster })
 }
 
-/// Tells each sentence of the story as it happens, and begins anew at its end.
-async fn narrate(cloud: SimCloud, publisher: Publisher, stop: CancellationToken) {
-    let mut told = 0;
-    let mut ends_at = cloud.clock().now() + story::LENGTH;
-    while !stop.is_cancelled() {
-        let fresh = cloud.with_world(|world| {
-            if world.now() >= ends_at {
-                story::play(world);
-                ends_at = world.now() + story::LENGTH;
+/// Who tells the story while it is watched.
+struct Teller {
+    cloud: SimCloud,
+    publisher: Publisher,
+    status: watch::Receiver<Arc<Status>>,
+    orders: Orders,
+}
+
+impl Teller {
+    /// Tells each sentence as it happens, and begins anew at its end. Starts cutovers as a person
+    /// would; to promote is left to whoever watches.
+    async fn narrate(self, stop: CancellationToken) {
+        let mut told = 0;
+        let mut began_at = self.cloud.clock().now();
+        while !stop.is_cancelled() {
+            let fresh = self.cloud.with_world(|world| {
+                if world.now() >= began_at + story::LENGTH {
+                    story::play(world);
+                    began_at = world.now();
+                }
+                world.narration()[told..].to_vec()
+            });
+            told += fresh.len();
+            for (at, sentence) in fresh {
+                let line = format!("{}  {sentence}", at.format("%H:%M:%S"));
+                say(&line);
+                self.publisher.narrate(line);
             }
-            world.narration()[told..].to_vec()
-        });
-        told += fresh.len();
-        for (at, sentence) in fresh {
-            let line = format!("{}  {sentence}", at.format("%H:%M:%S"));
-            say(&line);
-            publisher.narrate(line);
-        }
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = SystemClock.sleep(LISTEN) => {}
+            self.order(self.cloud.clock().now() - began_at).await;
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = SystemClock.sleep(LISTEN) => {}
+            }
         }
     }
+
+    async fn order(&self, passed: TimeDelta) {
+        let cutovers = self.status.borrow().clusters.first().map(|c| c.cutovers.clone());
+        let Some(cutovers) = cutovers else {
+            return;
+        };
+        let is_open = |name: &str| {
+            let cutover = cutovers.iter().find(|cutover| cutover.name.as_str() == name)?;
+            cutover.started_at.map(|_| cutover.open)
+        };
+        if let Some((order, sentence)) = story::order(passed, is_open)
+            && self.orders.order(command(order)).await.is_ok()
+        {
+            self.cloud.with_world(|world| remark(world, sentence));
+        }
+    }
+}
+
+fn command(order: Order) -> Command {
+    Command { actor: "demo".into(), reason: "the story goes on".into(), order }
+}
+
+fn remark(world: &mut World, sentence: &str) {
+    world.schedule(world.now(), Event::Remark, Some(sentence.to_owned()));
+    world.advance(world.now());
 }
 
 /// What the story came to.
@@ -122,6 +170,11 @@ struct Summary {
     hosts_max: usize,
     hosts_at_end: usize,
     tasks_without_host_at_end: u64,
+    requests: u64,
+    requests_lost_by_steering: u64,
+    /// Where the routes of the cutovers stand at the end.
+    routes: BTreeMap<String, Stage>,
+    led_back_by_itself: usize,
     broken_laws: Vec<String>,
     actions: Vec<String>,
 }
@@ -133,7 +186,7 @@ async fn headless(args: &Args, output: Output) -> Result<Exit, Failure> {
     let cloud = SimCloud::new(story::world(args.seed, start), clock.clone(), Faults::default());
     let mut scope = scope(cloud.clone(), clock.clone(), start).await?;
     let mut summary = Summary { seed: args.seed, hosts_min: usize::MAX, ..Summary::default() };
-    let (_orders, mut inbox) = inbox();
+    let (orders, mut inbox) = inbox();
     let mut previous = None;
     let end = start + story::LENGTH + TimeDelta::minutes(30);
     while clock.now() < end {
@@ -141,11 +194,18 @@ async fn headless(args: &Args, output: Output) -> Result<Exit, Failure> {
         let report = tick(&cloud, journal, cluster, &clock, &mut inbox, previous).await;
         previous = Some(report.ended_at);
         summary.add(&report);
-        let pause = if report.acted() { 1 } else { 15 };
-        clock.sleep(Duration::from_secs(pause)).await;
+        if let Some(order) = next(&cloud, cluster, &report, clock.now() - start) {
+            let taken = async {
+                let ordered = inbox.next().await;
+                cluster.obey(journal, ordered, &clock).await
+            };
+            let (_, obeyed) = tokio::join!(orders.order(command(order)), taken);
+            obeyed?;
+        }
+        clock.sleep(pause_after(cluster, &report)).await;
     }
-    let laws = cloud.with_world(|world| world.check());
-    summary.broken_laws = laws.iter().map(ToString::to_string).collect();
+    cloud.with_world(|world| summary.judge(world));
+    summary.moved(&scope.cluster.memory);
     output.result(&summary, || summary.text());
     if !args.assert {
         return Ok(Exit::Ok);
@@ -157,7 +217,44 @@ async fn headless(args: &Args, output: Output) -> Result<Exit, Failure> {
     Err(Failure::new(Exit::Failed, format!("the story went wrong: {}", wrong.join("; "))))
 }
 
+/// What a person orders after this tick: what the story says, and what is asked of them.
+fn next(
+    cloud: &SimCloud,
+    cluster: &Cluster,
+    report: &TickReport,
+    passed: TimeDelta,
+) -> Option<Order> {
+    let cutovers = &cluster.memory.cutovers;
+    let is_open = |name: &str| Some(cutovers.get(&name.into())?.is_open());
+    if let Some((order, sentence)) = story::order(passed, is_open) {
+        cloud.with_world(|world| remark(world, sentence));
+        return Some(order);
+    }
+    let waits = |hold: &Hold| matches!(hold.reason, Reason::AwaitsPromotion { .. });
+    let steer = CutoverOrder::Promote { route: None, full: false };
+    let promote = Order::Cutover { cutover: tutorial::CUTOVER.into(), steer };
+    report.holds().iter().any(waits).then_some(promote)
+}
+
 impl Summary {
+    fn judge(&mut self, world: &World) {
+        self.broken_laws = world.check().iter().map(ToString::to_string).collect();
+        self.requests = world.answers().sent;
+        self.requests_lost_by_steering = world.answers().lost_by_steering();
+    }
+
+    fn moved(&mut self, memory: &Memory) {
+        for cutover in memory.cutovers.values() {
+            let routes = cutover.routes.iter();
+            self.routes.extend(routes.map(|(to, route)| (to.to_string(), route.stage)));
+            let ordered = |because: &str| because.starts_with("ordered by");
+            let by_itself = |route: &RouteMemory| {
+                route.stage == Stage::RolledBack && !route.because.as_deref().is_some_and(ordered)
+            };
+            self.led_back_by_itself += cutover.routes.values().filter(|r| by_itself(r)).count();
+        }
+    }
+
     fn add(&mut self, report: &TickReport) {
         self.ticks += 1;
         let hosts = report.snapshot.hosts.value.len();
@@ -181,18 +278,28 @@ impl Summary {
             (self.hosts_max > self.hosts_min, "the fleet did not grow"),
             (self.hosts_at_end < self.hosts_max, "the fleet did not shrink"),
             (self.tasks_without_host_at_end == 0, "tasks were left without a host"),
+            (self.is("users") && self.is("threads"), "the monolith's routes did not move"),
+            (self.led_back_by_itself == 1, "the bad release was not led back by itself"),
+            (self.requests_lost_by_steering == 0, "requests were lost by steering"),
             (self.broken_laws.is_empty(), "laws of the world were broken"),
         ];
         checks.iter().filter(|(right, _)| !right).map(|(_, what)| (*what).to_owned()).collect()
     }
 
+    fn is(&self, moved: &str) -> bool {
+        self.routes.get(moved) == Some(&Stage::Finalized)
+    }
+
     fn text(&self) -> String {
+        let routes = self.routes.iter().map(|(to, stage)| format!("{to} {stage}"));
+        let routes = routes.collect::<Vec<_>>().join(", ");
         let broken = match self.broken_laws.as_slice() {
             [] => "no law of the world broken".to_owned(),
             laws => format!("BROKEN: {}", laws.join("; ")),
         };
         format!(
-            "{}\n\nseed {}: {} ticks, {} to {} hosts, {} at the end, {} tasks without a host; {broken}",
+            "{}\n\nseed {}: {} ticks, {} to {} hosts, {} at the end, {} tasks without a host; \
+             {routes}; {} of {} requests lost by steering; {broken}",
             self.actions.join("\n"),
             self.seed,
             self.ticks,
@@ -200,6 +307,8 @@ impl Summary {
             self.hosts_max,
             self.hosts_at_end,
             self.tasks_without_host_at_end,
+            self.requests_lost_by_steering,
+            self.requests,
         )
     }
 }

@@ -87,7 +87,7 @@ pub(super) async fn run(args: Args, _output: Output) -> Result<Exit, Failure> {
         say(&format!("cluster {}   mode {mode}", config.name));
     }
     let hosts = args.allow_host.into_iter().collect();
-    let served = serve(scopes, Door { listener, token, hosts }, |_| {}, stop).await;
+    let served = serve(scopes, Door { listener, token, hosts }, |_, _, _| {}, stop).await;
     Address::remove(&args.state);
     served.map(|()| Exit::Ok)
 }

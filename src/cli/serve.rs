@@ -3,8 +3,10 @@
 //! Rule: `run` and `demo` differ in the cloud, clock and journal they bring, not in what runs.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -12,10 +14,11 @@ use super::exit::{Exit, Failure};
 use super::output::say;
 use crate::api::{self, Access, ApiState, Token};
 use crate::cloud::Cloud;
-use crate::control::status::{DECISIONS_MAX, Publisher};
-use crate::control::{Clock, Cluster, SystemClock, inbox, run};
+use crate::control::status::{DECISIONS_MAX, Publisher, Status};
+use crate::control::{Clock, Cluster, Orders, SystemClock, inbox, run};
 use crate::dashboard;
 use crate::journal::Journal;
+use crate::model::ClusterName;
 
 /// One cluster with all it runs on.
 pub(super) struct Scope<C, J, K> {
@@ -37,7 +40,7 @@ pub(super) struct Door {
 pub(super) async fn serve<C, J, K>(
     scopes: Vec<Scope<C, J, K>>,
     door: Door,
-    publish: impl FnOnce(Publisher),
+    publish: impl FnOnce(Publisher, watch::Receiver<Arc<Status>>, &BTreeMap<ClusterName, Orders>),
     stop: CancellationToken,
 ) -> Result<(), Failure>
 where
@@ -47,7 +50,6 @@ where
 {
     let names: Vec<_> = scopes.iter().map(|scope| scope.cluster.config.name.clone()).collect();
     let (publisher, status) = Publisher::new(names, SystemClock.now());
-    publish(publisher.clone());
     let mut orders = BTreeMap::new();
     let mut loops = JoinSet::new();
     for mut scope in scopes {
@@ -61,6 +63,7 @@ where
             run(cloud, journal, cluster, clock, &mut receiver, &publisher, &stop).await;
         });
     }
+    publish(publisher, status.clone(), &orders);
     let access = Access { token: door.token, hosts: door.hosts };
     let pages = dashboard::pages(status.clone());
     let router = api::router(ApiState::new(status, orders, access, stop.clone()), pages);

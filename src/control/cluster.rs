@@ -169,6 +169,10 @@ impl Cluster {
             .flat_map(|admitted| originals(seen, &self.memory, &admitted.planned().action))
             .collect();
         self.note(journal, first, clock).await?;
+        if admitted.iter().any(|admitted| !admitted.planned().action.shows_in_traffic()) {
+            // A quick look would not show it, and it would be done again.
+            self.looked_at = None;
+        }
         let intents = self.intend(journal, admitted, clock).await?;
         for batch in intents.chunks(AT_ONCE) {
             let acts = batch.iter().map(|intent| cloud.act(intent, ACT_LIMIT));

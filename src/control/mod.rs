@@ -15,5 +15,5 @@ pub use clock::{Clock, SystemClock};
 pub use cluster::{Cluster, Verdict};
 pub use inbox::{Inbox, Orders, inbox};
 pub use preview::{Preview, preview};
-pub use run::run;
+pub use run::{pause_after, run};
 pub use tick::{TickReport, tick};

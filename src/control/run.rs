@@ -8,7 +8,7 @@ use super::clock::{Clock, SystemClock};
 use super::cluster::Cluster;
 use super::inbox::Inbox;
 use super::status::{Decision, Publisher};
-use super::tick::tick;
+use super::tick::{TickReport, tick};
 use crate::cloud::Cloud;
 use crate::cutover;
 use crate::journal::Journal;
@@ -37,12 +37,9 @@ pub async fn run(
             tracing::error!(cluster = %cx.config.name, %trouble, "journal");
             reopen(cx, journal).await;
         }
-        let interval = cx.config.interval.to_std().unwrap_or(AFTER_ACTING);
-        let soon = report.acted() || cutover::need::is_urgent(&cx.config, &cx.memory);
-        let pause = if soon { AFTER_ACTING.min(interval) } else { interval };
         tokio::select! {
             () = stop.cancelled() => {}
-            () = clock.sleep(pause) => {}
+            () = clock.sleep(pause_after(cx, &report)) => {}
             _facts = cloud.changes(&cx.config.name) => {}
             ordered = inbox.next() => {
                 if let Err(error) = cx.obey(journal, ordered, clock).await {
@@ -52,6 +49,13 @@ pub async fn run(
             }
         }
     }
+}
+
+/// How long nothing wakes the loop after a tick: shortly while something is under way.
+pub fn pause_after(cx: &Cluster, report: &TickReport) -> Duration {
+    let interval = cx.config.interval.to_std().unwrap_or(AFTER_ACTING);
+    let soon = report.acted() || cutover::need::is_urgent(&cx.config, &cx.memory);
+    if soon { AFTER_ACTING.min(interval) } else { interval }
 }
 
 /// Until it succeeds, nothing is written to AWS; the next tick tries again.

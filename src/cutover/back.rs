@@ -114,6 +114,7 @@ fn tidied(route: Route<'_>, draft: &mut Draft) -> bool {
         other.config.to != route.config.to
             && other.stage() > Stage::Planned
             && !other.stage().is_final()
+            && !is_back(other)
     };
     if !route.saga.routes().any(open) {
         done &= floors::restored(route.saga, &route.saga.config.from, draft);
@@ -126,6 +127,13 @@ fn tidied(route: Route<'_>, draft: &mut Draft) -> bool {
         done = false;
     }
     done
+}
+
+/// Whether blue has it all again, and surely. Routes that get there together end together: each
+/// gives the scaling back.
+fn is_back(route: Route<'_>) -> bool {
+    let settled = route.percent_now() == Some(0) && route.saga.now >= route.settled_at();
+    route.stage() == Stage::RollingBack && (settled || route.rule().is_none())
 }
 
 fn delete(route: Route<'_>, rule: &Rule, purpose: Purpose) -> Action {

@@ -16,6 +16,8 @@ use super::listener::Severity;
 use super::view::{Route, group_name};
 use super::{Draft, Verdict, fitness, floors, probe, slots};
 
+const GONE: &str = "the route's rule is gone";
+
 /// Planned to attached: our own rule, with blue 100 and green 0.
 pub fn attach(route: Route<'_>, draft: &mut Draft) -> Verdict {
     if is_paused(route, draft) {
@@ -311,7 +313,7 @@ pub fn bake_out(route: Route<'_>, draft: &mut Draft) -> Verdict {
 pub fn at_weight(route: Route<'_>, percent: u32, draft: &mut Draft) -> Result<(), Verdict> {
     let Some((rule, wanted)) = route.rule().and_then(|r| Some((r, route.image_at(r, percent)?)))
     else {
-        return Err(stop(route, "the route's rule is gone".to_owned(), draft));
+        return Err(stop(route, GONE.to_owned(), draft));
     };
     let recorded = route.memory.recorded.as_ref();
     if rule.image == wanted && recorded != Some(&wanted) {
@@ -411,7 +413,7 @@ pub fn may_step(route: Route<'_>, step: usize) -> Result<(), Standing> {
         return hold(reason);
     }
     let Some(rule) = route.rule() else {
-        return Err(Standing::Stop("the route's rule is gone".to_owned()));
+        return Err(Standing::Stop(GONE.to_owned()));
     };
     match &route.memory.recorded {
         Some(recorded) if rule.image != *recorded => {

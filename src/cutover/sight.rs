@@ -13,7 +13,7 @@ use super::{Draft, Verdict};
 /// Why what was seen of load balancers cannot be relied on, if so.
 pub fn blind(route: Route<'_>) -> Option<Reason> {
     let part = &route.saga.snapshot.traffic;
-    let before_write = route.memory.written_at.is_some_and(|written| part.as_of < written);
+    let before_write = route.memory.written_at.is_some_and(|written| part.as_of <= written);
     if route.stage().is_final() || (part.gaps.is_empty() && !before_write) {
         return None;
     }

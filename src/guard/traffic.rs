@@ -149,20 +149,7 @@ pub(super) fn sight(case: Case<'_>, planned: &Planned) -> Option<Reason> {
 
 /// Whether the action is about load balancers and services, not about hosts.
 pub(super) fn is_traffic(action: &Action) -> bool {
-    action.steers()
-        || matches!(
-            action,
-            Action::SetServiceCount { .. }
-                | Action::SuspendScaling { .. }
-                | Action::RegisterTask { .. }
-                | Action::CreateService { .. }
-                | Action::AttachGroup { .. }
-                | Action::Deploy { .. }
-                | Action::CreateTargetGroup { .. }
-                | Action::SetHealthCheck { .. }
-                | Action::SetGroupAttributes { .. }
-                | Action::DeleteTargetGroup { .. }
-        )
+    action.shows_in_traffic() || matches!(action, Action::SuspendScaling { .. })
 }
 
 fn open<'a>(case: Case<'a>) -> impl Iterator<Item = Saga<'a>> {

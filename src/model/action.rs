@@ -212,6 +212,23 @@ impl Action {
         matches!(self, Self::CreateRule { .. } | Self::WriteRule { .. } | Self::DeleteRule { .. })
     }
 
+    /// Whether a look at load balancers and services alone shows what it did.
+    pub fn shows_in_traffic(&self) -> bool {
+        self.steers()
+            || matches!(
+                self,
+                Self::SetServiceCount { .. }
+                    | Self::RegisterTask { .. }
+                    | Self::CreateService { .. }
+                    | Self::AttachGroup { .. }
+                    | Self::Deploy { .. }
+                    | Self::CreateTargetGroup { .. }
+                    | Self::SetHealthCheck { .. }
+                    | Self::SetGroupAttributes { .. }
+                    | Self::DeleteTargetGroup { .. }
+            )
+    }
+
     /// Whether it takes capacity away, now or by what it begins.
     pub fn removes(&self) -> bool {
         match self {

@@ -2,11 +2,11 @@
 //!
 //! Rule: what AWS describes changes at once; requests go by a change only once it has spread.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::model::{
-    GroupSettings, Listener, ListenerArn, LoadBalancerArn, Owner, Purpose, Rule, RuleImage,
-    ServiceName, TargetGroup, TargetGroupArn,
+    Condition, GroupSettings, Listener, ListenerArn, LoadBalancerArn, Owner, Purpose, Rule,
+    RuleImage, ServiceName, TargetGroup, TargetGroupArn,
 };
 
 use super::delays;
@@ -74,13 +74,24 @@ impl SimListener {
     /// Whether some user's request may still reach this group by a rule, described or in effect.
     pub(super) fn gives_weight(&self, group: &TargetGroupArn) -> bool {
         let listeners = [&self.shown, &self.effective].into_iter().chain(self.spreading.values());
-        let weight = |image: &RuleImage| image.weight_of(group) > 0;
-        let by_users = |rule: &&Rule| !for_no_user(&rule.owner);
         listeners.into_iter().any(|listener| {
-            weight(&listener.default)
-                || listener.rules.iter().filter(by_users).any(|rule| weight(&rule.image))
+            let (rules, any) = (&listener.rules, BTreeSet::new());
+            let default = (&any, &listener.default, rules.len());
+            let rules = rules.iter().enumerate();
+            let rules = rules.filter(|(_, rule)| !for_no_user(&rule.owner));
+            let rules = rules.map(|(at, rule)| (&rule.conditions, &rule.image, at));
+            rules.chain([default]).any(|(conditions, image, at)| {
+                image.weight_of(group) > 0 && !is_shadowed(&listener.rules[..at], conditions)
+            })
         })
     }
+}
+
+/// Whether a rule in front takes every request that meets these conditions.
+fn is_shadowed(in_front: &[Rule], conditions: &BTreeSet<Condition>) -> bool {
+    let any_path = Condition::Path { values: ["*".to_owned()].into() };
+    let holds = |condition: &Condition| *condition == any_path || conditions.contains(condition);
+    in_front.iter().any(|rule| rule.conditions.iter().all(holds))
 }
 
 /// Rules of ours that no user's request meets.

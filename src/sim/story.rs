@@ -1,23 +1,34 @@
-//! The demo's story: a small shop through a busy hour and a half, told in a table.
+//! The demo's story: a small shop through a busy hour and a half, told in a table; at its end a
+//! monolith is taken apart, and a bad release leads itself back.
 //!
-//! Rule: the story only does what happens to Tidegate from outside; what it does about it is its
-//! own.
+//! Rule: the story only does what happens to Tidegate from outside, the orders of people included;
+//! what it does about it is its own.
 
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::config::{ClusterConfig, Headroom, Like, PoolConfig, Repair, ScaleIn};
+use crate::config::{ClusterConfig, CutoverConfig, Headroom, Like, PoolConfig, Repair, ScaleIn};
 use crate::model::{
-    ActionKind, Attributes, InstanceType, Market, Mode, Offering, Pool, PoolId, PoolState,
-    Resources, TaskShape, Units, catalog,
+    ActionKind, Attributes, CutoverOrder, InstanceType, Market, Mode, Offering, Order, Pool,
+    PoolId, PoolState, Resources, TaskShape, Units, catalog,
 };
 
 use super::event::{Event, ServiceSpec};
+use super::tutorial;
 use super::world::World;
 
 /// From the first sentence to the last.
 pub const LENGTH: TimeDelta = TimeDelta::minutes(90);
+
+/// The cutover whose green is a bad release.
+pub const BAD: &str = "posts";
+
+/// When the monolith begins to be asked, a hundred times a second.
+const USERS_COME: TimeDelta = TimeDelta::minutes(62);
+
+/// When the monolith's cutover is started.
+const CUTOVER_AT: TimeDelta = TimeDelta::minutes(66);
 
 /// How long the cluster lives before the story begins, so that it begins settled.
 const BEFORE: TimeDelta = TimeDelta::minutes(30);
@@ -25,7 +36,7 @@ const BEFORE: TimeDelta = TimeDelta::minutes(30);
 /// The shop at `start`: running, settled, and with the story ahead of it.
 pub fn world(seed: u64, start: DateTime<Utc>) -> World {
     let mut world = World::new("shop", start - BEFORE, seed);
-    world.add_pool(group("general", "m6i.large", 3, 1, 16), Market::OnDemand);
+    world.add_pool(group("general", "m6i.large", 5, 1, 16), Market::OnDemand);
     world.add_pool(group("memory", "r6i.xlarge", 1, 0, 4), Market::OnDemand);
     // All hosts are up before the first task comes, so that tasks spread over them.
     world.advance(start - BEFORE / 2);
@@ -34,6 +45,9 @@ pub fn world(seed: u64, start: DateTime<Utc>) -> World {
     world.add_service(ServiceSpec::new("search", 2, TaskShape::plain(1024, 12_288)));
     let ledger = ServiceSpec::new("ledger", 4, TaskShape::plain(128, 256));
     world.add_service(ledger.healthy(100, 100));
+    tutorial::add_monolith(&mut world, 4);
+    tutorial::add_services(&mut world, 2);
+    tutorial::quicken(&mut world);
     world.advance(start);
     play(&mut world);
     world
@@ -46,14 +60,25 @@ pub fn play(world: &mut World) {
         let at = start + TimeDelta::minutes(minute);
         world.schedule(at, event, Some(sentence.to_owned()));
     }
+    // Before, a host that is given up with its silent agent would take requests with it.
+    for path in tutorial::PATHS {
+        let requests = Event::Requests { flow: tutorial::flow(path), per_minute: 25 * 60 };
+        world.schedule(start + USERS_COME, requests, None);
+    }
 }
 
 /// What happens at which minute, with its sentence.
 pub fn table() -> Vec<(i64, Event, &'static str)> {
     let count = |service: &str, count| Event::SetCount { service: service.into(), count };
+    let bad = Event::Misbehaves { service: BAD.into(), errors_bp: 200, extra_latency_ms: 300 };
     let deploy = Event::Deploy { service: "orders".into(), shape: None };
     vec![
-        (0, Event::Remark, "A quiet morning: four services, all tasks running."),
+        (
+            0,
+            Event::Remark,
+            "A quiet morning: a shop's services, a monolith and its three successors, all tasks \
+             running.",
+        ),
         (3, count("web", 8), "Load rises: web is asked for 8 tasks, up from 4."),
         (6, count("web", 14), "It keeps rising: web is asked for 14 tasks."),
         (9, count("web", 26), "The sale begins: web is asked for 26 tasks."),
@@ -79,11 +104,66 @@ pub fn table() -> Vec<(i64, Event, &'static str)> {
             "Hosts empty and leave; those with tasks of ledger stay: at 100/100 % ECS can never \
              move them.",
         ),
+        (62, Event::Remark, "Users come back from the sale: 100 requests a second."),
+        (
+            64,
+            bad,
+            "A release of posts fails two requests of a hundred and is 300 ms slower; nobody sees \
+             it yet.",
+        ),
+        (
+            67,
+            Event::Remark,
+            "From half of the requests on a person decides: promote the step, here or with \
+             `tidegate cutover promote`.",
+        ),
         (90, Event::Remark, "Quiet again."),
     ]
 }
 
-/// How Tidegate is told to look after the shop.
+/// What a person orders next, with its sentence, so long after the beginning; `is_open` says of a
+/// cutover whether it is under way, and nothing of one that was never started.
+pub fn order(
+    passed: TimeDelta,
+    is_open: impl Fn(&str) -> Option<bool>,
+) -> Option<(Order, &'static str)> {
+    let (cutover, sentence) = match is_open(tutorial::CUTOVER) {
+        None if passed >= CUTOVER_AT => (
+            tutorial::CUTOVER,
+            "The monolith is taken apart: users, then threads, ten requests of a hundred first.",
+        ),
+        Some(false) if is_open(BAD).is_none() => {
+            (BAD, "Posts follow, with the release that nobody has seen.")
+        }
+        _ => return None,
+    };
+    let routes = cutovers().into_iter().find(|config| config.name.as_str() == cutover)?.routes;
+    let routes = routes.into_iter().map(|route| route.to).collect();
+    let steer = CutoverOrder::Start { token: "story".to_owned(), routes };
+    Some((Order::Cutover { cutover: cutover.into(), steer }, sentence))
+}
+
+/// Two routes that wait for a person at half of the requests; then one with a bad release.
+fn cutovers() -> Vec<CutoverConfig> {
+    let mut first = tutorial::cutover();
+    first.approve_before_percent = Some(50);
+    first.tombstone = None;
+    first.keep_warm = TimeDelta::minutes(1);
+    let mut bad = first.clone();
+    bad.name = BAD.into();
+    bad.routes = first.routes.split_off(2);
+    vec![first, bad]
+}
+
+/// How Tidegate is told to look after the shop and to take its monolith apart.
+pub fn shop() -> ClusterConfig {
+    let mut config = config();
+    config.allow.insert(ActionKind::Cutover);
+    config.cutovers = cutovers();
+    config
+}
+
+/// How Tidegate is told to look after a fleet.
 pub fn config() -> ClusterConfig {
     let pools = ["general", "memory"].map(|name| PoolConfig::new(PoolId::group(name)));
     let mut config = ClusterConfig::new("shop", pools.into());

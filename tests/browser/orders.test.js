@@ -22,7 +22,9 @@ after(async () => {
   await demo?.kill();
 });
 
-const button = (name) => page.getByRole("button", { name });
+/** A button of the cluster; the cards of cutovers have some of the same name. */
+const button = (name) =>
+  page.locator("button:not([data-cutover])").and(page.getByRole("button", { name }));
 const banner = () => page.locator(".banner", { hasText: "Paused" });
 const dialog = () => page.getByRole("dialog");
 

@@ -2,6 +2,9 @@
 
 mod capacity;
 mod crash;
+mod cutover;
+mod mortal;
 mod stage;
 mod story;
+mod trouble;
 mod week;

@@ -2,26 +2,26 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tidegate::config::ClusterConfig;
-use tidegate::control::{Clock, Cluster, Inbox, Orders, TickReport, Verdict, inbox, tick};
-use tidegate::journal::Sqlite;
+use tidegate::control::{
+    Clock, Cluster, Inbox, Orders, TickReport, Verdict, inbox, pause_after, tick,
+};
 use tidegate::model::{
-    Command, DrainCause, Hold, Host, InstanceId, Lifecycle, Mode, Order, Outcome,
+    Command, CutoverEdge, CutoverOrder, DrainCause, Hold, Host, InstanceId, Lifecycle, Mode, Need,
+    Note, Order, Outcome, Reason, Snapshot, Why,
 };
 use tidegate::sim::{Faults, SimClock, SimCloud, Violation, World};
 
-/// As the loop waits after a tick that wrote something.
-const AFTER_ACTING: Duration = Duration::from_secs(1);
+use crate::mortal::Mortal;
 
 /// The loop, its journal and the world it looks after, on a clock that jumps.
 pub(crate) struct Stage {
     pub(crate) cloud: SimCloud,
     pub(crate) cx: Cluster,
     clock: SimClock,
-    journal: Sqlite,
+    journal: Mortal,
     orders: Orders,
     inbox: Inbox,
     previous: Option<DateTime<Utc>>,
@@ -39,6 +39,8 @@ pub(crate) struct Script {
     pub(crate) acts: usize,
     /// When the loop last planned something, done or not.
     pub(crate) last_plan: DateTime<Utc>,
+    /// Requests that the last step forward put at risk, as it said itself.
+    pub(crate) exposed: u64,
     /// Limits that did not hold.
     pub(crate) broken: Vec<String>,
 }
@@ -47,7 +49,7 @@ impl Stage {
     /// Opens an empty journal and orders mode act, as a person would.
     pub(crate) async fn open(world: World, config: ClusterConfig, faults: Faults) -> Self {
         let clock = SimClock::stepped(world.now());
-        let mut journal = Sqlite::in_memory(&config.name).expect("memory is there");
+        let mut journal = Mortal::new(&config.name);
         let cx = Cluster::open(config, &mut journal).await;
         let cx = cx.expect("a new journal opens");
         let (orders, inbox) = inbox();
@@ -68,6 +70,7 @@ impl Stage {
                 told: 0,
                 acts: 0,
                 last_plan: start,
+                exposed: 0,
                 broken: Vec::new(),
             },
         };
@@ -75,13 +78,24 @@ impl Stage {
         stage
     }
 
-    /// Orders something as a person would, between two ticks.
+    /// The process dies instead of the record after so many more, and is started again.
+    pub(crate) fn dies_after(&mut self, records: usize) {
+        self.journal.dies_after(records);
+    }
+
+    /// Orders something as a person would, between two ticks; again, if the process died of it.
     pub(crate) async fn order(&mut self, order: Order) {
         let command = Command {
             actor: "operator".to_owned(),
             reason: "the scenario wants it".to_owned(),
             order,
         };
+        while self.order_once(command.clone()).await.is_err() {
+            self.reopen().await;
+        }
+    }
+
+    async fn order_once(&mut self, command: Command) -> Result<(), String> {
         let given = self.orders.order(command);
         let (cx, inbox) = (&mut self.cx, &mut self.inbox);
         let (journal, clock) = (&mut self.journal, &self.clock);
@@ -89,30 +103,78 @@ impl Stage {
             let ordered = inbox.next().await;
             cx.obey(journal, ordered, clock).await
         };
-        let (answer, obeyed) = tokio::join!(given, taken);
-        obeyed.expect("the order is recorded");
-        answer.expect("the order is taken");
+        let (answer, _) = tokio::join!(given, taken);
+        answer.map(|_| ())
     }
 
-    /// Ticks for a while, one after the other: soon after acting, else at the interval.
+    /// Orders something of a cutover.
+    pub(crate) async fn steer(&mut self, cutover: &str, steer: CutoverOrder) {
+        self.order(Order::Cutover { cutover: cutover.into(), steer }).await;
+    }
+
+    /// A new process: nothing is known but what the journal holds.
+    async fn reopen(&mut self) {
+        self.journal.dies_after(usize::MAX);
+        let reopened = Cluster::open(self.cx.config.clone(), &mut self.journal).await;
+        self.cx = reopened.expect("it opens again");
+        self.previous = None;
+    }
+
+    /// Ticks for a while, one after the other, as the loop does.
     pub(crate) async fn run(&mut self, time: TimeDelta) {
+        self.run_until(time, |_| false).await;
+    }
+
+    /// The same, until something holds; says whether it does.
+    pub(crate) async fn run_until(
+        &mut self,
+        time: TimeDelta,
+        holds: impl Fn(&Self) -> bool,
+    ) -> bool {
         let until = self.clock.now() + time;
         loop {
-            let (journal, cx) = (&mut self.journal, &mut self.cx);
-            let (clock, inbox) = (&self.clock, &mut self.inbox);
-            let report = tick(&self.cloud, journal, cx, clock, inbox, self.previous).await;
-            self.previous = Some(report.ended_at);
-            let script = &mut self.script;
-            self.cloud.with_world(|world| script.narrate(world));
-            script.write(&report);
-            script.watch(&self.cx, &report);
-            if report.ended_at >= until {
-                break;
+            let report = self.tick().await;
+            if holds(self) {
+                return true;
             }
-            let interval = self.cx.config.interval.to_std().unwrap_or_default();
-            let soon = if report.acted() { AFTER_ACTING } else { interval };
-            self.clock.sleep(soon).await;
+            if report.ended_at >= until {
+                return false;
+            }
+            self.clock.sleep(pause_after(&self.cx, &report)).await;
         }
+    }
+
+    async fn tick(&mut self) -> TickReport {
+        let (journal, cx) = (&mut self.journal, &mut self.cx);
+        let (clock, inbox) = (&self.clock, &mut self.inbox);
+        let report = tick(&self.cloud, journal, cx, clock, inbox, self.previous).await;
+        self.previous = Some(report.ended_at);
+        let script = &mut self.script;
+        self.cloud.with_world(|world| script.narrate(world));
+        script.write(&report);
+        script.watch(&self.cx, &report);
+        if report.trouble.is_some() {
+            self.reopen().await;
+        }
+        report
+    }
+
+    /// How many records the journal holds.
+    pub(crate) fn records(&self) -> usize {
+        usize::try_from(self.cx.memory.seq.0).expect("a small journal")
+    }
+
+    /// The true state of pools, hosts and services.
+    pub(crate) fn see(&self) -> Snapshot {
+        let config = &self.cx.config;
+        let need = Need {
+            cluster: config.name.clone(),
+            pools: config.pools.iter().map(|pool| pool.id.clone()).collect(),
+            tasks_of: Default::default(),
+            traffic: None,
+            only_traffic: false,
+        };
+        self.cloud.with_world(|world| world.snapshot(&need))
     }
 
     pub(crate) fn now(&self) -> DateTime<Utc> {
@@ -170,13 +232,38 @@ impl Script {
                 continue;
             };
             self.acts += 1;
+            if let Why::Shifts { exposed, .. } = planned.why {
+                self.exposed = exposed.unwrap_or_default();
+            }
             let answer = match outcome {
                 Outcome::Done { failed } if failed.is_empty() => String::new(),
                 other => format!(" ({other:?})"),
             };
             self.line(at, &format!("  {}{answer}", planned.action));
         }
+        for note in &report.plan.notes {
+            if let Note::Cutover { edge, .. } = note {
+                self.write_edge(at, edge);
+            }
+        }
         self.holds = report.holds();
+    }
+
+    /// Moves of routes, and stops; what else is noted can be told from them.
+    fn write_edge(&mut self, at: DateTime<Utc>, edge: &CutoverEdge) {
+        match edge {
+            CutoverEdge::Moved { to, stage, because, .. } => {
+                self.line(at, &format!("  {to} is {stage}: {because}"));
+            }
+            CutoverEdge::Stopped { because } => self.line(at, &format!("  stopped: {because}")),
+            _ => {}
+        }
+    }
+
+    /// Whether the last tick left a step to a person.
+    pub(crate) fn awaits_promotion(&self) -> bool {
+        let waits = |hold: &Hold| matches!(hold.reason, Reason::AwaitsPromotion { .. });
+        self.holds.iter().any(waits)
     }
 
     /// What is held at the end, and why.

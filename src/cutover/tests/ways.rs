@@ -281,6 +281,20 @@ fn scaling_of_both_sides_may_not_take_tasks_away_while_it_lasts() {
 }
 
 #[test]
+fn routes_that_go_back_together_give_scaling_back() {
+    let mut little = Little::tutorial(&["users", "posts"]);
+    let (service, suspended) = ("api".into(), Suspension::default());
+    let target = Rival::ScalableTarget { service, min: 1, max: 9, suspended };
+    little.snapshot.rivals.value.insert(target.clone());
+    little.start();
+    play(&mut little, 30, |little| stage(little, "users") == Stage::Shifting);
+    assert!(!little.snapshot.rivals.value.contains(&target), "its scale-in is suspended");
+    little.order(CutoverOrder::Rollback { route: None });
+    play(&mut little, 5, finalized);
+    assert_eq!(little.snapshot.rivals.value, [target].into());
+}
+
+#[test]
 fn a_step_that_needs_a_person_waits_for_the_promote() {
     let mut little = Little::tutorial(&["users"]);
     little.config.cutovers[0].approve_before_percent = Some(50);

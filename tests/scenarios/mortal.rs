@@ -1,0 +1,73 @@
+//! A journal whose process dies once so many records are in it.
+//!
+//! Rule: cutting at a record covers both sides of every request: an intent that did not become
+//! durable was never sent; an outcome that did not become durable leaves a request in doubt.
+
+use chrono::{DateTime, Utc};
+use tidegate::guard::Admitted;
+use tidegate::journal::{Intent, Journal, JournalError, Sqlite};
+use tidegate::model::{ClusterName, Entry, Epoch, Memory, Record};
+
+/// A journal whose process dies once so many records are in it.
+pub(crate) struct Mortal {
+    inner: Sqlite,
+    records_left: usize,
+}
+
+impl Mortal {
+    /// A new journal in memory, of a process that lives on.
+    pub(crate) fn new(cluster: &ClusterName) -> Self {
+        let inner = Sqlite::in_memory(cluster).expect("memory is there");
+        Self { inner, records_left: usize::MAX }
+    }
+
+    /// The process dies instead of the record after so many more; the one after it lives on.
+    pub(crate) fn dies_after(&mut self, records: usize) {
+        self.records_left = records;
+    }
+
+    fn spend(&mut self, records: usize) -> Result<(), JournalError> {
+        if records > self.records_left {
+            self.records_left = 0;
+            return Err(JournalError::Storage("the process died".to_owned()));
+        }
+        self.records_left -= records;
+        Ok(())
+    }
+}
+
+impl Journal for Mortal {
+    async fn recover(&mut self) -> Result<Memory, JournalError> {
+        self.inner.recover().await
+    }
+
+    async fn intend(
+        &mut self,
+        admitted: Vec<Admitted>,
+        at: DateTime<Utc>,
+    ) -> Result<Vec<(Intent, Entry)>, JournalError> {
+        self.spend(admitted.len())?;
+        self.inner.intend(admitted, at).await
+    }
+
+    async fn append(
+        &mut self,
+        records: Vec<Record>,
+        at: DateTime<Utc>,
+    ) -> Result<Vec<Entry>, JournalError> {
+        self.spend(records.len())?;
+        self.inner.append(records, at).await
+    }
+
+    fn epoch(&self) -> Epoch {
+        self.inner.epoch()
+    }
+
+    fn keep_decision(&mut self, id: &str, at: DateTime<Utc>, decision: &serde_json::Value) {
+        self.inner.keep_decision(id, at, decision);
+    }
+
+    fn decisions(&self, limit: usize) -> Vec<serde_json::Value> {
+        self.inner.decisions(limit)
+    }
+}
