@@ -176,7 +176,7 @@ async fn with_a_bad_line_it_ends_or_waits_for_a_reason_and_nobody_is_harmed() {
         harmed_nobody(&stage, &format!("seed {seed}"));
         assert!(!held.contains("somebody changed"), "seed {seed}: {held}");
     }
-    assert!(ended > 150, "{ended} of 200 ended");
+    assert!(ended > 100, "{ended} of 200 ended");
 }
 
 #[tokio::test]
