@@ -1,12 +1,13 @@
-//! Tidegate keeps an ECS-on-EC2 fleet exactly as large as its tasks need.
+//! Tidegate keeps an ECS-on-EC2 fleet exactly as large as its tasks need, and moves traffic between
+//! services route by route.
 //!
 //! ```text
 //!         wake-up (timer, change event, operator): carries facts, no decision
 //!               |
 //!  Need  <--- computed purely from config and memory: what this tick must see
 //!    |
-//!  Cloud --observe(need)--> Snapshot ---> decide::capacity ---> Plan { actions, holds, notes }
-//!  (aws | sim)                  |                                  |
+//!  Cloud --observe(need)--> Snapshot ---> cutover::step -----> Plan { actions, holds, notes }
+//!  (aws | sim)                  |    \--> decide::capacity -->     |
 //!    ^   '--changes--> Snapshot::apply (pure)                      v
 //!    |                                              merge: one action per subject, by rank
 //!    |                                                             |

@@ -86,7 +86,8 @@ async fn from_aws(listener: &ListenerArn, region: Option<&str>) -> Result<Traffi
     scope.region = region.map(str::to_owned).or_else(|| region_of(listener));
     let aws = Aws::connect(&scope, SystemClock).await.map_err(|error| unreachable(&error))?;
     aws.traffic_of_listener(listener).await.map_err(|gaps| {
-        let why: Vec<_> = gaps.iter().map(|gap| format!("{}: {}", gap.source, gap.failure)).collect();
+        let why: Vec<_> =
+            gaps.iter().map(|gap| format!("{}: {}", gap.source, gap.failure)).collect();
         unreachable(&why.join("; "))
     })
 }

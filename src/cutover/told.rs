@@ -343,6 +343,24 @@ fn asks(reason: &Reason) -> bool {
     )
 }
 
+/// What the listener's analysis says, as long as nothing has been written: later it is history.
+fn findings(saga: Saga<'_>) -> Vec<FindingTold> {
+    if saga.routes().any(|route| !matches!(route.stage(), Stage::Planned | Stage::RolledBack)) {
+        return Vec::new();
+    }
+    let found = super::fitness::findings(saga.cluster, saga.config, saga.snapshot);
+    found
+        .into_iter()
+        .map(|finding| FindingTold {
+            severity: finding.severity.to_string(),
+            kind: finding.kind.to_string(),
+            at: finding.pattern.or(finding.priority.map(|priority| format!("rule {priority}"))),
+            explanation: finding.explanation,
+            remedy: finding.remedy,
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -364,22 +382,4 @@ mod tests {
             assert_eq!(worst_case(5, exposed, lag), want);
         }
     }
-}
-
-/// What the listener's analysis says, as long as nothing has been written: later it is history.
-fn findings(saga: Saga<'_>) -> Vec<FindingTold> {
-    if saga.routes().any(|route| !matches!(route.stage(), Stage::Planned | Stage::RolledBack)) {
-        return Vec::new();
-    }
-    let found = super::fitness::findings(saga.cluster, saga.config, saga.snapshot);
-    found
-        .into_iter()
-        .map(|finding| FindingTold {
-            severity: finding.severity.to_string(),
-            kind: finding.kind.to_string(),
-            at: finding.pattern.or(finding.priority.map(|priority| format!("rule {priority}"))),
-            explanation: finding.explanation,
-            remedy: finding.remedy,
-        })
-        .collect()
 }

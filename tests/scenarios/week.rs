@@ -69,7 +69,6 @@ async fn with_a_bad_line_nothing_is_harmed_and_it_goes_on() {
         no_metrics_per_mille: 0,
         refused_per_mille: 30,
         lost_per_mille: 30,
-        ..Faults::default()
     };
     let stage = lives_through(2, 2, faults).await;
     assert!(stage.script.acts > 100, "{} acts", stage.script.acts);

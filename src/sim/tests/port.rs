@@ -7,7 +7,13 @@ use crate::cloud::Cloud;
 use crate::control::Clock;
 
 fn need() -> Need {
-    Need { cluster: "web".into(), pools: BTreeSet::from([workers()]), tasks_of: BTreeSet::new(), traffic: None, only_traffic: false }
+    Need {
+        cluster: "web".into(),
+        pools: BTreeSet::from([workers()]),
+        tasks_of: BTreeSet::new(),
+        traffic: None,
+        only_traffic: false,
+    }
 }
 
 #[tokio::test]
