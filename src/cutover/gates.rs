@@ -253,23 +253,31 @@ pub fn needed(route: Route<'_>, percent: u32) -> u64 {
     if let Some(full) = route.config.healthy_targets {
         return share(full);
     }
-    let (Some(blue), Some(green)) = (route.saga.blue_group(), route.green_group()) else {
+    let Some(blue) = route.saga.blue_group() else {
         return own;
     };
     let blue_healthy = blue.health.map_or(1, |health| health.healthy.max(1));
     let now = route.percent_now().unwrap_or_default();
-    match (last_requests(green), last_requests(blue)) {
-        (Some(green_n), Some(blue_n)) if now > 0 && green_n > 0 && now < 100 => {
-            let route_n = green_n * 100 / u64::from(now);
-            let elsewhere = blue_n + green_n;
+    let seen = window(route);
+    let (own_n, rest_n) = (requests(&seen), requests(&beside(blue, &seen)));
+    // A handful of requests says nothing of a rate.
+    let known = own_n >= route.saga.config.gates.requests_min;
+    match now {
+        1..100 if known => {
+            let route_n = own_n * 100 / u64::from(now);
             // Blue's targets carry all the rest at the same rate.
-            let by_rate =
-                (route_n * u64::from(percent) * blue_healthy).div_ceil(elsewhere.max(1) * 100);
-            by_rate.max(1)
+            let by_rate = (route_n * u64::from(percent) * blue_healthy)
+                .div_ceil((own_n + rest_n).max(1) * 100);
+            by_rate.clamp(1, share(blue_healthy))
         }
-        (_, Some(_)) if now == 0 && percent < 100 => share(blue_healthy),
+        0 if percent < 100 && last_requests(blue).is_some() => share(blue_healthy),
         _ => own,
     }
+}
+
+/// Blue's datapoints from the first of green's on.
+fn beside(blue: &TargetGroup, green: &[Load]) -> Vec<Load> {
+    green.first().map(|first| since(blue, first.at)).unwrap_or_default()
 }
 
 /// Green cannot serve at all: no reason to wait for a metric.

@@ -350,3 +350,20 @@ fn a_lost_answer_is_settled_by_what_stands() {
         assert_eq!(little.memory.cutovers[&"break".into()].routes[&"users".into()].step, 1);
     }
 }
+
+#[test]
+fn a_handful_of_requests_asks_for_no_more_targets() {
+    for (requests, stage_after) in [(10, Stage::Baked), (6000, Stage::Shifting)] {
+        let mut little = Little::tutorial(&["users"]);
+        little.config.cutovers[0].routes[0].healthy_targets = None;
+        little.config.cutovers[0].gates.requests_min = 100;
+        little.service("users").desired_count = 1;
+        little.group("users").health = Some(Health { healthy: 1, ..Health::default() });
+        little.load.insert("users".to_owned(), (requests, 0, 20));
+        little.load.insert("api".to_owned(), (requests, 0, 20));
+        first_step(&mut little);
+        little.order(CutoverOrder::Promote { route: None, full: true });
+        play(&mut little, 90, |little| stage(little, "users") == Stage::Baked);
+        assert_eq!(stage(&little, "users"), stage_after, "{requests} a minute");
+    }
+}
