@@ -28,7 +28,7 @@ const STATES = {
       body: JSON.stringify({ reason: "a-reason-without-a-space-".repeat(8) }),
     });
     assert.equal(answer.status, 200);
-    await page.locator(".banner").waitFor();
+    await page.locator(".banner", { hasText: "Paused" }).waitFor();
   },
   "while disconnected": async (page, demo) => {
     await demo.kill();
