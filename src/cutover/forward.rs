@@ -3,12 +3,10 @@
 //! Rule: nothing moves on blind eyes. A step forward needs the rule as we left it, targets enough
 //! for the next weight, nobody deploying, and every gate; a failed gate leads back at once.
 
-use std::collections::BTreeSet;
-
 use crate::config::RuleMode;
 use crate::model::{
-    Action, CutoverEdge, NewService, Purpose, Reason, Rollout, Rule, RuleImage, ServiceName, Stage,
-    Suspension, TargetGroupSpec, TargetType, TaskSpec, Why,
+    Action, CutoverEdge, NewService, Purpose, Reason, Rollout, Rule, RuleImage, Stage, Suspension,
+    TargetGroupSpec, TargetType, TaskSpec, Why,
 };
 
 use super::gates::{self, Ruling};
@@ -501,9 +499,4 @@ fn is_paused(route: Route<'_>, draft: &mut Draft) -> bool {
 fn unprepared(route: Route<'_>, what: String, draft: &mut Draft) -> Verdict {
     route.hold(draft, Reason::Unprepared { what });
     Verdict::Stay
-}
-
-/// Services whose counts an open cutover owns.
-pub fn owned(saga: super::Saga<'_>) -> BTreeSet<ServiceName> {
-    saga.routes().map(|r| r.config.to.clone()).chain([saga.config.from.clone()]).collect()
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use crate::config::{ClusterConfig, CutoverConfig, RouteConfig, RuleMode};
 use crate::model::{
@@ -219,10 +219,6 @@ impl<'a> Route<'a> {
     pub fn prepare(self, draft: &mut Draft, action: Action, what: &str) {
         let why = Why::Prepares { route: self.id(), what: what.to_owned() };
         self.saga.act(draft, action, why);
-    }
-
-    pub fn age(self) -> TimeDelta {
-        self.memory.since.map_or(TimeDelta::zero(), |since| self.saga.now - since)
     }
 }
 

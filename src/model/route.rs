@@ -9,7 +9,7 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::id::{CutoverName, RouteId, ServiceName};
+use super::id::ServiceName;
 use super::traffic::RuleImage;
 
 /// Moves kept in a route's history; older ones are in the journal only.
@@ -366,11 +366,6 @@ pub enum CutoverEdge {
     Floor { service: ServiceName, count: u64 },
     /// Tidegate stopped it by itself: a person has to look.
     Stopped { because: String },
-}
-
-/// What an edge or an order belongs to.
-pub fn route_id(cutover: &CutoverName, to: &ServiceName) -> RouteId {
-    RouteId { cutover: cutover.clone(), to: to.clone() }
 }
 
 impl fmt::Display for CutoverOrder {
