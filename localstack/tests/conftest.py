@@ -1,6 +1,7 @@
-"""What every test of the local AWS stands on: an account of its own, clients, and waiting without sleeping blindly.
+"""What every test of the local AWS stands on: an account of its own, clients, and a clock that only the test moves.
 
-Rule: one behaviour a test, one account a test; nothing is cleaned up, because nobody else sees it.
+Rule: one behaviour a test, one account a test; nothing is cleaned up, because nobody else sees it. The account moves
+when the test ticks, so a state lasts until the test has looked; only what is not the world's time waits for a clock.
 """
 
 import base64
@@ -21,16 +22,19 @@ REGION = "us-east-1"
 # Reading the models of the services takes longer than most tests: once for all accounts.
 _loader = botocore.loaders.Loader()
 
+# Seconds that a loaded machine may take for an answer or a stack; they are spent only by a test that fails.
+PATIENCE = 120
 
-def eventually(condition, what: str = "the condition", seconds: float = 20):
-    """Polls until the condition gives something true, and gives it back."""
-    deadline = time.monotonic() + seconds
+
+def eventually(condition, what: str):
+    """Polls until the condition gives something true, and gives it back; for what ticks do not move."""
+    deadline = time.monotonic() + PATIENCE
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > deadline:
-            raise AssertionError(f"{what} did not come true in {seconds} s")
+            raise AssertionError(f"{what} did not come true in {PATIENCE} s")
         time.sleep(0.1)
 
 
@@ -49,20 +53,34 @@ class Aws:
         name = service.replace("_", "-")
         if name not in self._clients:
             # No retries and no validation on this side: an error must be the endpoint's.
-            config = Config(retries={"total_max_attempts": 1}, parameter_validation=False)
+            config = Config(
+                retries={"total_max_attempts": 1},
+                parameter_validation=False,
+                connect_timeout=PATIENCE,
+                read_timeout=PATIENCE,
+            )
             self._clients[name] = self.session.client(name, endpoint_url=ENDPOINT, config=config)
         return self._clients[name]
 
     def world(self, control: str, body=None, **arguments):
         parameters = {key.replace("_", "-"): value for key, value in arguments.items()}
         parameters["account"] = self.account
-        answer = requests.post(f"{ENDPOINT}/_world/{control}", params=parameters, json=body, timeout=30)
+        answer = requests.post(f"{ENDPOINT}/_world/{control}", params=parameters, json=body, timeout=PATIENCE)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
     def requests(self, after: int = 0) -> list[dict]:
         parameters = {"account": self.account, "after": after}
-        return requests.get(f"{ENDPOINT}/_world/requests", params=parameters, timeout=30).json()
+        return requests.get(f"{ENDPOINT}/_world/requests", params=parameters, timeout=PATIENCE).json()
+
+    def until(self, condition, what: str, ticks: int = 100):
+        """Ticks until the condition gives something true, looking between any two ticks, and gives it back."""
+        for _ in range(ticks):
+            value = condition()
+            if value:
+                return value
+            self.world("tick")
+        raise AssertionError(f"{what} did not come true in {ticks} ticks")
 
     # ---- things to stand on
 
@@ -131,12 +149,15 @@ class Aws:
     def members(self, name: str = "g") -> list[dict]:
         return self.describe_group(name)["Instances"]
 
+    def lifecycles(self, name: str = "g") -> list[str]:
+        return [member["LifecycleState"] for member in self.members(name)]
+
     def in_service(self, count: int, name: str = "g") -> list[dict]:
         def ready():
             members = self.members(name)
             return len(members) == count and all(each["LifecycleState"] == "InService" for each in members) and members
 
-        return eventually(ready, f"{count} instances of {name} in service") if count else []
+        return self.until(ready, f"{count} instances of {name} in service") if count else []
 
     def cluster(self, name: str = "c", **more) -> None:
         self.ecs.create_cluster(clusterName=name, **more)
@@ -150,7 +171,7 @@ class Aws:
                 return []
             return self.ecs.describe_container_instances(cluster=cluster, containerInstances=arns)["containerInstances"]
 
-        return eventually(found, f"{count} hosts") if count else found() or []
+        return self.until(found, f"{count} hosts") if count else found() or []
 
     def cluster_with_hosts(self, hosts: int = 1, **more) -> list[dict]:
         """Cluster c with hosts (m5.large: 2048 CPU units, 7782 MiB) of group g."""
@@ -177,7 +198,7 @@ class Aws:
             done = service["runningCount"] == running == service["desiredCount"] and len(service["deployments"]) == 1
             return done and not service["pendingCount"] and service
 
-        return eventually(settled, f"{name} steady at {running}")
+        return self.until(settled, f"{name} steady at {running}")
 
     def tasks(self, **filters) -> list[dict]:
         arns = self.ecs.list_tasks(cluster="c", **filters)["taskArns"]
@@ -187,10 +208,18 @@ class Aws:
         return self.ecs.describe_tasks(cluster="c", tasks=[arn])["tasks"][0]
 
 
-@pytest.fixture
-def aws() -> Aws:
+def new_account() -> Aws:
+    """An account that nobody has used, whose clock runs."""
     # Random, since tests run in parallel and the endpoint may outlive a run.
     return Aws(str(random.randrange(10**11, 10**12)))
+
+
+@pytest.fixture
+def aws() -> Aws:
+    """A new account whose clock stands."""
+    account = new_account()
+    account.world("clock", running="false")
+    return account
 
 
 def forward(*groups) -> dict:

@@ -1,13 +1,18 @@
 """CloudFormation: the demo cluster is created and deleted with every resource real; unknown types fail."""
 
 import json
-import random
 from pathlib import Path
 
 import pytest
-from conftest import Aws, attributes, eventually
+from conftest import attributes, eventually, new_account
 
 TEMPLATE = Path(__file__).parents[2] / "cloudformation" / "demo-cluster.yaml"
+
+
+@pytest.fixture
+def aws():
+    """Its clock runs: LocalStack works on a stack in a time of its own, and waits for what only ticks bring about."""
+    return new_account()
 
 
 def create(aws, template: str, name: str = "demo", **parameters) -> dict:
@@ -23,7 +28,7 @@ def create(aws, template: str, name: str = "demo", **parameters) -> dict:
         stack = aws.cloudformation.describe_stacks(StackName=name)["Stacks"][0]
         return None if stack["StackStatus"].endswith("IN_PROGRESS") else stack
 
-    return eventually(settled, "the stack to settle", 60)
+    return eventually(settled, "the stack to settle")
 
 
 def failures(aws, name: str = "demo") -> list:
@@ -43,7 +48,7 @@ shares_the_demo = pytest.mark.xdist_group("demo")
 @pytest.fixture(scope="module")
 def demo():
     """The demo cluster with another name than the default, and its outputs."""
-    aws = Aws(str(random.randrange(10**11, 10**12)))
+    aws = new_account()
     stack = create(aws, TEMPLATE.read_text(), ClusterName="tutorial")
     assert stack["StackStatus"] == "CREATE_COMPLETE", failures(aws)
     return aws, outputs(stack)
@@ -96,7 +101,7 @@ def test_the_demo_cluster_is_deleted_without_leftovers(aws):
     def deleted():
         return aws.cloudformation.list_stacks(StackStatusFilter=["DELETE_COMPLETE"])["StackSummaries"]
 
-    eventually(deleted, "the stack deleted", 60)
+    eventually(deleted, "the stack deleted")
     assert aws.autoscaling.describe_auto_scaling_groups()["AutoScalingGroups"] == []
     assert aws.elbv2.describe_load_balancers()["LoadBalancers"] == []
     assert aws.ecs.list_clusters()["clusterArns"] == []

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 import requests
-from conftest import ENDPOINT, Aws, eventually
+from conftest import ENDPOINT, PATIENCE, eventually, new_account
 
 
 def test_accounts_do_not_see_each_other(aws):
     aws.cluster()
-    other = Aws(str(10**12 - 1 - int(aws.account) // 2))
+    other = new_account()
     assert other.ecs.list_clusters()["clusterArns"] == []
     assert other.sts.get_caller_identity()["Account"] == other.account
 
@@ -46,8 +46,24 @@ def test_the_log_can_be_read_from_a_number_on(aws):
 
 
 def test_a_control_without_an_account_is_refused():
-    answer = requests.post(f"{ENDPOINT}/_world/tick", timeout=10)
+    answer = requests.post(f"{ENDPOINT}/_world/tick", timeout=PATIENCE)
     assert (answer.status_code, answer.json()["error"]) == (400, "account must be 12 digits")
+
+
+def test_an_account_whose_clock_stands_moves_only_by_a_tick(aws):
+    aws.group(desired=1)
+    other = new_account()
+    other.group(desired=1)
+    eventually(lambda: other.lifecycles() == ["InService"], "the instance of an account whose clock runs")
+    assert aws.lifecycles() == []
+    aws.world("tick")
+    assert aws.lifecycles() == ["Pending"]
+
+
+def test_a_clock_that_runs_again_moves_its_account(aws):
+    aws.group(desired=1)
+    aws.world("clock", running="true")
+    eventually(lambda: aws.lifecycles() == ["InService"], "the instance in service")
 
 
 def listen(aws, pattern: dict):
@@ -73,13 +89,15 @@ def test_ecs_events_reach_a_queue(aws):
     aws.cluster_with_hosts(1)
     aws.definition()
     arn = aws.ecs.run_task(cluster="c", taskDefinition="web")["tasks"][0]["taskArn"]
+    aws.until(lambda: aws.task(arn)["lastStatus"] == "RUNNING", "the task running")
 
-    def statuses():
-        return [each["detail"]["lastStatus"] for each in poll() if each["detail"].get("taskArn") == arn]
+    def arrived() -> bool:
+        # Events need not arrive in the order in which they were sent.
+        statuses = {each["detail"]["lastStatus"] for each in poll() if each["detail"].get("taskArn") == arn}
+        kinds = {each["detail-type"] for each in poll()}
+        return "RUNNING" in statuses and kinds == {"ECS Container Instance State Change", "ECS Task State Change"}
 
-    eventually(lambda: "RUNNING" in statuses(), "the task's event")
-    kinds = {each["detail-type"] for each in poll()}
-    assert kinds == {"ECS Container Instance State Change", "ECS Task State Change"}
+    eventually(arrived, "the events of the task and its host")
     assert {each["account"] for each in poll()} == {aws.account}
 
 
@@ -130,7 +148,7 @@ def test_the_ecs_image_parameter_exists(aws):
 
 def test_starting_again_changes_nothing_and_prints_the_endpoint():
     start = Path(__file__).parents[1] / "start"
-    again = subprocess.run([start], capture_output=True, text=True, check=True, timeout=60)
+    again = subprocess.run([start], capture_output=True, text=True, check=True, timeout=PATIENCE)
     assert again.stdout.splitlines()[-1] == ENDPOINT
     assert "already running" in again.stderr
 

@@ -4,7 +4,7 @@ import base64
 
 import botocore.exceptions
 import pytest
-from conftest import error_code, eventually
+from conftest import error_code
 
 ROLE = "arn:aws:iam::000000000000:role/fleet"
 USER_DATA = base64.b64encode(b"#!/bin/bash\necho ECS_CLUSTER=c >> /etc/ecs/ecs.config\n").decode()
@@ -41,7 +41,7 @@ def running(aws, fleet: str, count: int) -> list[str]:
         ids = instances(aws, fleet)
         return ids if len(ids) == count else None
 
-    return eventually(found, f"{count} instances of the fleet")
+    return aws.until(found, f"{count} instances of the fleet")
 
 
 def test_a_fleet_launches_spot_instances_that_register_as_hosts(aws):
@@ -78,7 +78,7 @@ def test_a_fleet_grows_when_its_target_rises(aws):
     running(aws, fleet, 1)
     aws.ec2.modify_spot_fleet_request(SpotFleetRequestId=fleet, TargetCapacity=3)
     running(aws, fleet, 3)
-    eventually(lambda: describe(aws, fleet)["SpotFleetRequestState"] == "active", "the fleet active")
+    aws.until(lambda: describe(aws, fleet)["SpotFleetRequestState"] == "active", "the fleet active")
     assert describe(aws, fleet)["SpotFleetRequestConfig"]["FulfilledCapacity"] == 3.0
 
 
@@ -86,7 +86,7 @@ def test_a_maintained_fleet_replaces_what_dies(aws):
     fleet = request_fleet(aws, 1)
     dead = running(aws, fleet, 1)
     aws.ec2.terminate_instances(InstanceIds=dead)
-    eventually(lambda: instances(aws, fleet) not in ([], dead), "a replacement")
+    aws.until(lambda: instances(aws, fleet) not in ([], dead), "a replacement")
 
 
 def test_a_fleet_of_type_request_replaces_nothing(aws):
@@ -117,7 +117,7 @@ def test_by_default_a_lower_target_kills_the_newest_even_with_tasks(aws):
     aws.definition()
     aws.ecs.start_task(cluster="c", taskDefinition="web", containerInstances=[host])
     aws.ec2.modify_spot_fleet_request(SpotFleetRequestId=fleet, TargetCapacity=1)
-    eventually(lambda: newest not in instances(aws, fleet), "the newest gone")
+    aws.until(lambda: newest not in instances(aws, fleet), "the newest gone")
     assert len(aws.hosts(1)) == 1
 
 
@@ -125,7 +125,7 @@ def test_a_cancelled_fleet_ends_its_instances(aws):
     fleet = request_fleet(aws, 1)
     running(aws, fleet, 1)
     aws.ec2.cancel_spot_fleet_requests(SpotFleetRequestIds=[fleet], TerminateInstances=True)
-    eventually(lambda: describe(aws, fleet)["SpotFleetRequestState"] == "cancelled", "the fleet cancelled")
+    aws.until(lambda: describe(aws, fleet)["SpotFleetRequestState"] == "cancelled", "the fleet cancelled")
     assert instances(aws, fleet) == []
 
 

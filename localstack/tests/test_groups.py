@@ -11,10 +11,10 @@ def test_a_launch_is_pending_before_it_is_in_service(aws):
     seen = set()
 
     def in_service():
-        seen.update(member["LifecycleState"] for member in aws.members())
+        seen.update(aws.lifecycles())
         return "InService" in seen
 
-    eventually(in_service, "the instance in service")
+    aws.until(in_service, "the instance in service")
     assert seen == {"Pending", "InService"}
 
 
@@ -46,7 +46,7 @@ def test_terminating_an_instance_without_decrement_replaces_it(aws):
     aws.group(desired=1)
     old = aws.in_service(1)[0]["InstanceId"]
     aws.autoscaling.terminate_instance_in_auto_scaling_group(InstanceId=old, ShouldDecrementDesiredCapacity=False)
-    eventually(lambda: old not in [member["InstanceId"] for member in aws.members()], "the old one gone")
+    aws.until(lambda: old not in [member["InstanceId"] for member in aws.members()], "the old one gone")
     aws.in_service(1)
 
 
@@ -73,7 +73,7 @@ def test_scale_in_leaves_protected_instances_alone(aws):
     kept = [member["InstanceId"] for member in aws.in_service(3)][:2]
     aws.autoscaling.set_instance_protection(AutoScalingGroupName="g", InstanceIds=kept, ProtectedFromScaleIn=True)
     aws.autoscaling.set_desired_capacity(AutoScalingGroupName="g", DesiredCapacity=0)
-    eventually(lambda: sorted(member["InstanceId"] for member in aws.members()) == sorted(kept), "two are left")
+    aws.until(lambda: sorted(member["InstanceId"] for member in aws.members()) == sorted(kept), "two are left")
     aws.world("tick", count=5)
     assert len(aws.members()) == 2
 
@@ -110,14 +110,14 @@ def test_a_dead_instance_is_replaced(aws):
     aws.group(desired=1)
     dead = aws.in_service(1)[0]["InstanceId"]
     aws.ec2.terminate_instances(InstanceIds=[dead])
-    eventually(lambda: [m for m in aws.members() if m["InstanceId"] != dead], "a replacement")
+    aws.until(lambda: [m for m in aws.members() if m["InstanceId"] != dead], "a replacement")
 
 
 def test_an_unhealthy_instance_is_replaced(aws):
     aws.group(desired=1)
     ill = aws.in_service(1)[0]["InstanceId"]
     aws.autoscaling.set_instance_health(InstanceId=ill, HealthStatus="Unhealthy")
-    eventually(lambda: ill not in [member["InstanceId"] for member in aws.members()], "the ill one gone")
+    aws.until(lambda: ill not in [member["InstanceId"] for member in aws.members()], "the ill one gone")
     aws.in_service(1)
 
 
@@ -127,7 +127,7 @@ def test_a_launch_hook_holds_the_instance_until_it_is_completed(aws):
         AutoScalingGroupName="g", LifecycleHookName="up", LifecycleTransition="autoscaling:EC2_INSTANCE_LAUNCHING"
     )
     aws.autoscaling.set_desired_capacity(AutoScalingGroupName="g", DesiredCapacity=1)
-    waiting = eventually(
+    waiting = aws.until(
         lambda: [m["InstanceId"] for m in aws.members() if m["LifecycleState"] == "Pending:Wait"], "a waiting launch"
     )
     aws.autoscaling.complete_lifecycle_action(
@@ -143,13 +143,13 @@ def test_a_termination_hook_holds_the_instance_until_it_is_completed(aws):
         AutoScalingGroupName="g", LifecycleHookName="down", LifecycleTransition="autoscaling:EC2_INSTANCE_TERMINATING"
     )
     aws.autoscaling.set_desired_capacity(AutoScalingGroupName="g", DesiredCapacity=0)
-    eventually(lambda: aws.members()[0]["LifecycleState"] == "Terminating:Wait", "a waiting termination")
+    aws.until(lambda: aws.lifecycles() == ["Terminating:Wait"], "a waiting termination")
     described = aws.ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"][0]
     assert described["State"]["Name"] == "running"
     aws.autoscaling.complete_lifecycle_action(
         AutoScalingGroupName="g", LifecycleHookName="down", InstanceId=instance, LifecycleActionResult="CONTINUE"
     )
-    eventually(lambda: not aws.members(), "the instance gone")
+    aws.until(lambda: not aws.members(), "the instance gone")
 
 
 def test_a_hook_that_nobody_answers_ends_by_its_default(aws):
@@ -162,7 +162,9 @@ def test_a_hook_that_nobody_answers_ends_by_its_default(aws):
         DefaultResult="CONTINUE",
     )
     aws.autoscaling.set_desired_capacity(AutoScalingGroupName="g", DesiredCapacity=1)
-    aws.in_service(1)
+    aws.until(lambda: aws.lifecycles() == ["Pending:Wait"], "a waiting launch")
+    aws.world("clock", running="true")  # the timeout is in seconds
+    eventually(lambda: aws.lifecycles() == ["InService"], "the instance in service")
 
 
 def mixed(aws, overrides, **distribution) -> dict:

@@ -2,7 +2,7 @@
 
 import botocore.exceptions
 import pytest
-from conftest import attributes, error_code, eventually, remaining
+from conftest import attributes, error_code, remaining
 
 
 def test_instances_register_by_their_user_data_with_the_resources_of_their_type(aws):
@@ -102,7 +102,7 @@ def test_a_disconnected_host_takes_no_tasks_and_keeps_those_it_has(aws):
     aws.world("agent", instance=host["ec2InstanceId"], connected="false")
     assert aws.hosts(1)[0]["agentConnected"] is False
     aws.ecs.update_service(cluster="c", service="web", desiredCount=2)
-    eventually(lambda: "unable to place" in aws.describe_service()["events"][0]["message"], "the event")
+    aws.until(lambda: "unable to place" in aws.describe_service()["events"][0]["message"], "the event")
     assert aws.describe_service()["runningCount"] == 1
     aws.world("agent", instance=host["ec2InstanceId"], connected="true")
     aws.steady(2)
@@ -112,7 +112,7 @@ def test_a_task_on_a_disconnected_host_does_not_stop(aws):
     host = aws.cluster_with_hosts(1)[0]
     aws.definition()
     arn = aws.ecs.run_task(cluster="c", taskDefinition="web")["tasks"][0]["taskArn"]
-    eventually(lambda: aws.task(arn)["lastStatus"] == "RUNNING", "the task running")
+    aws.until(lambda: aws.task(arn)["lastStatus"] == "RUNNING", "the task running")
     aws.world("agent", instance=host["ec2InstanceId"], connected="false")
     aws.ecs.stop_task(cluster="c", task=arn)
     aws.world("tick", count=10)
@@ -155,4 +155,4 @@ def test_a_host_has_all_its_resources_back_when_its_task_is_stopped(aws):
     arn = aws.ecs.run_task(cluster="c", taskDefinition="web")["tasks"][0]["taskArn"]
     assert remaining(aws.hosts(1)[0], "CPU") == 1536
     aws.ecs.stop_task(cluster="c", task=arn)
-    eventually(lambda: remaining(aws.hosts(1)[0], "CPU") == 2048, "the CPU to be free")
+    aws.until(lambda: remaining(aws.hosts(1)[0], "CPU") == 2048, "the CPU to be free")

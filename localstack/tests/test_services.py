@@ -1,6 +1,6 @@
 """ECS services: placement, deployments, draining and load balancers."""
 
-from conftest import eventually, remaining
+from conftest import remaining
 
 
 def test_a_service_starts_its_tasks_and_reaches_a_steady_state(aws):
@@ -8,7 +8,7 @@ def test_a_service_starts_its_tasks_and_reaches_a_steady_state(aws):
     aws.definition()
     aws.service(desired=4)
     service = aws.steady(4)
-    eventually(lambda: "steady state" in aws.describe_service()["events"][0]["message"], "the steady event")
+    aws.until(lambda: "steady state" in aws.describe_service()["events"][0]["message"], "the steady event")
     assert service["deployments"][0]["runningCount"] == 4
 
 
@@ -24,8 +24,8 @@ def test_a_host_is_never_over_committed(aws):
     aws.cluster_with_hosts(1)
     aws.definition(cpu=1024)
     aws.service(desired=3)
-    eventually(lambda: aws.describe_service()["runningCount"] == 2, "two tasks running")
-    eventually(lambda: "unable to place" in aws.describe_service()["events"][0]["message"], "the event")
+    aws.until(lambda: aws.describe_service()["runningCount"] == 2, "two tasks running")
+    aws.until(lambda: "unable to place" in aws.describe_service()["events"][0]["message"], "the event")
     service = aws.describe_service()
     assert (service["runningCount"], service["pendingCount"]) == (2, 0)
 
@@ -34,8 +34,8 @@ def test_a_static_host_port_is_used_once_on_a_host(aws):
     aws.cluster_with_hosts(2)
     aws.definition(portMappings=[{"containerPort": 80, "hostPort": 8080}])
     aws.service(desired=3)
-    eventually(lambda: aws.describe_service()["runningCount"] == 2, "two tasks running")
-    eventually(lambda: "unable to place" in aws.describe_service()["events"][0]["message"], "the event")
+    aws.until(lambda: aws.describe_service()["runningCount"] == 2, "two tasks running")
+    aws.until(lambda: "unable to place" in aws.describe_service()["events"][0]["message"], "the event")
     assert len({task["containerInstanceArn"] for task in aws.tasks()}) == 2
 
 
@@ -65,7 +65,7 @@ def test_a_drained_host_loses_its_service_tasks_and_the_service_never_drops_belo
         seen.append(aws.describe_service()["runningCount"])
         return not aws.tasks(containerInstance=first["containerInstanceArn"])
 
-    eventually(drained, "the host to be empty")
+    aws.until(drained, "the host to be empty")
     assert min(seen) >= 4
 
 
@@ -89,7 +89,7 @@ def test_a_minimum_below_100_percent_stops_first_and_starts_then(aws):
     aws.steady(2)
     host = first["containerInstanceArn"]
     aws.ecs.update_container_instances_state(cluster="c", containerInstances=[host], status="DRAINING")
-    eventually(lambda: not aws.tasks(containerInstance=host), "the host to be empty")
+    aws.until(lambda: not aws.tasks(containerInstance=host), "the host to be empty")
     aws.steady(2)
 
 
@@ -98,7 +98,7 @@ def test_a_host_that_is_active_again_takes_tasks_again(aws):
     aws.definition()
     aws.ecs.update_container_instances_state(cluster="c", containerInstances=[host], status="DRAINING")
     aws.service()
-    eventually(lambda: aws.describe_service()["events"], "the unplaced event")
+    aws.until(lambda: aws.describe_service()["events"], "the unplaced event")
     aws.ecs.update_container_instances_state(cluster="c", containerInstances=[host], status="ACTIVE")
     aws.steady(1)
 
@@ -119,8 +119,8 @@ def test_a_distinct_instance_constraint_keeps_tasks_apart(aws):
     aws.cluster_with_hosts(2)
     aws.definition()
     aws.service(desired=3, placementConstraints=[{"type": "distinctInstance"}])
-    eventually(lambda: aws.describe_service()["runningCount"] == 2, "two tasks running")
-    eventually(lambda: "unable to place" in aws.describe_service()["events"][0]["message"], "the event")
+    aws.until(lambda: aws.describe_service()["runningCount"] == 2, "two tasks running")
+    aws.until(lambda: "unable to place" in aws.describe_service()["events"][0]["message"], "the event")
 
 
 def test_a_member_of_constraint_picks_hosts_by_attribute(aws):
@@ -147,9 +147,9 @@ def test_a_daemon_runs_once_on_each_active_host(aws):
     aws.cluster_with_hosts(2)
     aws.definition()
     aws.ecs.create_service(cluster="c", serviceName="web", taskDefinition="web", schedulingStrategy="DAEMON")
-    eventually(lambda: aws.describe_service()["runningCount"] == 2, "a daemon on each host")
+    aws.until(lambda: aws.describe_service()["runningCount"] == 2, "a daemon on each host")
     aws.autoscaling.set_desired_capacity(AutoScalingGroupName="g", DesiredCapacity=3)
-    eventually(lambda: aws.describe_service()["runningCount"] == 3, "a daemon on the new host")
+    aws.until(lambda: aws.describe_service()["runningCount"] == 3, "a daemon on the new host")
 
 
 def test_a_deleted_service_stops_its_tasks(aws):
@@ -158,7 +158,7 @@ def test_a_deleted_service_stops_its_tasks(aws):
     aws.service(desired=2)
     aws.steady(2)
     aws.ecs.delete_service(cluster="c", service="web", force=True)
-    eventually(lambda: aws.describe_service()["status"] == "INACTIVE", "the service inactive")
+    aws.until(lambda: aws.describe_service()["status"] == "INACTIVE", "the service inactive")
     assert aws.tasks() == []
 
 
@@ -180,7 +180,7 @@ def test_tasks_behind_a_load_balancer_are_its_targets(aws):
     aws.world("health", target_group=arn, target=host["ec2InstanceId"], state="unhealthy")
     assert {state for _, state in health()} == {"unhealthy"}
     aws.ecs.update_service(cluster="c", service="web", desiredCount=0)
-    eventually(lambda: not health(), "the targets to be gone")
+    aws.until(lambda: not health(), "the targets to be gone")
 
 
 def test_list_services_comes_in_pages(aws):

@@ -3,7 +3,7 @@
 import pytest
 import requests
 from botocore.exceptions import ClientError
-from conftest import ENDPOINT, error_code, eventually
+from conftest import ENDPOINT, PATIENCE, error_code
 
 BEHIND = {"containerName": "main", "containerPort": 80}
 PORTS = [{"containerPort": 80, "hostPort": 0}]
@@ -20,7 +20,7 @@ def found(aws, group: str, state: str, *targets: str) -> None:
 
 
 def targets_when(aws, group: str, count: int) -> dict[str, str]:
-    return eventually(lambda: len(health(aws, group)) == count and health(aws, group), f"{count} targets")
+    return aws.until(lambda: len(health(aws, group)) == count and health(aws, group), f"{count} targets")
 
 
 def test_ecs_takes_a_group_only_when_a_load_balancer_names_it(aws):
@@ -87,13 +87,13 @@ def test_a_deployment_replaces_a_task_only_when_the_new_target_is_healthy(aws):
     aws.world("tick", count=10)
     assert health(aws, group) == {old: "healthy", new: "initial"}
     found(aws, group, "healthy", new)
-    eventually(lambda: health(aws, group).get(old) != "healthy", "the old target to leave")
+    aws.until(lambda: health(aws, group).get(old) != "healthy", "the old target to leave")
     # Its task lives until nothing is in flight any more.
     aws.world("tick", count=10)
     leaving = aws.tasks(desiredStatus="STOPPED")
     assert [task["lastStatus"] for task in leaving] == ["DEACTIVATING"]
     found(aws, group, "unused", old)
-    eventually(lambda: aws.task(leaving[0]["taskArn"])["lastStatus"] == "STOPPED", "the old task to stop")
+    aws.until(lambda: aws.task(leaving[0]["taskArn"])["lastStatus"] == "STOPPED", "the old task to stop")
     aws.steady(1)
 
 
@@ -101,7 +101,7 @@ def test_a_task_whose_target_fails_its_checks_is_replaced(aws):
     group = behind_a_data_plane(aws)
     (bad,) = health(aws, group)
     found(aws, group, "unhealthy", bad)
-    eventually(lambda: health(aws, group).keys() - {bad}, "a new target")
+    aws.until(lambda: health(aws, group).keys() - {bad}, "a new target")
     (stopped,) = aws.tasks(desiredStatus="STOPPED")
     assert stopped["stoppedReason"] == "Task failed ELB health checks"
 
@@ -113,13 +113,13 @@ def test_a_task_whose_process_ended_is_gone_and_replaced(aws):
     told = aws.task(task["taskArn"])
     assert (told["lastStatus"], told["stopCode"]) == ("STOPPED", "EssentialContainerExited")
     assert told["containers"][0]["exitCode"] == 137
-    eventually(lambda: "initial" in health(aws, group).values(), "a new target")
+    aws.until(lambda: "initial" in health(aws, group).values(), "a new target")
 
 
 def test_a_data_plane_sees_rules_targets_and_tasks_in_one_answer(aws):
     group = behind_a_data_plane(aws)
     url = f"{ENDPOINT}/_world/traffic"
-    shown = requests.get(url, params={"account": aws.account}, timeout=30).json()
+    shown = requests.get(url, params={"account": aws.account}, timeout=PATIENCE).json()
     (listener,), (told,), (task,) = shown["listeners"], shown["groups"], shown["tasks"]
     assert [rule["priority"] for rule in listener["rules"]] == [None]
     (target,) = told["targets"]

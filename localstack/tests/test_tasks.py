@@ -2,7 +2,7 @@
 
 import botocore.exceptions
 import pytest
-from conftest import error_code, eventually, remaining
+from conftest import error_code, remaining
 
 
 def provider(aws, status: str) -> None:
@@ -28,14 +28,14 @@ def test_a_task_is_pending_and_then_runs(aws):
     aws.definition()
     task = aws.ecs.run_task(cluster="c", taskDefinition="web", startedBy="me")["tasks"][0]
     assert (task["lastStatus"], task["desiredStatus"], task["startedBy"]) == ("PENDING", "RUNNING", "me")
-    eventually(lambda: aws.task(task["taskArn"])["lastStatus"] == "RUNNING", "the task running")
+    aws.until(lambda: aws.task(task["taskArn"])["lastStatus"] == "RUNNING", "the task running")
 
 
 def test_a_task_keeps_running_however_often_it_is_described(aws):
     aws.cluster_with_hosts(1)
     aws.definition()
     arn = aws.ecs.run_task(cluster="c", taskDefinition="web")["tasks"][0]["taskArn"]
-    eventually(lambda: aws.task(arn)["lastStatus"] == "RUNNING", "the task running")
+    aws.until(lambda: aws.task(arn)["lastStatus"] == "RUNNING", "the task running")
     assert {aws.task(arn)["lastStatus"] for _ in range(10)} == {"RUNNING"}
 
 
@@ -74,7 +74,7 @@ def test_with_managed_scaling_a_task_waits_until_there_is_room(aws):
     assert task["capacityProviderName"] == "cp"
     assert aws.ecs.describe_clusters(clusters=["c"])["clusters"][0]["pendingTasksCount"] == 1
     aws.autoscaling.set_desired_capacity(AutoScalingGroupName="g", DesiredCapacity=1)
-    eventually(lambda: aws.task(task["taskArn"])["lastStatus"] == "RUNNING", "the task running")
+    aws.until(lambda: aws.task(task["taskArn"])["lastStatus"] == "RUNNING", "the task running")
     assert aws.task(task["taskArn"])["containerInstanceArn"] == aws.hosts(1)[0]["containerInstanceArn"]
     assert aws.ecs.describe_clusters(clusters=["c"])["clusters"][0]["pendingTasksCount"] == 0
 
@@ -93,14 +93,14 @@ def test_a_waiting_task_can_be_stopped(aws):
     aws.definition()
     arn = aws.ecs.run_task(cluster="c", taskDefinition="web")["tasks"][0]["taskArn"]
     aws.ecs.stop_task(cluster="c", task=arn)
-    eventually(lambda: aws.task(arn)["lastStatus"] == "STOPPED", "the task stopped")
+    aws.until(lambda: aws.task(arn)["lastStatus"] == "STOPPED", "the task stopped")
 
 
 def test_a_service_of_a_scaling_provider_has_waiting_tasks(aws):
     provider(aws, "ENABLED")
     aws.definition()
     aws.service(desired=2)
-    eventually(lambda: aws.describe_service()["pendingCount"] == 2, "two pending tasks")
+    aws.until(lambda: aws.describe_service()["pendingCount"] == 2, "two pending tasks")
     assert {task["lastStatus"] for task in aws.tasks()} == {"PROVISIONING"}
     aws.autoscaling.set_desired_capacity(AutoScalingGroupName="g", DesiredCapacity=1)
     aws.steady(2)
@@ -110,7 +110,7 @@ def test_a_stopping_task_holds_its_host_after_it_has_left_the_running_count(aws)
     aws.cluster_with_hosts(1)
     aws.definition(cpu=512)
     arn = aws.ecs.run_task(cluster="c", taskDefinition="web")["tasks"][0]["taskArn"]
-    eventually(lambda: aws.task(arn)["lastStatus"] == "RUNNING", "the task running")
+    aws.until(lambda: aws.task(arn)["lastStatus"] == "RUNNING", "the task running")
     stopped = aws.ecs.stop_task(cluster="c", task=arn, reason="enough")["task"]
     assert (stopped["desiredStatus"], stopped["lastStatus"]) == ("STOPPED", "RUNNING")
     host = aws.hosts(1)[0]
@@ -121,7 +121,7 @@ def test_a_stopping_task_holds_its_host_after_it_has_left_the_running_count(aws)
         seen.append(aws.task(arn)["lastStatus"])
         return seen[-1] == "STOPPED"
 
-    eventually(finished, "the task stopped")
+    aws.until(finished, "the task stopped")
     assert {"DEACTIVATING", "STOPPING"} <= set(seen)
     assert aws.task(arn)["stoppedReason"] == "enough"
 
@@ -130,7 +130,7 @@ def test_a_standalone_task_stays_on_a_draining_host(aws):
     host = aws.cluster_with_hosts(2)[0]["containerInstanceArn"]
     aws.definition()
     arn = aws.ecs.start_task(cluster="c", taskDefinition="web", containerInstances=[host])["tasks"][0]["taskArn"]
-    eventually(lambda: aws.task(arn)["lastStatus"] == "RUNNING", "the task running")
+    aws.until(lambda: aws.task(arn)["lastStatus"] == "RUNNING", "the task running")
     aws.ecs.update_container_instances_state(cluster="c", containerInstances=[host], status="DRAINING")
     aws.world("tick", count=10)
     assert (aws.task(arn)["lastStatus"], aws.task(arn)["containerInstanceArn"]) == ("RUNNING", host)
@@ -164,7 +164,7 @@ def test_the_death_of_its_host_stops_a_standalone_task(aws):
     aws.definition()
     arn = aws.ecs.run_task(cluster="c", taskDefinition="web")["tasks"][0]["taskArn"]
     aws.ec2.terminate_instances(InstanceIds=[host["ec2InstanceId"]])
-    eventually(lambda: aws.task(arn)["lastStatus"] == "STOPPED", "the task stopped")
+    aws.until(lambda: aws.task(arn)["lastStatus"] == "STOPPED", "the task stopped")
     assert "terminated" in aws.task(arn)["stoppedReason"]
 
 

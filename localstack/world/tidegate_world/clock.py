@@ -16,9 +16,12 @@ from tidegate_world.places import Place, awake_places, lock_of
 LOG = logging.getLogger(__name__)
 
 
-def tick_place(place: Place) -> None:
+def tick_place(place: Place, by_itself: bool = False) -> None:
     """Capacity first, then the hosts it became, then the tasks that they can take."""
     with lock_of(place.account):
+        # Asked under the lock, so that no tick follows the answer that the clock stands.
+        if by_itself and not place.clock_runs:
+            return
         groups.tick(place)
         fleets.tick(place)
         hosts.tick(place)
@@ -36,7 +39,7 @@ def _run() -> None:
         started = time.monotonic()
         for place in awake_places():
             try:
-                tick_place(place)
+                tick_place(place, by_itself=True)
             except Exception:
                 LOG.exception("the tick of %s in %s failed", place.account, place.region)
         time.sleep(max(settings.TICK - (time.monotonic() - started), settings.TICK / 10))

@@ -92,6 +92,15 @@ def tick(place: Place, arguments) -> dict:
     return {"ticks": count}
 
 
+@control("clock")
+def run_clock(place: Place, arguments) -> dict:
+    """Stops the clock or lets it run again; while it stands, only the control tick moves the place."""
+    running = _truth(arguments["running"])
+    with lock_of(place.account):
+        place.clock_runs = running
+    return {"running": running}
+
+
 @control("agent")
 def agent(place: Place, arguments) -> dict:
     """Connects or disconnects the agent of one host; while it is away its tasks neither start nor stop."""

@@ -32,6 +32,7 @@ class Place:
     def __init__(self, account: str, region: str):
         self.account = account
         self.region = region
+        self.clock_runs = True
         self.ec2 = ec2_backends[account][region]
         self.ecs = ecs_backends[account][region]
         self.elbv2 = elbv2_backends[account][region]

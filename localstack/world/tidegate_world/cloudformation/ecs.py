@@ -7,7 +7,8 @@ import time
 
 from tidegate_world.cloudformation.resource import lower_camel, name_of, resource
 
-LONGEST_DEREGISTRATION_SECONDS = 30
+# Far more than a tick takes, even on a loaded machine.
+LONGEST_DEREGISTRATION_SECONDS = 120
 
 
 @resource("AWS::ECS::Cluster", "ecs", "ClusterName")
