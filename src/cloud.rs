@@ -1,5 +1,6 @@
 //! The port to AWS: look, act, and hear of changes. `aws` and `sim` stand behind it.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::Duration;
 
@@ -17,4 +18,30 @@ pub trait Cloud: Send + Sync {
 
     /// Returns when something changed. Facts only; never returning means polling only.
     fn changes(&self, cluster: &ClusterName) -> impl Future<Output = Vec<Change>> + Send;
+
+    /// Requests sent to AWS so far, retries included.
+    fn calls(&self) -> Calls;
+}
+
+/// How many calls of each kind. Bounded: one entry an operation and result.
+pub type Calls = BTreeMap<Call, u64>;
+
+/// What a count of calls is of.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Call {
+    /// As the SDK names it: `ECS`, `EC2`, `Auto Scaling`, `Application Auto Scaling`.
+    pub service: String,
+    /// As the API names it: `DescribeServices`.
+    pub operation: String,
+    pub result: CallResult,
+}
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+pub enum CallResult {
+    Ok,
+    /// AWS answered with an error, or with what could not be read.
+    Error,
+    NoAnswer,
 }

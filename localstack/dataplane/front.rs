@@ -13,7 +13,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
-use super::live::{Choice, InFlight};
+use super::live::{Check, Choice, InFlight};
 use super::meter::Ending;
 use super::rules::{Action, Asked, Fixed, Redirect};
 use super::{Shared, now};
@@ -36,10 +36,19 @@ const HOP_BY_HOP: [HeaderName; 6] = [
 pub type Sender = Client<HttpConnector, Body>;
 
 pub fn sender() -> Sender {
+    Client::builder(TokioExecutor::new()).retry_canceled_requests(false).build(connector())
+}
+
+/// For health checks: each over a connection of its own.
+pub fn checker() -> Sender {
+    Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector())
+}
+
+fn connector() -> HttpConnector {
     let mut connector = HttpConnector::new();
     connector.set_nodelay(true);
     connector.set_connect_timeout(Some(CONNECT));
-    Client::builder(TokioExecutor::new()).retry_canceled_requests(false).build(connector)
+    connector
 }
 
 #[derive(Clone, Debug)]
@@ -180,16 +189,14 @@ fn redirection(to: &Redirect, request: &Request, port: u16) -> Option<Response> 
     Some((status, [(header::LOCATION, location)]).into_response())
 }
 
-/// One health check over a connection of its own: whether the target answered as it should.
-pub async fn passes(port: u16, path: &str, codes: &str, timeout: Duration) -> bool {
-    let check = async {
-        let http = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0);
-        let http = http.user_agent("ELB-HealthChecker/2.0").build()?;
-        let answer = http.get(format!("http://127.0.0.1:{port}{path}")).send().await?;
-        Ok::<_, reqwest::Error>(answer.status().as_u16())
-    };
-    match tokio::time::timeout(timeout, check).await {
-        Ok(Ok(status)) => includes(codes, status),
+/// One health check: whether the target answered in time, and as it should.
+pub async fn passes(checker: &Sender, port: u16, check: &Check) -> bool {
+    let request = Request::get(format!("http://127.0.0.1:{port}{}", check.path))
+        .header(header::USER_AGENT, "ELB-HealthChecker/2.0")
+        .body(Body::empty());
+    let Ok(request) = request else { return false };
+    match tokio::time::timeout(check.timeout, checker.request(request)).await {
+        Ok(Ok(answer)) => includes(&check.codes, answer.status().as_u16()),
         _ => false,
     }
 }

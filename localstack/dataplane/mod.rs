@@ -197,14 +197,14 @@ struct Loops {
 
 impl Loops {
     async fn follow(self) {
-        let sender = front::sender();
+        let (sender, checker) = (front::sender(), front::checker());
         let mut announced = false;
         loop {
             match self.world.show().await {
                 Ok(shown) => self.take_in(&shown, &sender).await,
                 Err(error) => tracing::warn!(%error, "the endpoint did not answer"),
             }
-            self.start_checks();
+            self.start_checks(&checker);
             let found = self.shared.live().found();
             // The first report makes the endpoint rely on ours, also when it is empty.
             if !found.is_empty() || !announced {
@@ -274,15 +274,13 @@ impl Loops {
         tokio::spawn(self.end.clone().run_until_cancelled_owned(serving));
     }
 
-    fn start_checks(&self) {
+    fn start_checks(&self, checker: &Sender) {
         for check in self.shared.live().due_checks(now()) {
-            let shared = self.shared.clone();
+            let (shared, checker) = (self.shared.clone(), checker.clone());
             tokio::spawn(async move {
                 let port = shared.processes().port_of(&check.target);
                 let passed = match port {
-                    Some(port) => {
-                        front::passes(port, &check.path, &check.codes, check.timeout).await
-                    }
+                    Some(port) => front::passes(&checker, port, &check).await,
                     None => false,
                 };
                 shared.live().checked(&check, passed);

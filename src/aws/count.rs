@@ -1,6 +1,5 @@
 //! Counts what is asked of AWS, attempt by attempt, by service, operation and result.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_smithy_runtime_api::box_error::BoxError;
@@ -10,39 +9,15 @@ use aws_smithy_runtime_api::client::orchestrator::Metadata;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 
-/// What a count is of.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Call {
-    /// As the SDK names it: `ECS`, `EC2`, `Auto Scaling`, `Application Auto Scaling`.
-    pub service: String,
-    /// As the API names it: `DescribeServices`.
-    pub operation: String,
-    pub result: CallResult,
-}
-
-/// How a call ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, strum::IntoStaticStr)]
-#[strum(serialize_all = "snake_case")]
-pub enum CallResult {
-    Ok,
-    /// AWS answered with an error, or with what could not be read.
-    Error,
-    NoAnswer,
-}
+use crate::cloud::{Call, CallResult, Calls};
 
 /// The counts of one scope; clones count into the same.
 #[derive(Clone, Debug, Default)]
-pub struct CallCounter(Arc<Mutex<BTreeMap<Call, u64>>>);
+pub(super) struct CallCounter(Arc<Mutex<Calls>>);
 
 impl CallCounter {
-    /// Calls made so far, retries included. Bounded: one entry an operation and result.
-    pub fn counts(&self) -> BTreeMap<Call, u64> {
+    pub(super) fn counts(&self) -> Calls {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// All calls made so far.
-    pub fn total(&self) -> u64 {
-        self.counts().values().sum()
     }
 
     fn count(&self, call: Call) {

@@ -39,13 +39,13 @@ use std::time::Duration;
 
 pub use aws_config::SdkConfig;
 pub use clients::ConnectError;
-pub use count::{Call, CallCounter, CallResult};
+use count::CallCounter;
 pub use discover::DiscoverError;
 use tokio::sync::Mutex;
 
 use self::clients::{Reads, Writes};
 use self::kept::Kept;
-use crate::cloud::Cloud;
+use crate::cloud::{Calls, Cloud};
 use crate::config::ClusterConfig;
 use crate::control::Clock;
 use crate::journal::Intent;
@@ -88,11 +88,6 @@ impl<K: Clock> Aws<K> {
             known: std::sync::Mutex::default(),
         }
     }
-
-    /// Calls made so far, by service, operation and result.
-    pub fn calls(&self) -> &CallCounter {
-        &self.calls
-    }
 }
 
 impl<K: Clock> Cloud for Aws<K> {
@@ -116,5 +111,9 @@ impl<K: Clock> Cloud for Aws<K> {
     /// Polling only: no queue of events is read.
     async fn changes(&self, _cluster: &ClusterName) -> Vec<Change> {
         std::future::pending().await
+    }
+
+    fn calls(&self) -> Calls {
+        self.calls.counts()
     }
 }

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use clap::Args as ClapArgs;
 
 use super::exit::{Exit, Failure};
-use super::output::Output;
+use super::output::{Output, say};
 use super::remote::{Remote, Where};
 use super::text;
 use crate::config::{ClusterConfig, PoolConfig};
 use crate::control::status::ClusterStatus;
 use crate::control::{Preview, preview::replay};
+use crate::journal::Sqlite;
 use crate::model::{ClusterName, Memory, Snapshot};
 
 #[derive(Debug, ClapArgs)]
@@ -94,7 +95,14 @@ async fn from_cluster(args: &Args) -> Result<ClusterStatus, Failure> {
         return remote.get(&format!("/api/v1/clusters/{cluster}")).await;
     }
     let config = configured(args, cluster)?;
-    let (config, preview) = look(cluster, config, Memory::default()).await?;
+    let known = Sqlite::peek(&args.at.state, cluster)?;
+    match &known {
+        Some(memory) => {
+            say(&format!("journal      {}, up to record {}", args.at.state.display(), memory.seq.0))
+        }
+        None => say("journal      none: removals are shown as if long unneeded"),
+    }
+    let (config, preview) = look(cluster, config, known).await?;
     if let Some(file) = &args.save_snapshot {
         let json = serde_json::to_string_pretty(&preview.snapshot).unwrap_or_default();
         std::fs::write(file, json)
@@ -123,18 +131,18 @@ fn shown(config: &ClusterConfig, preview: &Preview) -> ClusterStatus {
 pub(super) async fn look(
     _cluster: &ClusterName,
     _config: Option<ClusterConfig>,
-    _memory: Memory,
+    _known: Option<Memory>,
 ) -> Result<(ClusterConfig, Preview), Failure> {
     Err(super::run::without_aws())
 }
 
-/// Without a journal nothing is known of how long a host has been unneeded, so the plan shows what
-/// would go if it had been for the whole window.
+/// Without a journal it is not known how long a host has been unneeded, so the plan shows what would
+/// go if it had been for the whole window.
 #[cfg(feature = "aws")]
 pub(super) async fn look(
     cluster: &ClusterName,
     config: Option<ClusterConfig>,
-    memory: Memory,
+    known: Option<Memory>,
 ) -> Result<(ClusterConfig, Preview), Failure> {
     use crate::aws::Aws;
     use crate::control::{SystemClock, preview};
@@ -147,7 +155,9 @@ pub(super) async fn look(
         Some(config) => config,
         None => aws.discover(cluster).await.map_err(|error| unreachable(&error))?,
     };
-    config.scale_in.stabilization = chrono::TimeDelta::zero();
-    let preview = preview(&aws, &config, memory, &SystemClock).await;
+    if known.is_none() {
+        config.scale_in.stabilization = chrono::TimeDelta::zero();
+    }
+    let preview = preview(&aws, &config, known.unwrap_or_default(), &SystemClock).await;
     Ok((config, preview))
 }

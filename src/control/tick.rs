@@ -9,7 +9,7 @@ use super::clock::Clock;
 use super::cluster::{Cluster, Verdict};
 use super::inbox::Inbox;
 use super::merge::plan;
-use crate::cloud::Cloud;
+use crate::cloud::{Calls, Cloud};
 use crate::decide::edges::hold_edges;
 use crate::journal::{Journal, JournalError};
 use crate::model::{Hold, Note, Outcome, Plan, Planned, Snapshot};
@@ -28,6 +28,8 @@ pub struct TickReport {
     pub verdicts: Vec<(Planned, Verdict)>,
     /// The journal failed: nothing was written to AWS after that.
     pub trouble: Option<JournalError>,
+    /// Requests sent to AWS since the process started.
+    pub calls: Calls,
 }
 
 impl TickReport {
@@ -70,12 +72,14 @@ pub async fn tick(
     let snapshot = cx.look(cloud, clock).await;
     let now = clock.now();
     let plan = plan(&cx.config, &snapshot, &cx.memory, now);
+    let (verdicts, calls) = (Vec::new(), Calls::new());
     let mut report =
-        TickReport { began_at, ended_at: now, snapshot, plan, verdicts: Vec::new(), trouble };
+        TickReport { began_at, ended_at: now, snapshot, plan, verdicts, trouble, calls };
     if report.trouble.is_none() {
         report.trouble = carry_out(cloud, journal, cx, clock, inbox, &mut report).await.err();
     }
     report.ended_at = clock.now();
+    report.calls = cloud.calls();
     report
 }
 

@@ -11,7 +11,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{
+    Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params,
+};
 
 use super::{Intent, Journal, JournalError};
 use crate::guard::Admitted;
@@ -89,6 +91,26 @@ impl Sqlite {
         let lock = Lock::take(&dir.join(format!("{name}.lock")))?;
         let db = Connection::open(dir.join(format!("{name}.journal"))).map_err(sql)?;
         Self::set_up(db, Some(lock), cluster)
+    }
+
+    /// What the cluster's journal knows, if there is one; whoever writes it goes on undisturbed.
+    ///
+    /// # Errors
+    /// As of `open`, but never `InUse`.
+    pub fn peek(dir: &Path, cluster: &ClusterName) -> Result<Option<Memory>, JournalError> {
+        let file = dir.join(format!("{cluster}.journal"));
+        if !file.exists() {
+            return Ok(None);
+        }
+        let db =
+            Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(sql)?;
+        db.busy_timeout(Duration::from_secs(5)).map_err(sql)?;
+        let found: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(sql)?;
+        let known = i64::try_from(SCHEMA.len()).unwrap_or(i64::MAX);
+        if found > known {
+            return Err(JournalError::Newer { found, known });
+        }
+        Ok(Some(fold(&row::all(&db)?)?.memory))
     }
 
     /// A journal that lives as long as the value.

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::cloud::Cloud;
+use crate::cloud::{Calls, Cloud};
 use crate::control::Clock;
 use crate::journal::Intent;
 use crate::model::{Change, ClusterName, Need, Outcome, Snapshot};
@@ -87,5 +87,10 @@ impl Cloud for SimCloud {
                 return changes;
             }
         }
+    }
+
+    /// A simulated AWS is sent no requests.
+    fn calls(&self) -> Calls {
+        Calls::new()
     }
 }

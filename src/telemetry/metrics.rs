@@ -3,6 +3,7 @@
 //! Rule: names begin with `tidegate_` and carry their unit; labels come from the configuration and
 //! from our own codes, never ids of hosts or tasks, so their number is bounded.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -155,22 +156,8 @@ fn limits(to: &mut DescriptorEncoder<'_>, clusters: &[ClusterStatus]) -> fmt::Re
 
 /// Sums since the process started.
 fn counters(to: &mut DescriptorEncoder<'_>, clusters: &[ClusterStatus]) -> fmt::Result {
-    let actions = each(clusters, |c| {
-        let mut samples = vec![];
-        for (action, reasons) in &c.counters.actions {
-            for (reason, results) in reasons {
-                for (result, count) in results {
-                    let labels = vec![
-                        ("action", action.clone()),
-                        ("reason", reason.clone()),
-                        ("result", result.clone()),
-                    ];
-                    samples.push((labels, number(*count)));
-                }
-            }
-        }
-        samples
-    });
+    let names = ["action", "reason", "result"];
+    let actions = each(clusters, |c| by_three(names, &c.counters.actions));
     let help = "Planned actions by what became of them.";
     counter(to, "decisions", help, actions)?;
     let rejections = each(clusters, |c| {
@@ -189,6 +176,9 @@ fn counters(to: &mut DescriptorEncoder<'_>, clusters: &[ClusterStatus]) -> fmt::
         samples
     });
     counter(to, "aws_failed_reads", "AWS reads that failed.", failed)?;
+    let names = ["service", "operation", "result"];
+    let requests = each(clusters, |c| by_three(names, &c.counters.aws_requests));
+    counter(to, "aws_requests", "Requests sent to AWS, retries included.", requests)?;
     let throttles = each(clusters, |c| one(number(c.counters.throttles)));
     counter(to, "aws_throttles", "Answers that said to slow down.", throttles)?;
     let help = "How long a tick took, from look to last write.";
@@ -200,6 +190,22 @@ fn counters(to: &mut DescriptorEncoder<'_>, clusters: &[ClusterStatus]) -> fmt::
         histogram.encode(family.encode_family(&labels)?)?;
     }
     Ok(())
+}
+
+type Counts = BTreeMap<String, BTreeMap<String, BTreeMap<String, u64>>>;
+
+/// Counts under three labels.
+fn by_three(names: [&'static str; 3], counts: &Counts) -> Vec<(Labels, f64)> {
+    let mut samples = vec![];
+    for (first, seconds) in counts {
+        for (second, thirds) in seconds {
+            for (third, count) in thirds {
+                let values = [first, second, third].map(String::clone);
+                samples.push((names.into_iter().zip(values).collect(), number(*count)));
+            }
+        }
+    }
+    samples
 }
 
 /// The samples of all clusters, each labelled with its cluster.
@@ -319,6 +325,8 @@ mod tests {
             tidegate_decisions_total{cluster="web",action="set_host_status",reason="agent_lost",result="held"} 1.0
             tidegate_decisions_total{cluster="web",action="set_pool_capacity",reason="short",result="done"} 1.0
             tidegate_guard_rejections_total{cluster="web",reason="not_allowed"} 1.0
+            tidegate_aws_requests_total{cluster="web",service="ECS",operation="DescribeServices",result="no_answer"} 1.0
+            tidegate_aws_requests_total{cluster="web",service="ECS",operation="DescribeServices",result="ok"} 40.0
             tidegate_aws_throttles_total{cluster="web"} 0.0
             tidegate_reconcile_duration_seconds_sum{cluster="web"} 0.12
             tidegate_reconcile_duration_seconds_count{cluster="web"} 1

@@ -5,11 +5,14 @@
 //! record of requests.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use aws_sdk_autoscaling::types::{
     AutoScalingGroup, Instance, LaunchTemplate as GroupTemplate, LaunchTemplateSpecification,
     MixedInstancesPolicy,
 };
+use aws_sdk_cloudwatch::primitives::DateTime;
+use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricStat};
 use aws_sdk_ec2::types::{RequestLaunchTemplateData, ResourceType};
 use aws_sdk_ecs::types::{
     Compatibility, ContainerDefinition, ContainerInstance, Resource, Service, Task,
@@ -17,6 +20,7 @@ use aws_sdk_ecs::types::{
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::dataplane::wall_clock;
 use crate::harness::{endpoint, eventually};
 
 pub const REGION: &str = "us-east-1";
@@ -41,6 +45,8 @@ pub struct World {
 pub struct Request {
     pub number: u64,
     pub operation: String,
+    /// When it arrived, in seconds since 1970.
+    pub time: f64,
     pub parameters: Value,
 }
 
@@ -126,6 +132,35 @@ impl World {
         let mut requests = self.requests(after).await;
         requests.retain(|request| request.operation == operation);
         requests
+    }
+
+    /// What CloudWatch shows of the last ten minutes of a load balancer, or of one group of it:
+    /// start of the period in seconds since 1970, and value.
+    pub async fn datapoints(
+        &self,
+        balancer: &str,
+        group: Option<&str>,
+        (name, stat): (&str, &str),
+        period_seconds: i32,
+    ) -> Vec<(i64, f64)> {
+        let dimension =
+            |name: &str, value: &str| Dimension::builder().name(name).value(value).build();
+        let balancer = balancer.split(":loadbalancer/").last().expect("its name");
+        let mut metric = Metric::builder().namespace("AWS/ApplicationELB").metric_name(name);
+        metric = metric.dimensions(dimension("LoadBalancer", balancer));
+        if let Some(group) = group {
+            let group = group.split(':').next_back().expect("its name");
+            metric = metric.dimensions(dimension("TargetGroup", group));
+        }
+        let stat = MetricStat::builder().metric(metric.build()).period(period_seconds).stat(stat);
+        let query = MetricDataQuery::builder().id("q").metric_stat(stat.build()).build();
+        let end = wall_clock() + Duration::from_secs(60);
+        let told = self.cloudwatch.get_metric_data().metric_data_queries(query);
+        let told = told.start_time(DateTime::from(end - Duration::from_secs(600)));
+        let told = told.end_time(DateTime::from(end)).send().await.expect("GetMetricData");
+        let told = &told.metric_data_results()[0];
+        let starts = told.timestamps().iter().map(DateTime::secs);
+        starts.zip(told.values().iter().copied()).collect()
     }
 
     /// A call of a query API that no client of ours speaks, such as CloudFormation.

@@ -3,9 +3,6 @@
 
 use std::time::Duration;
 
-use aws_sdk_cloudwatch::primitives::DateTime;
-use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricStat};
-
 use crate::dataplane::load::{Load, Plan, Tally};
 use crate::dataplane::{Settings, wall_clock};
 use crate::demo::Demo;
@@ -164,19 +161,6 @@ async fn a_fault_of_a_task_definition_is_felt_and_counted_and_all_unhealthy_is_o
 
 /// The values of the last ten minutes.
 async fn datapoints(demo: &Demo, name: &str, stat: &str, group: Option<&str>) -> Vec<f64> {
-    let dimension = |name: &str, value: &str| Dimension::builder().name(name).value(value).build();
-    let balancer = demo.balancer.split(":loadbalancer/").last().expect("its name");
-    let mut metric = Metric::builder().namespace("AWS/ApplicationELB").metric_name(name);
-    metric = metric.dimensions(dimension("LoadBalancer", balancer));
-    if let Some(group) = group {
-        let group = group.split(':').next_back().expect("its name");
-        metric = metric.dimensions(dimension("TargetGroup", group));
-    }
-    let stat = MetricStat::builder().metric(metric.build()).period(60).stat(stat).build();
-    let query = MetricDataQuery::builder().id("q").metric_stat(stat).build();
-    let end = wall_clock() + Duration::from_secs(60);
-    let told = demo.world.cloudwatch.get_metric_data().metric_data_queries(query);
-    let told = told.start_time(DateTime::from(end - Duration::from_secs(600)));
-    let told = told.end_time(DateTime::from(end)).send().await.expect("GetMetricData");
-    told.metric_data_results()[0].values().to_vec()
+    let told = demo.world.datapoints(&demo.balancer, group, (name, stat), 60).await;
+    told.into_iter().map(|(_, value)| value).collect()
 }

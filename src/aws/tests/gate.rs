@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use super::balancer::*;
 use super::fake::{Fake, Reply};
 use super::*;
-use crate::cloud::Cloud;
 use crate::model::Asked;
 use crate::model::*;
 
@@ -164,10 +163,10 @@ async fn a_quick_look_reads_traffic_and_services_only() {
     let aws = fake.aws(&clock);
     aws.observe(&traffic_need()).await;
     clock.advance(2);
-    let before = aws.calls().total();
+    let before = total(&aws);
     let seen = aws.observe(&Need { only_traffic: true, ..traffic_need() }).await;
     // Services; listener, rules and groups; what is ours of attributes; two healths.
-    assert_eq!(aws.calls().total() - before, 1 + 3 + 1 + 2);
+    assert_eq!(total(&aws) - before, 1 + 3 + 1 + 2);
     assert_eq!((seen.services.as_of, seen.services.value.len()), (seen.taken_at, 1));
     assert_eq!((seen.traffic.as_of, seen.traffic.value.groups.len()), (seen.taken_at, 2));
     assert_eq!((seen.hosts.as_of, seen.hosts.value.len()), (DateTime::UNIX_EPOCH, 0));

@@ -2,7 +2,6 @@
 
 use super::fake::{Fake, Reply};
 use super::*;
-use crate::cloud::Cloud;
 use crate::model::*;
 
 fn fake() -> (Fake, TestClock) {

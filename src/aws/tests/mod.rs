@@ -15,6 +15,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use self::fake::{Asked, Reply};
+use crate::cloud::Cloud;
 use crate::control::Clock;
 use crate::model::{Need, PoolId, build};
 
@@ -65,6 +66,11 @@ fn small(asked: &Asked) -> Reply {
         }
         _ => Reply::Xml(String::new()),
     }
+}
+
+/// All calls made so far.
+fn total(cloud: &impl Cloud) -> u64 {
+    cloud.calls().values().sum()
 }
 
 fn need() -> Need {

@@ -66,7 +66,7 @@ async fn find(args: &Args) -> Result<CutoverTold, Failure> {
             // Only of one that is under way is the load read, from which the worst case follows.
             let mut memory = Memory::default();
             memory.cutovers.insert(name.clone(), fresh(&cutover, now()));
-            let (config, preview) = look(cluster, Some(config), memory).await?;
+            let (config, preview) = look(cluster, Some(config), Some(memory)).await?;
             one(&config, name, &preview.snapshot)
         }
     }

@@ -10,6 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::decision::{Decision, Fate};
+use crate::cloud::Calls;
 use crate::model::{Failure, Outcome, Snapshot};
 
 /// Sums since the process started.
@@ -27,6 +28,8 @@ pub struct Counters {
     /// Reads that failed, by AWS call and failure.
     pub failed_reads: BTreeMap<String, BTreeMap<String, u64>>,
     pub throttles: u64,
+    /// Requests sent to AWS, retries included, by service, operation and result.
+    pub aws_requests: BTreeMap<String, BTreeMap<String, BTreeMap<String, u64>>>,
 }
 
 /// How long ticks took, in buckets up to [`Durations::BOUNDS`].
@@ -74,6 +77,15 @@ impl Counters {
             let calls = self.failed_reads.entry(gap.source.clone()).or_default();
             *calls.entry(code(&gap.failure)).or_default() += 1;
             self.throttles += u64::from(gap.failure == Failure::Throttled);
+        }
+    }
+
+    /// Takes over what the cloud has counted.
+    pub fn calls(&mut self, calls: &Calls) {
+        for (call, count) in calls {
+            let operations = self.aws_requests.entry(call.service.clone()).or_default();
+            let results = operations.entry(call.operation.clone()).or_default();
+            results.insert(<&str>::from(call.result).to_owned(), *count);
         }
     }
 

@@ -3,6 +3,7 @@
 use chrono::TimeDelta;
 
 use super::*;
+use crate::cloud::{Call, CallResult, Calls};
 use crate::config::{ClusterConfig, PoolConfig, ReservationCeiling};
 use crate::cutover::tests::little::Little;
 use crate::model::{
@@ -146,9 +147,22 @@ pub(crate) fn status() -> ClusterStatus {
     ];
     let decision = Decision::of(&status, fates);
     status.counters.tick(&snapshot(), true, std::time::Duration::from_millis(120), build::now());
+    status.counters.calls(&calls());
     status.counters.decision(&decision);
     status.decided(decision);
     status
+}
+
+fn calls() -> Calls {
+    let call = |operation: &str, result| Call {
+        service: "ECS".into(),
+        operation: operation.into(),
+        result,
+    };
+    Calls::from([
+        (call("DescribeServices", CallResult::Ok), 40),
+        (call("DescribeServices", CallResult::NoAnswer), 1),
+    ])
 }
 
 /// The same moment with one call that failed.

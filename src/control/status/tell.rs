@@ -69,6 +69,7 @@ fn told(
         took.unwrap_or_default(),
         report.ended_at,
     );
+    status.counters.calls(&report.calls);
     status.counters.decision(&decision);
     let news = decision.differs_from(status.decisions.first());
     if news {

@@ -3,6 +3,7 @@ use expect_test::{expect, expect_file};
 
 use super::story;
 use super::*;
+use crate::cloud::Calls;
 use crate::control::{Cluster, TickReport, Verdict};
 use crate::guard::Lease;
 use crate::journal::JournalError;
@@ -108,7 +109,7 @@ fn a_gap_is_told_and_counted() {
     );
     let took = std::time::Duration::from_secs(3);
     status.counters.tick(&snapshot, true, took, build::now());
-    expect![[r#"{"ticks":1,"good_ticks":0,"last_good_tick_at":null,"tick_durations":{"count":1,"sum_microseconds":3000000,"buckets":[0,0,0,0,0,0,0,1,0,0]},"actions":{},"guard_rejections":{},"failed_reads":{"ecs:DescribeServices":{"access_denied":1}},"throttles":0}"#]]
+    expect![[r#"{"ticks":1,"good_ticks":0,"last_good_tick_at":null,"tick_durations":{"count":1,"sum_microseconds":3000000,"buckets":[0,0,0,0,0,0,0,1,0,0]},"actions":{},"guard_rejections":{},"failed_reads":{"ecs:DescribeServices":{"access_denied":1}},"throttles":0,"aws_requests":{}}"#]]
         .assert_eq(&json(&status.counters));
 }
 
@@ -192,6 +193,7 @@ fn report(trouble: Option<JournalError>) -> (Cluster, TickReport) {
         plan: Plan { actions: vec![planned], ..Plan::default() },
         verdicts,
         trouble,
+        calls: Calls::new(),
     };
     (cluster, report)
 }

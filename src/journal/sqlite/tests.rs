@@ -127,6 +127,21 @@ fn a_second_writer_is_refused_and_told_who_holds_the_journal() {
 }
 
 #[test]
+fn whoever_peeks_sees_what_the_writer_knows_and_disturbs_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(Sqlite::peek(dir.path(), &cluster()).unwrap(), None);
+    let mut journal = Sqlite::open(dir.path(), &cluster()).unwrap();
+    recover(&mut journal).unwrap();
+    write_all(&mut journal, &[began("i-1".into())]);
+    let peeked = Sqlite::peek(dir.path(), &cluster()).unwrap();
+    let written = write_all(&mut journal, &[began("i-2".into())]);
+    assert_eq!(written[0].seq, Seq(2));
+    let known = journal.head.as_ref().unwrap().memory.clone();
+    assert_ne!(peeked, Some(known.clone()));
+    assert_eq!(Sqlite::peek(dir.path(), &cluster()).unwrap(), Some(known));
+}
+
+#[test]
 fn each_recovery_is_a_new_epoch_even_when_nothing_is_written() {
     let dir = tempfile::tempdir().unwrap();
     for epoch in 1..=3 {
