@@ -140,6 +140,7 @@ impl Process {
         if let Self::Runs { child, .. } = self
             && let Ok(Some(status)) = child.try_wait()
         {
+            tracing::warn!(%status, "the process of a task has ended by itself");
             // As a container's: killed by a signal is 128 and its number, and SIGKILL is 9.
             *self = Self::Ended { told_at: now + notice, code: status.code().unwrap_or(137) };
         }
@@ -161,9 +162,12 @@ pub fn start(launch: &Launch, task: &Task) -> std::io::Result<(Child, u16)> {
     // Its standard input ends when the data plane does, however it ends.
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = command.spawn()?;
-    let lines = child.stdout.take().into_iter().flat_map(|out| BufReader::new(out).lines());
+    let mut said = child.stdout.take().map(BufReader::new);
+    let lines = said.as_mut().into_iter().flat_map(|said| said.lines());
     let port =
         lines.map_while(Result::ok).find_map(|line| line.strip_prefix(LISTENS_ON)?.parse().ok());
+    // Left open: a process that says anything more would end when nobody can hear it.
+    child.stdout = said.map(BufReader::into_inner);
     match port {
         Some(port) => Ok((child, port)),
         None => {
