@@ -50,8 +50,7 @@ pub fn revive(route: Route<'_>, draft: &mut Draft) -> Verdict {
     let from = &route.saga.config.from;
     let floor = route.saga.memory.floors.get(from).copied().unwrap_or(1).max(1);
     let Some(blue) = route.saga.blue() else {
-        let what = format!("{from} no longer exists, so nothing can be undone");
-        route.hold(draft, Reason::Unprepared { what });
+        route.hold(draft, Reason::NoService { service: from.clone() });
         return Verdict::Stay;
     };
     if blue.desired_count < floor {

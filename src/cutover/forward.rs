@@ -5,8 +5,8 @@
 
 use crate::config::RuleMode;
 use crate::model::{
-    Action, CutoverEdge, NewService, Purpose, Reason, Rollout, Rule, RuleImage, Stage, Suspension,
-    TargetGroupSpec, TargetType, TaskSpec, Why,
+    Action, CutoverEdge, NewService, Purpose, Reason, Rollout, Rule, RuleImage, Service, Stage,
+    Suspension, TargetGroup, TaskSpec, Why,
 };
 
 use super::gates::{self, Ruling};
@@ -22,23 +22,21 @@ pub fn attach(route: Route<'_>, draft: &mut Draft) -> Verdict {
         return Verdict::Stay;
     }
     let Some(blue) = route.saga.blue_group() else {
-        let what = format!("{} registers with no target group", route.saga.config.from);
-        return unprepared(route, what, draft);
+        let service = route.saga.config.from.clone();
+        return stay(route, Reason::NoTargetGroup { service }, draft);
     };
     if route.saga.listener().is_none() {
-        return unprepared(route, "the listener was not seen".to_owned(), draft);
+        return stay(route, Reason::NotSeen { what: "the listener".to_owned() }, draft);
     }
     if let Some(reason) = unfit(route) {
-        route.hold(draft, reason);
-        return Verdict::Stay;
+        return stay(route, reason, draft);
     }
     let Some(green) = route.green_group() else {
-        return create_group(route, draft);
+        return stay(route, no_group(route), draft);
     };
     match route.rule() {
         Some(rule) if rule.image.weight_of(&green.arn) > 0 => {
-            let what = format!("its rule sends requests to {} already", route.config.to);
-            unprepared(route, what, draft)
+            stay(route, Reason::AlreadySends { service: route.config.to.clone() }, draft)
         }
         Some(rule) if rule.image.weights().is_some_and(|w| w.contains_key(&green.arn)) => {
             adopt_recorded(route, rule, draft);
@@ -46,7 +44,7 @@ pub fn attach(route: Route<'_>, draft: &mut Draft) -> Verdict {
         }
         Some(rule) => {
             let Some(now) = route.image_at(rule, 0) else {
-                return unprepared(route, "its rule forwards to no target group".to_owned(), draft);
+                return no_rule(route, "its rule forwards to no target group".to_owned(), draft);
             };
             let was = rule.image.clone();
             write(route, rule, Some(was), now, "the route's rule names green", draft);
@@ -83,25 +81,16 @@ fn unfit(route: Route<'_>) -> Option<Reason> {
     Some(Reason::ListenerUnfit { finding })
 }
 
-fn create_group(route: Route<'_>, draft: &mut Draft) -> Verdict {
-    let service = route.saga.cluster.service(&route.config.to);
-    let Some(exposure) = service.exposure else {
-        let what = format!(
-            "{} has no target group: let it register with one, or give `load_balancing`",
-            route.config.to
-        );
-        return unprepared(route, what, draft);
-    };
-    let name = group_name(route.saga.cluster, &route.config.to, exposure.target_group.as_deref());
-    let spec = TargetGroupSpec {
-        name,
-        service: route.config.to.clone(),
-        listener: route.saga.config.listener.clone(),
-        target_type: TargetType::Instance,
-        settings: exposure.settings.unwrap_or_default(),
-    };
-    route.prepare(draft, Action::CreateTargetGroup { spec }, "green needs a target group");
-    Verdict::Stay
+/// A group that is declared is made as part of keeping it; any other has to be there.
+fn no_group(route: Route<'_>) -> Reason {
+    let (cluster, to) = (route.saga.cluster, &route.config.to);
+    match cluster.service(to).exposure {
+        Some(exposure) => {
+            let name = group_name(cluster, to, exposure.target_group.as_deref());
+            Reason::NotSeen { what: format!("target group {name}") }
+        }
+        None => Reason::NoTargetGroup { service: to.clone() },
+    }
 }
 
 fn create_rule(
@@ -111,18 +100,18 @@ fn create_rule(
     draft: &mut Draft,
 ) -> Verdict {
     if let RuleMode::Adopt(arn) = &route.saga.config.rules {
-        return unprepared(route, format!("rule {} was not seen", arn.as_str()), draft);
+        return stay(route, Reason::NotSeen { what: format!("rule {arn}") }, draft);
     }
     let Some(base) = slots::base_of(route, blue) else {
         let what = format!("no rule leads its paths to {}", route.saga.config.from);
-        return unprepared(route, what, draft);
+        return no_rule(route, what, draft);
     };
     let Some(priority) = slots::route_slot(route, &base) else {
         let what = "no free priority above the rule that serves it today".to_owned();
-        return unprepared(route, what, draft);
+        return stay(route, Reason::NoPriority { what }, draft);
     };
     let Some(image) = base.image.with_weights(&super::view::weights(blue, green, 0)) else {
-        return unprepared(route, "the rule of today forwards nowhere".to_owned(), draft);
+        return no_rule(route, "the rule of today forwards nowhere".to_owned(), draft);
     };
     let action = Action::CreateRule {
         listener: route.saga.config.listener.clone(),
@@ -147,10 +136,10 @@ pub fn provision(route: Route<'_>, draft: &mut Draft) -> Verdict {
         return create_service(route, draft);
     };
     let Some(group) = route.green_group() else {
-        return unprepared(route, "green's target group was not seen".to_owned(), draft);
+        return stay(route, no_group(route), draft);
     };
     if !green.targets.iter().any(|targets| targets.group == group.arn) {
-        return attach_service(route, &group.arn, draft);
+        return stay(route, unregistered(route, green, group), draft);
     }
     let wanted = wanted_count(route);
     if green.desired_count < wanted {
@@ -171,6 +160,18 @@ pub fn provision(route: Route<'_>, draft: &mut Draft) -> Verdict {
     Verdict::Stay
 }
 
+/// Green registers with a declared group as part of keeping it; with any other it has to.
+fn unregistered(route: Route<'_>, green: &Service, group: &TargetGroup) -> Reason {
+    let (service, to) = (green.name.clone(), &route.config.to);
+    match route.saga.cluster.service(to).exposure {
+        Some(_) if green.is_deploying() => Reason::Deploying { service },
+        Some(_) => {
+            Reason::NotSeen { what: format!("registration of {service} with {}", group.name) }
+        }
+        None => Reason::OtherTargetGroup { service },
+    }
+}
+
 /// Green's count before step one: what it has, else as configured, else blue's.
 fn wanted_count(route: Route<'_>) -> u64 {
     let described = route.saga.cluster.service(&route.config.to).described;
@@ -187,8 +188,7 @@ fn create_service(route: Route<'_>, draft: &mut Draft) -> Verdict {
     let to = &route.config.to;
     let service = route.saga.cluster.service(to);
     let (Some(described), Some(group)) = (service.described, route.green_group()) else {
-        let what = format!("service {to} does not exist; create it, or describe it with `create`");
-        return unprepared(route, what, draft);
+        return stay(route, Reason::NoService { service: to.clone() }, draft);
     };
     let task = TaskSpec::Described(described.task.clone());
     if route.saga.all.registered.get(to) != Some(&task) {
@@ -205,26 +205,6 @@ fn create_service(route: Route<'_>, draft: &mut Draft) -> Verdict {
         port: described.task.port,
     };
     route.prepare(draft, Action::CreateService { spec }, "green is described and does not exist");
-    Verdict::Stay
-}
-
-fn attach_service(
-    route: Route<'_>,
-    group: &crate::model::TargetGroupArn,
-    draft: &mut Draft,
-) -> Verdict {
-    let to = &route.config.to;
-    let Some(exposure) = route.saga.cluster.service(to).exposure else {
-        let what = format!("{to} registers with another target group than its route names");
-        return unprepared(route, what, draft);
-    };
-    if route.green().is_some_and(crate::model::Service::is_deploying) {
-        route.hold(draft, Reason::Deploying { service: to.clone() });
-        return Verdict::Stay;
-    }
-    let (container, port) = (exposure.container.clone(), exposure.port);
-    let action = Action::AttachGroup { service: to.clone(), group: group.clone(), container, port };
-    route.prepare(draft, action, "green registers with its target group");
     Verdict::Stay
 }
 
@@ -496,7 +476,11 @@ fn is_paused(route: Route<'_>, draft: &mut Draft) -> bool {
     true
 }
 
-fn unprepared(route: Route<'_>, what: String, draft: &mut Draft) -> Verdict {
-    route.hold(draft, Reason::Unprepared { what });
+fn no_rule(route: Route<'_>, what: String, draft: &mut Draft) -> Verdict {
+    stay(route, Reason::NoRule { what }, draft)
+}
+
+fn stay(route: Route<'_>, reason: Reason, draft: &mut Draft) -> Verdict {
+    route.hold(draft, reason);
     Verdict::Stay
 }

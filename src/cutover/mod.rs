@@ -13,6 +13,7 @@ pub mod listener;
 pub mod need;
 pub mod orders;
 pub mod probe;
+pub mod remove;
 pub mod retire;
 pub mod sight;
 pub mod slots;
@@ -40,7 +41,8 @@ pub fn step(
     now: DateTime<Utc>,
 ) -> Plan {
     let mut draft = Draft::default();
-    keep::keep(config, snapshot, &mut draft);
+    keep::keep(config, snapshot, memory, &mut draft);
+    remove::remove(config, snapshot, memory, now, &mut draft);
     for saga in Saga::open(config, snapshot, memory, now) {
         floors::floors(saga, &mut draft);
         for route in saga.routes() {

@@ -94,7 +94,7 @@ fn create(route: Route<'_>, draft: &mut Draft) {
     };
     let Some(priority) = slots::probe_slot(route) else {
         let what = "the listener has no free priority for the probe".to_owned();
-        return route.hold(draft, Reason::Unprepared { what });
+        return route.hold(draft, Reason::NoPriority { what });
     };
     let values = BTreeSet::from([route.saga.memory.token.clone()]);
     let action = Action::CreateRule {

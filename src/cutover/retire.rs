@@ -50,8 +50,8 @@ pub fn tombstone(route: Route<'_>, draft: &mut Draft) -> Verdict {
         return Verdict::Stay;
     }
     let Some(blue) = saga.blue_group() else {
-        let what = format!("the target group of {} was not seen", saga.config.from);
-        route.hold(draft, Reason::Unprepared { what });
+        let what = format!("the target group of {}", saga.config.from);
+        route.hold(draft, Reason::NotSeen { what });
         return Verdict::Stay;
     };
     if let Some(astray) = astray(saga) {
@@ -70,7 +70,7 @@ pub fn tombstone(route: Route<'_>, draft: &mut Draft) -> Verdict {
     for (purpose, base) in missing {
         let Some(priority) = slots::tombstone_slot(saga, &base) else {
             let what = "no free priority above the rule that leads to blue".to_owned();
-            route.hold(draft, Reason::Unprepared { what });
+            route.hold(draft, Reason::NoPriority { what });
             continue;
         };
         let action = Action::CreateRule {

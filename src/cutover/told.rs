@@ -332,7 +332,12 @@ fn asks(reason: &Reason) -> bool {
             | Reason::NotAllowed
             | Reason::Paused { .. }
             | Reason::ListenerUnfit { .. }
-            | Reason::Unprepared { .. }
+            | Reason::NoTargetGroup { .. }
+            | Reason::OtherTargetGroup { .. }
+            | Reason::NoService { .. }
+            | Reason::NoRule { .. }
+            | Reason::NoPriority { .. }
+            | Reason::AlreadySends { .. }
             | Reason::NativeDeployment { .. }
             | Reason::RuleChanged { .. }
             | Reason::AwaitsPromotion { .. }

@@ -99,8 +99,10 @@ pub fn group_of<'a>(
 ) -> Option<&'a TargetGroup> {
     let traffic = &snapshot.traffic.value;
     let exposure = cluster.services.get(name).and_then(|service| service.exposure.as_ref());
-    if let Some(exposure) = exposure {
-        return traffic.group_named(&group_name(cluster, name, exposure.target_group.as_deref()));
+    let given = exposure.and_then(|exposure| exposure.target_group.as_deref());
+    let named = exposure.and_then(|_| traffic.group_named(&group_name(cluster, name, given)));
+    if named.is_some() || given.is_some() {
+        return named;
     }
     let service = snapshot.services.value.get(name)?;
     service.targets.iter().find_map(|targets| traffic.groups.get(&targets.group))

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::action::{Action, Subject};
 use super::drain::Drain;
 use super::id::{CutoverName, InstanceId, InstanceType, PoolId, RouteId, ServiceName};
+use super::kept::{KeptAt, KeptEdge};
 use super::mode::Mode;
 use super::note::{Attribute, Fact, Note};
 use super::plan::Planned;
@@ -60,6 +61,10 @@ pub struct Memory {
     /// The task description last registered for a service.
     #[serde(default)]
     pub registered: BTreeMap<ServiceName, TaskSpec>,
+    /// What is kept for services on listeners, and since when the configuration no longer asks for
+    /// all of it.
+    #[serde(default, with = "pairs")]
+    pub kept: BTreeMap<KeptAt, Option<DateTime<Utc>>>,
     /// Cutovers that a person has started, finished ones included until they are started anew.
     #[serde(default)]
     pub cutovers: BTreeMap<CutoverName, CutoverMemory>,
@@ -302,16 +307,32 @@ impl Memory {
             Note::ClockJumped { .. } => {
                 let removal_timer = |fact: &Fact| matches!(fact, Fact::Unneeded | Fact::AgentLost);
                 self.since.retain(|(_, fact), _| !removal_timer(fact));
+                let marks = self.kept.values_mut().flatten();
+                marks.for_each(|since| *since = at);
             }
             Note::DoubtSettled { intent } => {
                 self.in_doubt.remove(intent);
             }
+            Note::Kept { at: kept, edge } => self.keep(kept, *edge, at),
             Note::Cutover { cutover, edge } => {
                 if let Some(memory) = self.cutovers.get_mut(cutover) {
                     memory.note(edge, at);
                 }
             }
         }
+    }
+
+    fn keep(&mut self, kept: &KeptAt, edge: KeptEdge, at: DateTime<Utc>) {
+        if edge == KeptEdge::Gone {
+            self.kept.remove(kept);
+            return;
+        }
+        let mark = self.kept.entry(kept.clone()).or_default();
+        *mark = match edge {
+            KeptEdge::Wanted => None,
+            KeptEdge::Unwanted => mark.or(Some(at)),
+            KeptEdge::Declared | KeptEdge::Gone => *mark,
+        };
     }
 
     fn obey(&mut self, command: &Command, at: DateTime<Utc>) {

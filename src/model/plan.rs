@@ -58,6 +58,8 @@ impl Planned {
 #[serde(rename_all = "snake_case")]
 pub enum Origin {
     Capacity,
+    /// `load_balancing` of a service, kept as declared.
+    LoadBalancing,
     Cutover(super::id::CutoverName),
     /// A person, by name.
     Operator(String),

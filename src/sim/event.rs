@@ -52,6 +52,8 @@ pub enum Event {
     DeployBroken { service: ServiceName },
     /// From now on tasks of this image exit right after they start.
     BadImage { image: String },
+    /// A person deletes the service with all its tasks.
+    DeleteService { service: ServiceName },
     /// From now on so many requests a minute of a path; 0 for none.
     Requests { flow: Flow, per_minute: u64 },
     /// From now on it answers so many in ten thousand with an error, and all so much slower.

@@ -208,7 +208,7 @@ async fn prepare(gate: &mut Gate, served: &Purpose) -> TargetGroup {
     let header = Condition::Header { name: "x-park".to_owned(), values: ["1".to_owned()].into() };
     gate.done(Action::CreateRule {
         listener: listener.clone(),
-        purpose: Purpose::Park,
+        purpose: Purpose::Park("users".into()),
         priority: 900,
         conditions: BTreeSet::from([header]),
         image: RuleImage::forward_to(&group),
@@ -223,7 +223,10 @@ async fn prepare(gate: &mut Gate, served: &Purpose) -> TargetGroup {
     })
     .await;
     assert_eq!(gate.rule(served).await.conditions, condition("/api/users*"));
-    assert_eq!(gate.rule(&Purpose::Park).await.image, RuleImage::forward_to(&group));
+    assert_eq!(
+        gate.rule(&Purpose::Park("users".into())).await.image,
+        RuleImage::forward_to(&group)
+    );
     let green = gate.green().await;
     assert!(green.load_balancer.is_some(), "a rule names it");
     green
@@ -338,7 +341,7 @@ async fn clear(gate: &mut Gate, served: &Purpose, group: &TargetGroupArn) {
     };
     let outcome = gate.act(delete(group)).await;
     assert!(matches!(outcome, Outcome::Moved { .. }), "rules name it: {outcome:?}");
-    for purpose in [served, &Purpose::Park] {
+    for purpose in [served, &Purpose::Park("users".into())] {
         let Rule { arn: rule, image: was, .. } = gate.rule(purpose).await;
         let (listener, purpose) = (gate.listener.clone(), purpose.clone());
         gate.done(Action::DeleteRule { listener, rule, purpose, was }).await;

@@ -3,6 +3,7 @@
 mod capacity;
 mod crash;
 mod cutover;
+mod declared;
 mod mortal;
 mod stage;
 mod story;

@@ -146,5 +146,5 @@ fn what_is_finalized_starts_again_only_after_an_undo() {
     little.start();
     assert_eq!(stage(&little, "users"), Stage::Planned);
     foreign(&mut little, 70);
-    assert_eq!(reasons(&little.tick(15)), ["unprepared"]);
+    assert_eq!(reasons(&little.tick(15)), ["already_sends"]);
 }
