@@ -43,7 +43,7 @@ fn keep(saga: Saga<'_>, name: &ServiceName, draft: &mut Draft) {
 pub fn retiring(saga: Saga<'_>) -> bool {
     let over = |stage: Stage| matches!(stage, Stage::Tombstoned | Stage::Finalized);
     let all = saga.routes().all(|route| over(route.stage()));
-    all && saga.config.tombstone.is_some() && saga.is_kept_long_enough()
+    all && saga.tombstone().is_some() && saga.is_kept_long_enough()
 }
 
 /// What Application Auto Scaling may do to a service, if it has a say.

@@ -379,7 +379,11 @@ pub fn may_step(route: Route<'_>, step: usize) -> Result<(), Standing> {
         return hold(Reason::CutoverPaused { by, because });
     }
     if let Some(before) = route.saga.before(route.config) {
-        return hold(Reason::AfterRoute { route: before.id() });
+        let route = before.id();
+        return hold(match before.stage() {
+            Stage::RolledBack => Reason::RouteRolledBack { route },
+            _ => Reason::AfterRoute { route },
+        });
     }
     if let Some(service) = route.deploying() {
         return hold(Reason::Deploying { service: service.name.clone() });

@@ -11,7 +11,6 @@ pub mod gates;
 pub mod keep;
 pub mod listener;
 pub mod need;
-pub mod orders;
 pub mod probe;
 pub mod remove;
 pub mod retire;

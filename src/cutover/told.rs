@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{ClusterConfig, CutoverConfig};
 use crate::model::{
-    CutoverMemory, CutoverName, CutoverPause, Hold, ListenerArn, Memory, Move, Planned, Reason,
-    Said, ServiceName, Snapshot, Stage, Subject,
+    CutoverMemory, CutoverName, CutoverPause, Hold, Known, ListenerArn, Memory, Move, Planned,
+    Reason, Said, ServiceName, Snapshot, Stage, Subject,
 };
 
 use super::gates::{self, Gate};
@@ -281,6 +281,16 @@ fn gate_told(route: Route<'_>, gate: Gate, judged: bool) -> GateTold {
 }
 
 impl CutoverTold {
+    /// What decides which orders make sense.
+    pub fn known(&self) -> Known {
+        let stages = self.routes.iter().map(|route| (route.to.clone(), route.stage)).collect();
+        Known {
+            name: self.name.clone(),
+            stages: self.started_at.map(|_| stages),
+            paused: self.paused.is_some(),
+        }
+    }
+
     pub fn route(&self, to: &ServiceName) -> Option<&RouteTold> {
         self.routes.iter().find(|route| route.to == *to)
     }
@@ -341,6 +351,7 @@ fn asks(reason: &Reason) -> bool {
             | Reason::NativeDeployment { .. }
             | Reason::RuleChanged { .. }
             | Reason::AwaitsPromotion { .. }
+            | Reason::RouteRolledBack { .. }
             | Reason::CutoverPaused { .. }
             | Reason::TooFewRequests { .. }
             | Reason::GateSilent { .. }

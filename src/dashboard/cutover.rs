@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 
 use super::view::{clock, lasting, words};
 use crate::control::status::ClusterStatus;
-use crate::cutover::orders::{Known, check};
 use crate::cutover::told::{CutoverTold, GateTold, HeldTold, MoveTold, RouteTold};
+use crate::model::orders::check;
 use crate::model::{CutoverOrder, Said, Stage};
 
 /// Moves shown; the API has all that are remembered.
@@ -72,7 +72,7 @@ fn card(told: &CutoverTold, now: DateTime<Utc>) -> Card<'_> {
 
 /// What a person may order now; the most dangerous last.
 fn buttons(told: &CutoverTold) -> Vec<Button> {
-    let known = Known::of_told(told);
+    let known = told.known();
     let (route, full) = (None, false);
     let start = CutoverOrder::Start { token: String::new(), routes: Vec::new() };
     let back = CutoverOrder::Rollback { route: None };

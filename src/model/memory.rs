@@ -14,6 +14,7 @@ use super::id::{CutoverName, InstanceId, InstanceType, PoolId, RouteId, ServiceN
 use super::kept::{KeptAt, KeptEdge};
 use super::mode::Mode;
 use super::note::{Attribute, Fact, Note};
+use super::orders::{Known, check};
 use super::plan::Planned;
 use super::record::{Command, Entry, Epoch, Order, Outcome, Record, Seq};
 use super::resources::Resources;
@@ -361,20 +362,30 @@ impl Memory {
                     self.pools.entry(pool.clone()).or_default().handover = Some(handover);
                 }
             }
-            Order::Cutover { cutover, steer: CutoverOrder::Start { token, routes } } => {
+            Order::Cutover { cutover, steer } => self.steer(cutover, steer, (actor, reason), at),
+        }
+    }
+
+    fn steer(
+        &mut self,
+        cutover: &CutoverName,
+        order: &CutoverOrder,
+        (actor, reason): (&str, &str),
+        at: DateTime<Utc>,
+    ) {
+        let known = self.cutovers.get_mut(cutover);
+        if check(&Known::of(cutover, known.as_deref()), order).is_err() {
+            return;
+        }
+        match (order, known) {
+            (CutoverOrder::Start { token, routes }, known)
+                if known.as_ref().is_none_or(|memory| memory.is_rolled_back()) =>
+            {
                 let started = CutoverMemory::started(actor, token, routes, at);
-                let known = self.cutovers.get(cutover);
-                let stands =
-                    |memory: &CutoverMemory| memory.is_open() || memory.has_given_up(routes);
-                if !known.is_some_and(stands) {
-                    self.cutovers.insert(cutover.clone(), started);
-                }
+                self.cutovers.insert(cutover.clone(), started);
             }
-            Order::Cutover { cutover, steer } => {
-                if let Some(memory) = self.cutovers.get_mut(cutover) {
-                    memory.obey(steer, (actor, reason), at);
-                }
-            }
+            (order, Some(memory)) => memory.obey(order, (actor, reason), at),
+            (_, None) => {}
         }
     }
 

@@ -85,6 +85,7 @@ pub enum Reason {
     RuleChanged { expected: String, found: String },
     TooFewHealthy { group: String, healthy: u64, needed: u64, percent: u32 },
     AfterRoute { route: RouteId },
+    RouteRolledBack { route: RouteId },
     AwaitsPromotion { percent: u32 },
     CutoverPaused { by: Option<String>, because: String },
     Settling { until: DateTime<Utc> },
@@ -254,6 +255,12 @@ impl fmt::Display for Reason {
                 "{group} has {healthy} healthy targets, {percent} % of the requests need {needed}"
             ),
             Self::AfterRoute { route } => write!(f, "{route} comes first"),
+            Self::RouteRolledBack { route } => write!(
+                f,
+                "{route} was rolled back: `tidegate cutover start` begins it anew; once all others \
+                 are baked, `tidegate cutover finalize` ends the cutover without it and keeps the \
+                 old service"
+            ),
             Self::AwaitsPromotion { percent } => {
                 write!(f, "{percent} % wait for a person: `tidegate cutover promote`")
             }

@@ -170,6 +170,7 @@ pub(super) fn is_over(game: &Game, end: &World) -> bool {
         let holds = plan.holds.iter().filter(move |hold| hold.subject == subject);
         holds.map(|hold| &hold.reason).any(|reason| match reason {
             Reason::AfterRoute { .. }
+            | Reason::RouteRolledBack { .. }
             | Reason::NotSeen { .. }
             | Reason::NoRule { .. }
             | Reason::AlreadySends { .. } => true,
