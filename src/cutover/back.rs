@@ -6,7 +6,6 @@
 use crate::config::RuleMode;
 use crate::model::{Action, Purpose, Reason, Rule, Stage, Why};
 
-use super::forward::rule_write;
 use super::view::Route;
 use super::{Draft, Verdict, floors, probe};
 
@@ -23,11 +22,11 @@ pub fn roll_back(route: Route<'_>, draft: &mut Draft) -> Verdict {
                 return Verdict::Stay;
             }
             let why = Why::RollsBack { route: route.id(), because };
-            route.saga.act(draft, rule_write(route, rule, None, wanted), why);
+            route.saga.act(draft, route.write(rule, None, wanted), why);
             return Verdict::Stay;
         }
         if route.memory.recorded.as_ref() != Some(&wanted) {
-            super::forward::adopt_recorded(route, rule, draft);
+            route.adopt_recorded(rule, draft);
             return Verdict::Stay;
         }
         if route.saga.now < route.settled_at() {

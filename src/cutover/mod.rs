@@ -6,17 +6,19 @@
 pub mod back;
 pub mod fitness;
 pub mod floors;
-pub mod forward;
 pub mod gates;
 pub mod keep;
 pub mod listener;
 pub mod need;
 pub mod probe;
+pub mod ready;
 pub mod remove;
 pub mod retire;
+pub mod shift;
 pub mod sight;
 pub mod slots;
 pub mod table;
+pub mod tell;
 pub mod told;
 pub mod view;
 

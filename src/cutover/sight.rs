@@ -6,7 +6,6 @@
 
 use crate::model::{Reason, Stage, Why};
 
-use super::forward::rule_write;
 use super::view::Route;
 use super::{Draft, Verdict};
 
@@ -46,7 +45,7 @@ fn write_back(route: Route<'_>, draft: &mut Draft) {
     }
     let because = route.memory.because.clone().unwrap_or_default();
     let why = Why::RollsBack { route: route.id(), because };
-    route.saga.act(draft, rule_write(route, rule, None, wanted), why);
+    route.saga.act(draft, route.write(rule, None, wanted), why);
 }
 
 fn silent_for_too_long(route: Route<'_>) -> Option<String> {
