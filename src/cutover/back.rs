@@ -4,10 +4,10 @@
 //! missing metrics, deployments, windows and pauses never stand in its way.
 
 use crate::config::RuleMode;
-use crate::model::{Action, Purpose, Reason, Rule, Stage, Why};
+use crate::model::{Action, Draft, Purpose, Reason, Rule, Stage, Why};
 
 use super::view::Route;
-use super::{Draft, Verdict, floors, probe};
+use super::{Verdict, floors, probe};
 
 /// Rolling back to rolled back.
 pub fn roll_back(route: Route<'_>, draft: &mut Draft) -> Verdict {

@@ -8,12 +8,11 @@ use std::collections::BTreeSet;
 
 use crate::config::{ClusterConfig, Exposure};
 use crate::model::{
-    Action, ActionKind, Condition, GroupSettings, Hold, KeptAt, KeptEdge, ListenerArn, Memory,
-    Note, Origin, Owner, Planned, Purpose, Reason, RuleImage, ServiceName, Snapshot, Subject,
-    TargetGroup, TargetGroupSpec, TargetType, Why,
+    Action, ActionKind, Condition, Draft, GroupSettings, Hold, KeptAt, KeptEdge, ListenerArn,
+    Memory, Note, Origin, Owner, Planned, Purpose, Reason, RuleImage, ServiceName, Snapshot,
+    Subject, TargetGroup, TargetGroupSpec, TargetType, Why,
 };
 
-use super::Draft;
 use super::view::{group_name, group_of};
 
 /// The header that nobody sends: its rule only associates a group, so that ALB checks its targets

@@ -6,12 +6,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{
-    Action, Ask, Asked, Condition, CutoverEdge, Purpose, Reason, Rule, RuleImage, Said, Stage,
+    Action, Ask, Asked, Condition, CutoverEdge, Draft, Purpose, Reason, Rule, RuleImage, Said,
+    Stage,
 };
 
+use super::Verdict;
 use super::slots;
 use super::view::Route;
-use super::{Draft, Verdict};
 
 /// The header of the probe.
 pub const HEADER: &str = "x-tidegate-probe";
@@ -129,6 +130,6 @@ fn listen(route: Route<'_>, draft: &mut Draft) {
     };
     if times != route.memory.answered {
         let to = route.config.to.clone();
-        draft.edge(route.saga, CutoverEdge::Answered { to, times });
+        route.saga.note(draft, CutoverEdge::Answered { to, times });
     }
 }

@@ -4,13 +4,13 @@
 
 use crate::config::RuleMode;
 use crate::model::{
-    Action, CutoverEdge, NewService, Purpose, Reason, Service, Stage, Suspension, TargetGroup,
-    TargetGroupArn, TaskSpec,
+    Action, CutoverEdge, Draft, NewService, Purpose, Reason, Service, Stage, Suspension,
+    TargetGroup, TargetGroupArn, TaskSpec,
 };
 
 use super::listener::Severity;
 use super::view::{Route, group_name};
-use super::{Draft, Verdict, fitness, floors, gates, slots};
+use super::{Verdict, fitness, floors, gates};
 
 /// Planned to attached: our own rule, with blue 100 and green 0.
 pub fn attach(route: Route<'_>, draft: &mut Draft) -> Verdict {
@@ -98,22 +98,22 @@ fn create_rule(
     if let RuleMode::Adopt(arn) = &route.saga.config.rules {
         return route.stay(Reason::NotSeen { what: format!("rule {arn}") }, draft);
     }
-    let Some(base) = slots::base_of(route, blue) else {
+    let Some(placed) = fitness::placed(route, blue) else {
         let what = format!("no rule leads its paths to {}", route.saga.config.from);
         return no_rule(route, what, draft);
     };
-    let Some(priority) = slots::route_slot(route, &base) else {
+    let Some(priority) = placed.priority else {
         let what = "no free priority above the rule that serves it today".to_owned();
         return route.stay(Reason::NoPriority { what }, draft);
     };
-    let Some(image) = base.image.with_weights(&super::view::weights(blue, green, 0)) else {
+    let Some(image) = placed.image.with_weights(&super::view::weights(blue, green, 0)) else {
         return no_rule(route, "the rule of today forwards nowhere".to_owned(), draft);
     };
     let action = Action::CreateRule {
         listener: route.saga.config.listener.clone(),
         purpose: Purpose::Route(route.id()),
         priority,
-        conditions: slots::conditions(route, &base),
+        conditions: placed.conditions,
         image,
     };
     route.prepare(draft, action, "a rule of its own, blue 100 and green 0");
@@ -147,7 +147,7 @@ pub fn provision(route: Route<'_>, draft: &mut Draft) -> Verdict {
     let floored = [from, to].iter().all(|name| route.saga.memory.floors.contains_key(*name));
     if !floored && let None = route.saga.memory.floors.get(to) {
         let (service, count) = (to.clone(), green.desired_count);
-        draft.edge(route.saga, CutoverEdge::Floor { service, count });
+        route.saga.note(draft, CutoverEdge::Floor { service, count });
     }
     if quiet == [true, true] && floored {
         let because = format!("{} tasks of {to} ordered", green.desired_count);

@@ -8,11 +8,10 @@ use chrono::{DateTime, Utc};
 
 use crate::config::ClusterConfig;
 use crate::model::{
-    Action, ActionKind, CutoverName, Health, Hold, KeptAt, KeptEdge, Memory, Note, Origin, Owner,
-    Planned, Purpose, Reason, Rule, Snapshot, Subject, TargetGroup, Why,
+    Action, ActionKind, CutoverName, Draft, Health, Hold, KeptAt, KeptEdge, Memory, Note, Origin,
+    Owner, Planned, Purpose, Reason, Rule, Snapshot, Subject, TargetGroup, Why,
 };
 
-use super::Draft;
 use super::keep::{declared, purpose};
 use super::view::group_of;
 

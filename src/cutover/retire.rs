@@ -6,13 +6,13 @@ use std::collections::BTreeSet;
 
 use crate::config::Tombstone;
 use crate::model::{
-    Action, Condition, Purpose, Reason, RuleAction, RuleImage, ServiceName, Stage, Suspension,
-    TargetGroup, TargetGroupSpec, TargetType, Why,
+    Action, Condition, Draft, Purpose, Reason, RuleAction, RuleImage, ServiceName, Stage,
+    Suspension, TargetGroup, TargetGroupSpec, TargetType, Why,
 };
 
 use super::slots::{self, Base};
 use super::view::{Route, Saga, group_name};
-use super::{Draft, Verdict, floors};
+use super::{Verdict, floors};
 
 /// Time after which no request started by the old weights is under way, whatever the group's
 /// deregistration delay says.

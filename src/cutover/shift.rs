@@ -3,11 +3,11 @@
 //! Rule: nothing moves on blind eyes. A step forward needs the rule as we left it, targets enough
 //! for the next weight, nobody deploying, and every gate; a failed gate leads back at once.
 
-use crate::model::{CutoverEdge, Reason, Rule, RuleImage, Stage, Why};
+use crate::model::{CutoverEdge, Draft, Reason, Rule, RuleImage, Stage, Why};
 
 use super::gates::{self, Ruling};
 use super::view::Route;
-use super::{Draft, Verdict, probe};
+use super::{Verdict, probe};
 
 const GONE: &str = "the route's rule is gone";
 
@@ -126,12 +126,12 @@ fn watched(route: Route<'_>, draft: &mut Draft) -> Result<String, Verdict> {
     if disturbed {
         if route.memory.baking_since.is_some() {
             let to = route.config.to.clone();
-            draft.edge(route.saga, CutoverEdge::Disturbed { to });
+            route.saga.note(draft, CutoverEdge::Disturbed { to });
         }
         return Err(Verdict::Stay);
     }
     let Some(until) = route.baked_at() else {
-        draft.edge(route.saga, CutoverEdge::Baking { to: route.config.to.clone() });
+        route.saga.note(draft, CutoverEdge::Baking { to: route.config.to.clone() });
         return Err(Verdict::Stay);
     };
     // A person may cut the watch short; what has failed was found above.

@@ -4,10 +4,10 @@
 //! it and lets nothing pass. The way back does not need to be seen to be taken, only to be called
 //! done.
 
-use crate::model::{Reason, Stage, Why};
+use crate::model::{Draft, Reason, Stage, Why};
 
+use super::Verdict;
 use super::view::Route;
-use super::{Draft, Verdict};
 
 /// Why what was seen of load balancers cannot be relied on, if so.
 pub fn blind(route: Route<'_>) -> Option<Reason> {

@@ -1,8 +1,8 @@
 //! The stages of a route as a table: what each waits for and where it leads.
 
 use super::view::Route;
-use super::{Draft, Verdict, back, probe, ready, retire, shift};
-use crate::model::Stage;
+use super::{Verdict, back, probe, ready, retire, shift};
+use crate::model::{Draft, Stage};
 
 /// One row: in this stage, this is asked at each tick.
 pub struct Transition {

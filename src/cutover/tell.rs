@@ -5,13 +5,13 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::config::{ClusterConfig, CutoverConfig};
-use crate::model::{CutoverMemory, Memory, Snapshot, Stage};
+use crate::model::{CutoverMemory, Draft, Memory, Snapshot, Stage};
 
+use super::fitness;
 use super::gates::{self, Gate};
 use super::table::transition;
 use super::told::{CutoverTold, FindingTold, GateTold, MoveTold, RouteTold, StepTold};
 use super::view::{Route, Saga};
-use super::{Draft, slots};
 
 /// Every cutover of the configuration.
 pub fn told(
@@ -115,9 +115,9 @@ fn route_told(route: Route<'_>) -> RouteTold {
 }
 
 fn base(route: Route<'_>) -> Option<String> {
-    let base = slots::base_of(route, &route.saga.blue_group()?.arn)?;
-    let place = base.priority.map_or("the default action".to_owned(), |n| format!("rule {n}"));
-    Some(format!("{place}: {}", base.image))
+    let placed = fitness::placed(route, &route.saga.blue_group()?.arn)?;
+    let base = placed.above.map_or("the default action".to_owned(), |n| format!("rule {n}"));
+    Some(format!("{base}: {}", placed.image))
 }
 
 fn step(route: Route<'_>, percent: u32) -> StepTold {
@@ -176,7 +176,7 @@ fn findings(saga: Saga<'_>) -> Vec<FindingTold> {
     if saga.routes().any(|route| !matches!(route.stage(), Stage::Planned | Stage::RolledBack)) {
         return Vec::new();
     }
-    let found = super::fitness::findings(saga.cluster, saga.config, saga.snapshot);
+    let found = fitness::findings(saga.cluster, saga.config, saga.snapshot);
     found
         .into_iter()
         .map(|finding| FindingTold {

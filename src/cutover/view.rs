@@ -6,12 +6,12 @@ use chrono::{DateTime, Utc};
 
 use crate::config::{ClusterConfig, CutoverConfig, RouteConfig, RuleMode};
 use crate::model::{
-    Action, ActionKind, CutoverEdge, CutoverMemory, Doubt, Hold, Listener, Memory, Origin, Planned,
-    Purpose, Reason, Rollout, RouteId, RouteMemory, Rule, RuleImage, Service, ServiceName,
-    Snapshot, Stage, Subject, TargetGroup, TargetGroupArn, Traffic, Why,
+    Action, ActionKind, CutoverEdge, CutoverMemory, Doubt, Draft, Hold, Listener, Memory, Note,
+    Origin, Planned, Purpose, Reason, Rollout, RouteId, RouteMemory, Rule, RuleImage, Service,
+    ServiceName, Snapshot, Stage, Subject, TargetGroup, TargetGroupArn, Traffic, Why,
 };
 
-use super::{Draft, Verdict};
+use super::Verdict;
 
 /// One cutover a person has started.
 #[derive(Clone, Copy)]
@@ -82,6 +82,12 @@ impl<'a> Saga<'a> {
         let before = self.routes().take_while(|other| other.config.to != route.to);
         let done = |stage: Stage| (Stage::Baked..=Stage::Finalized).contains(&stage);
         before.filter(|other| !done(other.stage())).last()
+    }
+
+    /// Notes an edge of this cutover.
+    pub fn note(self, draft: &mut Draft, edge: CutoverEdge) {
+        let cutover = self.config.name.clone();
+        draft.notes.push(Note::Cutover { cutover, edge });
     }
 
     /// Adds an action of this cutover.
@@ -261,7 +267,7 @@ impl<'a> Route<'a> {
     pub fn adopt_recorded(self, rule: &Rule, draft: &mut Draft) {
         if self.memory.recorded.as_ref() != Some(&rule.image) {
             let (to, image) = (self.config.to.clone(), rule.image.clone());
-            draft.edge(self.saga, CutoverEdge::Adopted { to, image });
+            self.saga.note(draft, CutoverEdge::Adopted { to, image });
         }
     }
 

@@ -37,7 +37,7 @@ pub use mode::Mode;
 pub use need::{Ask, Asked, Need, TrafficNeed};
 pub use note::{Attribute, Fact, Note};
 pub use orders::Known;
-pub use plan::{Hold, HoldKey, Origin, Plan, Planned};
+pub use plan::{Draft, Hold, HoldKey, Origin, Plan, Planned};
 pub use reason::Reason;
 pub use record::{Command, Entry, Epoch, Order, Outcome, Record, Seq, SubjectFailure};
 pub use resources::Resources;
