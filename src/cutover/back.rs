@@ -16,7 +16,8 @@ pub fn roll_back(route: Route<'_>, draft: &mut Draft) -> Verdict {
     if let Some(rule) = route.rule()
         && let Some(wanted) = route.image_at(rule, 0)
     {
-        if rule.image != wanted {
+        let restored = route.original() == Some(&rule.image);
+        if rule.image != wanted && !restored {
             if let Some(reason) = blue_is_down(route) {
                 route.hold(draft, reason);
                 return Verdict::Stay;
@@ -25,7 +26,7 @@ pub fn roll_back(route: Route<'_>, draft: &mut Draft) -> Verdict {
             route.saga.act(draft, route.write(rule, None, wanted), why);
             return Verdict::Stay;
         }
-        if route.memory.recorded.as_ref() != Some(&wanted) {
+        if route.memory.recorded.as_ref() != Some(&rule.image) {
             route.adopt_recorded(rule, draft);
             return Verdict::Stay;
         }
@@ -104,8 +105,8 @@ fn remove_tombstones(route: Route<'_>, draft: &mut Draft) -> bool {
     none
 }
 
-/// Scaling is given back, and after an abort the route's own rule is gone; whether all of that is
-/// so.
+/// Scaling is given back, an adopted rule says what it said before, and after an abort the route's
+/// own rule is gone; whether all of that is so.
 fn tidied(route: Route<'_>, draft: &mut Draft) -> bool {
     let mut done = floors::restored(route.saga, &route.config.to, draft);
     let open = |other: Route<'_>| {
@@ -116,6 +117,14 @@ fn tidied(route: Route<'_>, draft: &mut Draft) -> bool {
     };
     if !route.saga.routes().any(open) {
         done &= floors::restored(route.saga, &route.saga.config.from, draft);
+    }
+    if let (Some(original), Some(rule)) = (route.original(), route.rule())
+        && rule.image != *original
+    {
+        let action = route.write(rule, Some(rule.image.clone()), original.clone());
+        let what = "what the cutover wrote into the rule".to_owned();
+        route.saga.act(draft, action, Why::Tidies { what });
+        done = false;
     }
     let own = route.saga.config.rules == RuleMode::Own;
     if let (true, true, Some(rule)) = (route.saga.memory.aborted, own, route.rule()) {

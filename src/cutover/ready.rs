@@ -4,7 +4,7 @@
 
 use crate::config::RuleMode;
 use crate::model::{
-    Action, CutoverEdge, Draft, NewService, Purpose, Reason, Service, Stage, Suspension,
+    Action, CutoverEdge, Draft, NewService, Purpose, Reason, RuleImage, Service, Stage, Suspension,
     TargetGroup, TargetGroupArn, TaskSpec,
 };
 
@@ -38,6 +38,9 @@ pub fn attach(route: Route<'_>, draft: &mut Draft) -> Verdict {
             route.adopt_recorded(rule, draft);
             Verdict::Go(Stage::Attached, 0, "the route has a rule with green at 0".to_owned())
         }
+        Some(rule) if rule.image.percent_of(&blue.arn) < 100 => {
+            no_rule(route, shares(route, &rule.image), draft)
+        }
         Some(rule) => {
             let Some(now) = route.image_at(rule, 0) else {
                 return no_rule(route, "its rule forwards to no target group".to_owned(), draft);
@@ -56,10 +59,17 @@ fn unfit(route: Route<'_>) -> Option<Reason> {
     if let Some(service) = services.into_iter().flatten().find(|s| !s.native_rules.is_empty()) {
         return Some(Reason::NativeDeployment { service: service.name.clone() });
     }
-    if route.rule().is_some() {
-        return None;
-    }
     let saga = route.saga;
+    match &saga.config.rules {
+        RuleMode::Own if route.rule().is_some() => return None,
+        RuleMode::Own => {}
+        RuleMode::Adopt(rule) => {
+            let mut all = saga.snapshot.services.value.values();
+            if let Some(service) = all.find(|service| service.native_rules.contains(rule)) {
+                return Some(Reason::NativeDeployment { service: service.name.clone() });
+            }
+        }
+    }
     let findings = fitness::findings(saga.cluster, saga.config, saga.snapshot);
     // What would misroute may be meant; what cannot be done is not a person's to promote.
     let promoted = route.memory.promoted || route.memory.promoted_full;
@@ -102,6 +112,9 @@ fn create_rule(
         let what = format!("no rule leads its paths to {}", route.saga.config.from);
         return no_rule(route, what, draft);
     };
+    if placed.image.percent_of(blue) < 100 {
+        return no_rule(route, shares(route, &placed.image), draft);
+    }
     let Some(priority) = placed.priority else {
         let what = "no free priority above the rule that serves it today".to_owned();
         return route.stay(Reason::NoPriority { what }, draft);
@@ -219,6 +232,12 @@ pub fn heal(route: Route<'_>, draft: &mut Draft) -> Verdict {
             Verdict::Stay
         }
     }
+}
+
+/// Weights of others would be lost.
+fn shares(route: Route<'_>, image: &RuleImage) -> String {
+    let from = &route.saga.config.from;
+    format!("the rule of today does not send everything to {from}: it says {image}")
 }
 
 fn no_rule(route: Route<'_>, what: String, draft: &mut Draft) -> Verdict {

@@ -40,7 +40,8 @@ fn write_back(route: Route<'_>, draft: &mut Draft) {
         return;
     };
     let written = route.memory.written_at >= route.memory.since;
-    if written && route.memory.recorded.as_ref() == Some(&wanted) {
+    let recorded = route.memory.recorded.as_ref();
+    if written && (recorded == Some(&wanted) || recorded == route.original()) {
         return;
     }
     let because = route.memory.because.clone().unwrap_or_default();

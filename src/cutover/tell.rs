@@ -180,7 +180,7 @@ fn findings(saga: Saga<'_>) -> Vec<FindingTold> {
     found
         .into_iter()
         .map(|finding| FindingTold {
-            severity: finding.severity.to_string(),
+            severity: finding.severity,
             kind: finding.kind.to_string(),
             at: finding.pattern.or(finding.priority.map(|priority| format!("rule {priority}"))),
             explanation: finding.explanation,

@@ -11,6 +11,8 @@ use crate::model::{
     Stage, Subject,
 };
 
+use super::listener::Severity;
+
 /// One cutover of the configuration, started or not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct CutoverTold {
@@ -111,7 +113,7 @@ pub struct NextTold {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct FindingTold {
-    pub severity: String,
+    pub severity: Severity,
     pub kind: String,
     /// A rule's priority or a pattern.
     pub at: Option<String>,

@@ -263,6 +263,12 @@ impl<'a> Route<'a> {
         }
     }
 
+    /// What an adopted rule said before, to be given back.
+    pub fn original(self) -> Option<&'a RuleImage> {
+        let adopted = matches!(self.saga.config.rules, RuleMode::Adopt(_));
+        self.memory.original.as_ref().filter(|_| adopted)
+    }
+
     /// A rule that is as we want it counts as our write, whoever heard the answer.
     pub fn adopt_recorded(self, rule: &Rule, draft: &mut Draft) {
         if self.memory.recorded.as_ref() != Some(&rule.image) {

@@ -4,7 +4,8 @@ use chrono::{DateTime, Utc};
 
 use super::view::{clock, lasting, words};
 use crate::control::status::ClusterStatus;
-use crate::cutover::told::{CutoverTold, GateTold, HeldTold, MoveTold, RouteTold};
+use crate::cutover::listener::Severity;
+use crate::cutover::told::{CutoverTold, FindingTold, GateTold, HeldTold, MoveTold, RouteTold};
 use crate::model::orders::check;
 use crate::model::{CutoverOrder, Said, Stage};
 
@@ -158,6 +159,19 @@ impl Row<'_> {
 }
 
 impl Card<'_> {
+    /// What would misroute requests or cannot be done: always in sight.
+    pub(super) fn warnings(&self) -> Vec<&FindingTold> {
+        self.findings(|severity| severity != Severity::Advice)
+    }
+
+    pub(super) fn advice(&self) -> Vec<&FindingTold> {
+        self.findings(|severity| severity == Severity::Advice)
+    }
+
+    fn findings(&self, of: impl Fn(Severity) -> bool) -> Vec<&FindingTold> {
+        self.told.findings.iter().filter(|finding| of(finding.severity)).collect()
+    }
+
     pub(super) fn moves(&self) -> impl Iterator<Item = &MoveTold> {
         self.told.history.iter().take(MOVES_SHOWN)
     }

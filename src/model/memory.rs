@@ -180,6 +180,11 @@ impl Memory {
         if let Action::TerminateHost { .. } = &planned.action {
             self.removals.push_back(at);
         }
+        if let Action::WriteRule { purpose: Purpose::Route(route), was: Some(was), .. } =
+            &planned.action
+        {
+            self.on_route(route, |memory| memory.before_first_write(was));
+        }
     }
 
     fn conclude(&mut self, of: Seq, outcome: &Outcome, at: DateTime<Utc>) {

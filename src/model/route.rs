@@ -127,6 +127,9 @@ pub struct RouteMemory {
     pub since: Option<DateTime<Utc>>,
     /// Which of the configured steps green's weight is at, while shifting.
     pub step: usize,
+    /// What the rule said before our first write, if it stood already.
+    #[serde(default)]
+    pub original: Option<RuleImage>,
     /// What our rule was left at by our last write: the recorded rule.
     pub recorded: Option<RuleImage>,
     /// When that was.
@@ -308,6 +311,14 @@ impl CutoverMemory {
 }
 
 impl RouteMemory {
+    /// The rule says this, and is about to be written; only what stood before the route was begun
+    /// is its original.
+    pub fn before_first_write(&mut self, image: &RuleImage) {
+        if self.stage == Stage::Planned {
+            self.original = Some(image.clone());
+        }
+    }
+
     /// Our rule says this now, by our own write.
     pub fn written(&mut self, image: &RuleImage, at: DateTime<Utc>) {
         self.recorded = Some(image.clone());

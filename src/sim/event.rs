@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use chrono::TimeDelta;
 
 use crate::model::{
-    Constraint, InstanceId, InstanceType, Launch, ListenerArn, PoolId, RuleImage, Said, Scheduling,
-    ServiceName, ServiceTargets, TargetGroupArn, TaskShape, Zone,
+    Constraint, InstanceId, InstanceType, Launch, ListenerArn, PoolId, RuleArn, RuleImage, Said,
+    Scheduling, ServiceName, ServiceTargets, TargetGroupArn, TaskShape, Zone,
 };
 
 use super::delays;
@@ -86,6 +86,8 @@ pub struct ServiceSpec {
     pub stop_timeout: TimeDelta,
     /// Where its tasks register.
     pub targets: Vec<ServiceTargets>,
+    /// Rules that its own deployments rewrite.
+    pub native_rules: BTreeSet<RuleArn>,
     /// How it answers requests.
     pub serves: Profile,
 }
@@ -104,6 +106,7 @@ impl ServiceSpec {
             constraints: BTreeSet::new(),
             stop_timeout: delays::TASK_STOP_TIMEOUT,
             targets: Vec::new(),
+            native_rules: BTreeSet::new(),
             serves: Profile::default(),
         }
     }

@@ -1,5 +1,6 @@
 //! The real control loop on the simulated AWS: stories with golden transcripts, and weeks of chance.
 
+mod adopt;
 mod capacity;
 mod crash;
 mod cutover;
