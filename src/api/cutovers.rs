@@ -11,8 +11,8 @@ use utoipa::ToSchema;
 use super::commands::{Answer, CommandDone, give, read};
 use super::{ApiState, Problem, Token, reads};
 use crate::control::status::ClusterStatus;
-use crate::cutover::orders::{Known, Refusal, check};
 use crate::cutover::told::{CutoverTold, MoveTold};
+use crate::model::orders::{Refusal, check};
 use crate::model::{CutoverName, CutoverOrder, Order, ServiceName};
 
 #[derive(Serialize, ToSchema)]
@@ -111,7 +111,7 @@ pub(super) async fn steer(
     let status = state.status();
     let told = find(reads::find(&status, &name)?, &cutover)?;
     let steer = order(verb, route, full, told)?;
-    check(&Known::of_told(told), &steer).map_err(refused)?;
+    check(&told.known(), &steer).map_err(refused)?;
     let order = Order::Cutover { cutover: CutoverName::new(&cutover), steer };
     give(&state, name, &headers, reason, order).await
 }

@@ -88,7 +88,7 @@ impl<K: Clock> Aws<K> {
         Err(moved(text(GroupAttributes::of(was)), text(found)))
     }
 
-    /// A group goes only if it is ours, for this service, and no rule names it.
+    /// A group goes only if it is ours, for this service, without targets, and no rule names it.
     pub(super) async fn check_group_to_delete(
         &self,
         group: &TargetGroupArn,
@@ -99,6 +99,10 @@ impl<K: Clock> Aws<K> {
         };
         if let Some(balancer) = found.load_balancers.first() {
             return Err(moved("no rule that names it", format!("one of {balancer}")));
+        }
+        let targets = self.reads.health(group).await.map_err(unknown)?.targets();
+        if targets > 0 {
+            return Err(moved("no target", targets.to_string()));
         }
         let purpose = Purpose::Group(service.clone());
         match self.owner_of(&[group.to_string()]).await?.as_slice() {

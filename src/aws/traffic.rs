@@ -87,7 +87,7 @@ impl KeptTraffic {
         need: &TrafficNeed,
         of_services: BTreeSet<TargetGroupArn>,
     ) -> Part<Traffic> {
-        let mut gaps = self.look_at_listeners(look, &need.listeners).await;
+        let mut gaps = self.look_at_listeners(look, need).await;
         let named = self.listeners.values().flat_map(|(listener, _)| named_by(listener));
         let wanted = Wanted { named: named.collect(), of_services };
         let addresses = self.look_at_addresses(look, need).await;
@@ -108,22 +108,22 @@ impl KeptTraffic {
         }
     }
 
-    async fn look_at_listeners(
-        &mut self,
-        look: Look<'_>,
-        wanted: &BTreeSet<ListenerArn>,
-    ) -> Vec<Gap> {
+    async fn look_at_listeners(&mut self, look: Look<'_>, need: &TrafficNeed) -> Vec<Gap> {
+        let wanted: BTreeSet<_> = need.listeners.union(&need.left).collect();
         self.listeners.retain(|arn, _| wanted.contains(arn));
         let answers = join_all(wanted.iter().map(|arn| read_listener(look.reads, arn))).await;
         let mut gaps = Vec::new();
-        for (arn, answer) in wanted.iter().zip(answers) {
+        for (arn, answer) in wanted.into_iter().zip(answers) {
             match answer {
                 Ok(seen) => drop(self.listeners.insert(arn.clone(), (seen, look.at))),
                 Err(gap) => {
-                    if matches!(gap.failure, Failure::NotFound { .. }) {
+                    let gone = matches!(gap.failure, Failure::NotFound { .. });
+                    if gone {
                         self.listeners.remove(arn);
                     }
-                    gaps.push(gap);
+                    if !gone || need.listeners.contains(arn) {
+                        gaps.push(gap);
+                    }
                 }
             }
         }

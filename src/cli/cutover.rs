@@ -15,9 +15,9 @@ use super::output::Output;
 use super::remote::{Remote, Where, actor};
 use crate::api::Token;
 use crate::control::status::ClusterStatus;
-use crate::cutover::orders::{Known, Refusal, check};
 use crate::cutover::told::{CutoverTold, MoveTold};
 use crate::journal::Journal;
+use crate::model::orders::{Known, Refusal, check};
 use crate::model::{
     ActionKind, ClusterName, Command, CutoverName, CutoverOrder, Mode, Order, Record, ServiceName,
     Stage,
@@ -288,7 +288,7 @@ async fn record(of: &Named, order: CutoverOrder, reason: &str) -> Result<(), Fai
         return Err(Failure::new(Exit::Usage, "the reason is empty").hint("say why in a few words"));
     }
     let (mut journal, memory) = journal(&of.at, &of.cluster).await?;
-    let known = Known::of_memory(&of.name, memory.cutovers.get(&of.name));
+    let known = Known::of(&of.name, memory.cutovers.get(&of.name));
     check(&known, &order).map_err(|Refusal { detail, remedy, .. }| {
         Failure::new(Exit::Failed, detail).hint(remedy)
     })?;

@@ -81,7 +81,7 @@ fn windows() -> impl Strategy<Value = Vec<Window>> {
     prop::collection::vec(window, 0..3)
 }
 
-fn limits() -> impl Strategy<Value = (ScaleIn, Repair, Budgets, TimeDelta)> {
+fn limits() -> impl Strategy<Value = (ScaleIn, Repair, Budgets, TimeDelta, TimeDelta)> {
     let seconds = |range: std::ops::RangeInclusive<i64>| range.prop_map(TimeDelta::seconds);
     let scale_in = (seconds(300..=86_400), seconds(60..=86_400), seconds(0..=86_400)).prop_map(
         |(stabilization, drain_deadline, host_age_min)| ScaleIn {
@@ -105,7 +105,7 @@ fn limits() -> impl Strategy<Value = (ScaleIn, Repair, Budgets, TimeDelta)> {
         },
     );
     let sometimes_default = prop_oneof![Just(ScaleIn::default()).boxed(), scale_in.boxed(),];
-    (sometimes_default, repair, budgets, seconds(5..=300))
+    (sometimes_default, repair, budgets, seconds(60..=2_592_000), seconds(5..=300))
 }
 
 fn cluster() -> impl Strategy<Value = ClusterConfig> {
@@ -123,7 +123,7 @@ fn cluster() -> impl Strategy<Value = ClusterConfig> {
             let (region, role_arn, external_id, external) = access;
             let (mode, allow, pools) = work;
             let (cpu_percent, memory_percent, headroom, services, windows, limits) = rest;
-            let (scale_in, repair, budgets, interval) = limits;
+            let (scale_in, repair, budgets, retention, interval) = limits;
             ClusterConfig {
                 // A listener stands in the Region of its cluster.
                 region: region.map(|_| traffic::REGION.to_owned()),
@@ -139,6 +139,7 @@ fn cluster() -> impl Strategy<Value = ClusterConfig> {
                 scale_in,
                 repair,
                 budgets,
+                retention,
                 interval,
                 ..ClusterConfig::new(name, pools)
             }

@@ -302,5 +302,6 @@ fn limits(cluster: &ClusterConfig, default: &ClusterConfig, lines: &mut Lines) {
             both("launched_units_per_hour", &|c| number(c.budgets.launched_units_per_hour.into())),
         ],
     );
+    lines.set("retention", time(cluster.retention), cluster.retention == default.retention);
     lines.set("interval", time(cluster.interval), cluster.interval == default.interval);
 }

@@ -77,6 +77,8 @@ pub struct ClusterConfig {
     pub scale_in: ScaleIn,
     pub repair: Repair,
     pub budgets: Budgets,
+    /// How long what was made for a service's load balancing outlives its configuration.
+    pub retention: TimeDelta,
     /// Time between two ticks when nothing wakes the loop.
     pub interval: TimeDelta,
 }
@@ -100,6 +102,7 @@ impl ClusterConfig {
             scale_in: ScaleIn::default(),
             repair: Repair::default(),
             budgets: Budgets::default(),
+            retention: TimeDelta::hours(24),
             interval: TimeDelta::seconds(15),
         }
     }

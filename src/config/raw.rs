@@ -70,6 +70,9 @@ table! {
         repair: RawRepair,
         /// Limits on how fast things change.
         budgets: RawBudgets,
+        /// How long rules and target group of a service stay after it, or its `load_balancing`,
+        /// has left the configuration; 1m to 720h.
+        retention: Period,
         /// Time between two looks when nothing calls for an earlier one; 5s to 5m.
         interval: Period,
     }

@@ -139,6 +139,7 @@ fn cluster(written: &Written<RawCluster>, problems: &mut Problems) -> Option<Clu
         scale_in: scale_in(given(&raw.scale_in), interval, problems),
         repair: repair(given(&raw.repair), problems),
         budgets: budgets(given(&raw.budgets), problems),
+        retention: period(&raw.retention, default.retention, MINUTE..=MONTH, problems),
         interval,
         name: default.name,
         pools: default.pools,
@@ -266,6 +267,7 @@ fn window(written: &Written<RawWindow>, problems: &mut Problems) -> Option<Windo
 
 /// The longest time anything may be told to take.
 const DAY: TimeDelta = TimeDelta::hours(24);
+const MONTH: TimeDelta = TimeDelta::hours(720);
 const MINUTE: TimeDelta = TimeDelta::minutes(1);
 
 fn scale_in(raw: Option<&RawScaleIn>, interval: TimeDelta, problems: &mut Problems) -> ScaleIn {

@@ -68,7 +68,8 @@ fn noted(memory: Memory, plan: &Plan) -> Memory {
         let record = Record::Noted { note: note.clone() };
         memory.fold(&Entry { seq, epoch, at: plan.as_of, record })
     };
-    // What a cutover notes is an event, not something a dry run may take for done.
-    let facts = plan.notes.iter().filter(|note| !matches!(note, Note::Cutover { .. }));
+    // What is noted of traffic is an event, not something a dry run may take for done.
+    let facts =
+        plan.notes.iter().filter(|note| !matches!(note, Note::Cutover { .. } | Note::Kept { .. }));
     facts.fold(memory, fold)
 }

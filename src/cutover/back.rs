@@ -4,11 +4,10 @@
 //! missing metrics, deployments, windows and pauses never stand in its way.
 
 use crate::config::RuleMode;
-use crate::model::{Action, Purpose, Reason, Rule, Stage, Why};
+use crate::model::{Action, Draft, Purpose, Reason, Rule, Stage, Why};
 
-use super::forward::rule_write;
 use super::view::Route;
-use super::{Draft, Verdict, floors, probe};
+use super::{Verdict, floors, probe};
 
 /// Rolling back to rolled back.
 pub fn roll_back(route: Route<'_>, draft: &mut Draft) -> Verdict {
@@ -17,17 +16,18 @@ pub fn roll_back(route: Route<'_>, draft: &mut Draft) -> Verdict {
     if let Some(rule) = route.rule()
         && let Some(wanted) = route.image_at(rule, 0)
     {
-        if rule.image != wanted {
+        let restored = route.original() == Some(&rule.image);
+        if rule.image != wanted && !restored {
             if let Some(reason) = blue_is_down(route) {
                 route.hold(draft, reason);
                 return Verdict::Stay;
             }
             let why = Why::RollsBack { route: route.id(), because };
-            route.saga.act(draft, rule_write(route, rule, None, wanted), why);
+            route.saga.act(draft, route.write(rule, None, wanted), why);
             return Verdict::Stay;
         }
-        if route.memory.recorded.as_ref() != Some(&wanted) {
-            super::forward::adopt_recorded(route, rule, draft);
+        if route.memory.recorded.as_ref() != Some(&rule.image) {
+            route.adopt_recorded(rule, draft);
             return Verdict::Stay;
         }
         if route.saga.now < route.settled_at() {
@@ -50,8 +50,7 @@ pub fn revive(route: Route<'_>, draft: &mut Draft) -> Verdict {
     let from = &route.saga.config.from;
     let floor = route.saga.memory.floors.get(from).copied().unwrap_or(1).max(1);
     let Some(blue) = route.saga.blue() else {
-        let what = format!("{from} no longer exists, so nothing can be undone");
-        route.hold(draft, Reason::Unprepared { what });
+        route.hold(draft, Reason::NoService { service: from.clone() });
         return Verdict::Stay;
     };
     if blue.desired_count < floor {
@@ -106,8 +105,8 @@ fn remove_tombstones(route: Route<'_>, draft: &mut Draft) -> bool {
     none
 }
 
-/// Scaling is given back, and after an abort the route's own rule is gone; whether all of that is
-/// so.
+/// Scaling is given back, an adopted rule says what it said before, and after an abort the route's
+/// own rule is gone; whether all of that is so.
 fn tidied(route: Route<'_>, draft: &mut Draft) -> bool {
     let mut done = floors::restored(route.saga, &route.config.to, draft);
     let open = |other: Route<'_>| {
@@ -118,6 +117,14 @@ fn tidied(route: Route<'_>, draft: &mut Draft) -> bool {
     };
     if !route.saga.routes().any(open) {
         done &= floors::restored(route.saga, &route.saga.config.from, draft);
+    }
+    if let (Some(original), Some(rule)) = (route.original(), route.rule())
+        && rule.image != *original
+    {
+        let action = route.write(rule, Some(rule.image.clone()), original.clone());
+        let what = "what the cutover wrote into the rule".to_owned();
+        route.saga.act(draft, action, Why::Tidies { what });
+        done = false;
     }
     let own = route.saga.config.rules == RuleMode::Own;
     if let (true, true, Some(rule)) = (route.saga.memory.aborted, own, route.rule()) {

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use crate::config::{ClusterConfig, CutoverConfig, RuleMode};
-use crate::model::{Listener, Owner, Purpose, RuleArn, Snapshot};
+use crate::model::{Listener, RuleArn, Snapshot, TargetGroupArn};
 
-use super::listener::{Finding, FindingKind, Move, Question, analyse};
-use super::view::group_of;
+use super::listener::{self, Finding, FindingKind, Move, Placed, Question, analyse};
+use super::slots;
+use super::view::{Route, Saga, group_of};
 
 /// What the analysis says of the listener as it stands without this cutover's own rules; nothing
 /// where the listener was not seen.
@@ -20,16 +21,8 @@ pub fn findings(
         return Vec::new();
     };
     let listener = without_own(listener, cutover);
-    let group = |name| group_of(cluster, snapshot, name).map(|group| &group.arn);
-    let routes = cutover.routes.iter();
-    let moves: Vec<_> = routes
-        .map(|route| Move {
-            to: route.to.clone(),
-            paths: route.paths.clone(),
-            hosts: route.hosts.clone(),
-            group: group(&route.to).cloned(),
-        })
-        .collect();
+    let from = group_of(cluster, snapshot, &cutover.from).map(|group| &group.arn);
+    let moves = moves(cluster, cutover, snapshot);
     let services = snapshot.services.value.values();
     let native_rules: BTreeSet<RuleArn> =
         services.flat_map(|service| service.native_rules.iter().cloned()).collect();
@@ -38,7 +31,7 @@ pub fn findings(
         traffic,
         native_rules: &native_rules,
         moves: &moves,
-        from: group(&cutover.from),
+        from,
         known_paths: &cutover.known_paths,
     });
     if matches!(cutover.rules, RuleMode::Adopt(_)) {
@@ -47,16 +40,28 @@ pub fn findings(
     findings
 }
 
+/// The rule a route gets; `None` if no one rule leads all it asks for to blue.
+pub fn placed(route: Route<'_>, blue: &TargetGroupArn) -> Option<Placed> {
+    let Saga { cluster, config, snapshot, .. } = route.saga;
+    let listener = without_own(route.saga.listener()?, config);
+    listener::placed(&listener, blue, &moves(cluster, config, snapshot), &route.config.to)
+}
+
+fn moves(cluster: &ClusterConfig, cutover: &CutoverConfig, snapshot: &Snapshot) -> Vec<Move> {
+    let group = |name| group_of(cluster, snapshot, name).map(|group| group.arn.clone());
+    let routes = cutover.routes.iter();
+    let moves = routes.map(|route| Move {
+        to: route.to.clone(),
+        paths: route.paths.clone(),
+        hosts: route.hosts.clone(),
+        group: group(&route.to),
+    });
+    moves.collect()
+}
+
 fn without_own(listener: &Listener, cutover: &CutoverConfig) -> Listener {
-    let own = |owner: &Owner| match owner {
-        Owner::Tidegate(Purpose::Route(route) | Purpose::Probe(route)) => {
-            route.cutover == cutover.name
-        }
-        Owner::Tidegate(Purpose::Tombstone(name, _)) => *name == cutover.name,
-        _ => false,
-    };
     let mut listener = listener.clone();
-    listener.rules.retain(|rule| !own(&rule.owner));
+    listener.rules.retain(|rule| !slots::is_own(&cutover.name, &rule.owner));
     listener
 }
 

@@ -1,8 +1,7 @@
 //! The counts both sides keep while a cutover is open, so that the way back never waits for tasks.
 
-use crate::model::{Action, CutoverEdge, Rival, ServiceName, Stage, Suspension, Why};
+use crate::model::{Action, CutoverEdge, Draft, Rival, ServiceName, Stage, Suspension, Why};
 
-use super::Draft;
 use super::view::Saga;
 
 /// Notes the counts once, and raises whatever has fallen below them.
@@ -28,7 +27,7 @@ fn keep(saga: Saga<'_>, name: &ServiceName, draft: &mut Draft) {
     match saga.memory.floors.get(name) {
         None => {
             let (service, count) = (name.clone(), service.desired_count);
-            draft.edge(saga, CutoverEdge::Floor { service, count });
+            saga.note(draft, CutoverEdge::Floor { service, count });
         }
         Some(&floor) if service.desired_count < floor => {
             let (was, now) = (service.desired_count, floor);
@@ -43,7 +42,7 @@ fn keep(saga: Saga<'_>, name: &ServiceName, draft: &mut Draft) {
 pub fn retiring(saga: Saga<'_>) -> bool {
     let over = |stage: Stage| matches!(stage, Stage::Tombstoned | Stage::Finalized);
     let all = saga.routes().all(|route| over(route.stage()));
-    all && saga.config.tombstone.is_some() && saga.is_kept_long_enough()
+    all && saga.tombstone().is_some() && saga.is_kept_long_enough()
 }
 
 /// What Application Auto Scaling may do to a service, if it has a say.

@@ -234,7 +234,7 @@ fn others(route: Route<'_>) -> impl Iterator<Item = Gate> {
 /// Healthy targets of green when they are enough for a share of the requests.
 pub fn healthy_enough(route: Route<'_>, percent: u32) -> Result<u64, Reason> {
     let needed = needed(route, percent);
-    let blind = || Reason::Unprepared { what: "green's health was not seen".to_owned() };
+    let blind = || Reason::NotSeen { what: "green's health".to_owned() };
     let group = route.green_group().ok_or_else(blind)?;
     let healthy = group.health.ok_or_else(blind)?.healthy;
     if healthy >= needed {

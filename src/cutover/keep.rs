@@ -1,30 +1,52 @@
 //! Target groups and rules of services, kept as declared.
 //!
 //! Rule: only what the configuration names is touched, and only target groups of ours or those it
-//! names; a rule is made beside those of others, never written over them.
+//! names; a rule is made beside those of others, never written over them. From its creation to its
+//! deletion a group of ours is named by a rule: its service's own, or a park rule.
 
 use std::collections::BTreeSet;
 
 use crate::config::{ClusterConfig, Exposure};
 use crate::model::{
-    Action, ActionKind, Condition, GroupSettings, Hold, Origin, Planned, Purpose, Reason,
-    RuleImage, ServiceName, Snapshot, Subject, TargetGroup, TargetGroupSpec, TargetType, Why,
+    Action, ActionKind, Condition, Draft, GroupSettings, Hold, KeptAt, KeptEdge, ListenerArn,
+    Memory, Note, Origin, Owner, Planned, Purpose, Reason, RuleImage, ServiceName, Snapshot,
+    Subject, TargetGroup, TargetGroupSpec, TargetType, Why,
 };
 
-use super::Draft;
-use super::view::group_name;
+use super::view::{group_name, group_of};
 
-/// The header that nobody sends: its rule only associates a group, so that ALB checks its targets.
+/// The header that nobody sends: its rule only associates a group, so that ALB checks its targets
+/// and ECS takes it.
 const PARK_HEADER: &str = "x-tidegate-park";
-/// Parked groups need no place of note; the lowest free priority is theirs.
-const PRIORITY_MAX: u16 = 50_000;
+/// Where rules without a priority of their own begin, upwards. What is below is for cutovers, whose
+/// tombstone in front of a default action must not take what these rules take.
+const PRIORITY_MAX: u16 = 49_000;
 
 /// Creates what is missing and settles what has drifted.
-pub fn keep(config: &ClusterConfig, snapshot: &Snapshot, draft: &mut Draft) {
+pub fn keep(config: &ClusterConfig, snapshot: &Snapshot, memory: &Memory, draft: &mut Draft) {
     for (name, service) in &config.services {
         if let Some(exposure) = &service.exposure {
-            Keeper { config, snapshot, name, exposure }.keep(draft);
+            Keeper { config, snapshot, name, exposure }.keep(memory, draft);
         }
+    }
+}
+
+/// What is declared of a service on a listener; nothing where it is declared on another.
+pub fn declared<'a>(
+    config: &'a ClusterConfig,
+    service: &ServiceName,
+    listener: &ListenerArn,
+) -> Option<&'a Exposure> {
+    let exposure = config.services.get(service)?.exposure.as_ref()?;
+    (exposure.listener == *listener).then_some(exposure)
+}
+
+/// What the rule is for that names the service's group.
+pub fn purpose(service: &ServiceName, exposure: &Exposure) -> Purpose {
+    if exposure.paths.is_empty() && exposure.hosts.is_empty() {
+        Purpose::Park(service.clone())
+    } else {
+        Purpose::Service(service.clone())
     }
 }
 
@@ -36,24 +58,37 @@ struct Keeper<'a> {
     exposure: &'a Exposure,
 }
 
-impl Keeper<'_> {
-    fn keep(self, draft: &mut Draft) {
+impl<'a> Keeper<'a> {
+    fn keep(self, memory: &Memory, draft: &mut Draft) {
         // A group that was not seen may exist all the same.
-        if !self.snapshot.traffic.gaps.is_empty() || !self.listener_is_seen() {
+        let parts = [&self.snapshot.traffic.gaps, &self.snapshot.services.gaps];
+        if parts.iter().any(|gaps| !gaps.is_empty()) || !self.listener_is_seen() {
             return;
         }
-        let name = group_name(self.config, self.name, self.exposure.target_group.as_deref());
-        match self.snapshot.traffic.value.group_named(&name) {
+        let group = group_of(self.config, self.snapshot, self.name);
+        let name = group.map_or_else(|| self.group_name(), |group| group.name.clone());
+        let (service, listener) = (self.name.clone(), self.exposure.listener.clone());
+        let at = KeptAt { service, listener, group: name.clone() };
+        // Before the first write, so that nothing is made that nobody remembers.
+        if !memory.kept.contains_key(&at) {
+            draft.notes.push(Note::Kept { at, edge: KeptEdge::Declared });
+        }
+        match group {
             None => self.create_group(name, draft),
             Some(group) => {
                 self.settle(group, draft);
                 self.rule(group, draft);
+                self.attach(group, draft);
             }
         }
     }
 
     fn listener_is_seen(self) -> bool {
         self.snapshot.traffic.value.listeners.contains_key(&self.exposure.listener)
+    }
+
+    fn group_name(self) -> String {
+        group_name(self.config, self.name, self.exposure.target_group.as_deref())
     }
 
     fn create_group(self, name: String, draft: &mut Draft) {
@@ -82,62 +117,82 @@ impl Keeper<'_> {
         }
     }
 
-    /// The rule the configuration asks for, or one that only associates the group.
+    /// The rule the configuration asks for, or one that only names the group.
     fn rule(self, group: &TargetGroup, draft: &mut Draft) {
-        let purpose = Purpose::Service(self.name.clone());
+        let purpose = purpose(self.name, self.exposure);
         let traffic = &self.snapshot.traffic.value;
         let listener = &self.exposure.listener;
         if traffic.rule_for(listener, &purpose).is_some() {
             return;
         }
-        let wants_rule = !self.exposure.paths.is_empty() || !self.exposure.hosts.is_empty();
-        if !wants_rule && group.load_balancer.is_some() {
+        let parks = matches!(purpose, Purpose::Park(_));
+        if parks && group.owner == Owner::Other && group.load_balancer.is_some() {
             return;
         }
         let taken: BTreeSet<_> =
             traffic.listeners[listener].rules.iter().map(|rule| rule.priority).collect();
-        let lowest = (1..=PRIORITY_MAX).rev().find(|priority| !taken.contains(priority));
-        let priority = if wants_rule { self.exposure.priority.or(lowest) } else { lowest };
-        match priority {
-            Some(priority) if !taken.contains(&priority) => {
-                let action = Action::CreateRule {
-                    listener: listener.clone(),
-                    purpose,
-                    priority,
-                    conditions: self.conditions(wants_rule),
-                    image: RuleImage::forward_to(&group.arn),
-                };
-                self.act(draft, action, "a rule");
-            }
-            _ => {
-                let what = format!("priority {} is taken", priority.unwrap_or_default());
-                let subject = Subject::Service(self.name.clone());
-                let reason = Reason::Unprepared { what };
-                draft.holds.push(Hold::new(subject, ActionKind::Cutover, reason));
-            }
-        }
+        let free = || (1..=PRIORITY_MAX).rev().find(|priority| !taken.contains(priority));
+        let priority = self.exposure.priority.or_else(free);
+        let Some(priority) = priority.filter(|priority| !taken.contains(priority)) else {
+            let what = match self.exposure.priority {
+                Some(priority) => format!("priority {priority} is taken"),
+                None => format!("the listener has no free priority up to {PRIORITY_MAX}"),
+            };
+            return self.hold(draft, Reason::NoPriority { what });
+        };
+        let what = if parks { "a park rule for the target group" } else { "a rule" };
+        let action = Action::CreateRule {
+            listener: listener.clone(),
+            conditions: self.conditions(&purpose),
+            purpose,
+            priority,
+            image: RuleImage::forward_to(&group.arn),
+        };
+        self.act(draft, action, what);
     }
 
-    fn conditions(self, wants_rule: bool) -> BTreeSet<Condition> {
-        if !wants_rule {
-            let values = BTreeSet::from([self.name.as_str().to_owned()]);
+    /// ECS takes a group only once a rule names it; taking it is a deployment.
+    fn attach(self, group: &TargetGroup, draft: &mut Draft) {
+        let Some(service) = self.snapshot.services.value.get(self.name) else {
+            return;
+        };
+        let registers = service.targets.iter().any(|targets| targets.group == group.arn);
+        if registers || group.load_balancer.is_none() {
+            return;
+        }
+        let (service_name, group) = (self.name.clone(), group.arn.clone());
+        if !service.native_rules.is_empty() {
+            return self.hold(draft, Reason::NativeDeployment { service: service_name });
+        }
+        if service.is_deploying() {
+            return self.hold(draft, Reason::Deploying { service: service_name });
+        }
+        let (container, port) = (self.exposure.container.clone(), self.exposure.port);
+        let action = Action::AttachGroup { service: service_name, group, container, port };
+        self.act(draft, action, "the registration of the tasks");
+    }
+
+    fn conditions(self, purpose: &Purpose) -> BTreeSet<Condition> {
+        let set = |values: &[String]| values.iter().cloned().collect::<BTreeSet<_>>();
+        if matches!(purpose, Purpose::Park(_)) {
+            let values = set(&[self.name.to_string()]);
             return BTreeSet::from([Condition::Header { name: PARK_HEADER.to_owned(), values }]);
         }
-        let mut conditions = BTreeSet::new();
-        if !self.exposure.paths.is_empty() {
-            conditions
-                .insert(Condition::Path { values: self.exposure.paths.iter().cloned().collect() });
-        }
-        if !self.exposure.hosts.is_empty() {
-            conditions
-                .insert(Condition::Host { values: self.exposure.hosts.iter().cloned().collect() });
-        }
-        conditions
+        let path = Condition::Path { values: set(&self.exposure.paths) };
+        let host = Condition::Host { values: set(&self.exposure.hosts) };
+        let path = (!self.exposure.paths.is_empty()).then_some(path);
+        let host = (!self.exposure.hosts.is_empty()).then_some(host);
+        path.into_iter().chain(host).collect()
+    }
+
+    fn hold(self, draft: &mut Draft, reason: Reason) {
+        let subject = Subject::Service(self.name.clone());
+        draft.holds.push(Hold::new(subject, ActionKind::Cutover, reason));
     }
 
     fn act(self, draft: &mut Draft, action: Action, what: &str) {
         let why = Why::Declared { what: format!("{what} of {}", self.name) };
-        let (kind, by) = (ActionKind::Cutover, Origin::Capacity);
+        let (kind, by) = (ActionKind::Cutover, Origin::LoadBalancing);
         draft.actions.push(Planned { action, kind, why, by });
     }
 }

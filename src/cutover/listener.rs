@@ -7,6 +7,7 @@ mod limits;
 mod moves;
 mod order;
 pub mod pattern;
+mod place;
 mod scope;
 mod shape;
 #[cfg(test)]
@@ -17,6 +18,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use self::pattern::Pattern;
+pub use self::place::{Placed, placed};
 use self::scope::Scope;
 use crate::model::{
     Listener, Owner, Purpose, Rule, RuleArn, RuleImage, ServiceName, TargetGroupArn, Traffic,

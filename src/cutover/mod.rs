@@ -6,17 +6,19 @@
 pub mod back;
 pub mod fitness;
 pub mod floors;
-pub mod forward;
 pub mod gates;
 pub mod keep;
 pub mod listener;
 pub mod need;
-pub mod orders;
 pub mod probe;
+pub mod ready;
+pub mod remove;
 pub mod retire;
+pub mod shift;
 pub mod sight;
 pub mod slots;
 pub mod table;
+pub mod tell;
 pub mod told;
 pub mod view;
 
@@ -29,7 +31,7 @@ pub use need::need;
 pub use view::{Route, Saga};
 
 use crate::config::ClusterConfig;
-use crate::model::{CutoverEdge, Hold, Memory, Note, Plan, Planned, Snapshot, Stage};
+use crate::model::{CutoverEdge, Draft, Memory, Plan, Snapshot, Stage};
 use table::transition;
 
 /// Everything there is to do about traffic, in one look.
@@ -40,7 +42,8 @@ pub fn step(
     now: DateTime<Utc>,
 ) -> Plan {
     let mut draft = Draft::default();
-    keep::keep(config, snapshot, &mut draft);
+    keep::keep(config, snapshot, memory, &mut draft);
+    remove::remove(config, snapshot, memory, now, &mut draft);
     for saga in Saga::open(config, snapshot, memory, now) {
         floors::floors(saga, &mut draft);
         for route in saga.routes() {
@@ -48,7 +51,7 @@ pub fn step(
                 Some(reason) => sight::unseen(route, reason, &mut draft),
                 None => (transition(route.stage()).step)(route, &mut draft),
             };
-            draft.take(route, verdict);
+            take(route, verdict, &mut draft);
         }
     }
     draft.into_plan(now)
@@ -67,38 +70,15 @@ pub enum Verdict {
     Stop(String),
 }
 
-/// A plan in the making.
-#[derive(Debug, Default)]
-pub struct Draft {
-    pub actions: Vec<Planned>,
-    pub holds: Vec<Hold>,
-    pub notes: Vec<Note>,
-}
-
-impl Draft {
-    /// Notes an edge of a route's cutover.
-    pub fn edge(&mut self, saga: Saga<'_>, edge: CutoverEdge) {
-        let cutover = saga.config.name.clone();
-        self.notes.push(Note::Cutover { cutover, edge });
-    }
-
-    fn take(&mut self, route: Route<'_>, verdict: Verdict) {
-        let to = route.config.to.clone();
-        let moved = |stage, step, because| CutoverEdge::Moved { to, stage, step, because };
-        let edge = match verdict {
-            Verdict::Stay => return,
-            Verdict::Go(stage, step, because) => moved(stage, step, because),
-            Verdict::Back(because) => moved(Stage::RollingBack, 0, because),
-            Verdict::Stop(because) => CutoverEdge::Stopped { because },
-        };
-        self.edge(route.saga, edge);
-    }
-
-    fn into_plan(mut self, now: DateTime<Utc>) -> Plan {
-        self.holds.sort();
-        self.holds.dedup();
-        self.actions.sort_by(|a, b| a.rank().cmp(&b.rank()).then_with(|| a.action.cmp(&b.action)));
-        self.actions.dedup_by(|a, b| a.action == b.action);
-        Plan { as_of: now, actions: self.actions, holds: self.holds, notes: self.notes }
-    }
+/// Notes where a verdict leads.
+fn take(route: Route<'_>, verdict: Verdict, draft: &mut Draft) {
+    let to = route.config.to.clone();
+    let moved = |stage, step, because| CutoverEdge::Moved { to, stage, step, because };
+    let edge = match verdict {
+        Verdict::Stay => return,
+        Verdict::Go(stage, step, because) => moved(stage, step, because),
+        Verdict::Back(because) => moved(Stage::RollingBack, 0, because),
+        Verdict::Stop(because) => CutoverEdge::Stopped { because },
+    };
+    route.saga.note(draft, edge);
 }

@@ -44,11 +44,17 @@ pub fn need(
             );
         }
     }
+    for at in memory.kept.keys() {
+        need.groups.insert(at.group.clone());
+        if !need.listeners.contains(&at.listener) {
+            need.left.insert(at.listener.clone());
+        }
+    }
     if let Some(snapshot) = last {
         let sagas = Saga::open(config, snapshot, memory, now);
         need.asks.extend(sagas.flat_map(Saga::routes).filter_map(super::probe::ask));
     }
-    (!need.listeners.is_empty()).then_some(need)
+    (!need.listeners.is_empty() || !need.left.is_empty()).then_some(need)
 }
 
 fn asked(source: &GateSource) -> Asked {

@@ -6,12 +6,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{
-    Action, Ask, Asked, Condition, CutoverEdge, Purpose, Reason, Rule, RuleImage, Said, Stage,
+    Action, Ask, Asked, Condition, CutoverEdge, Draft, Purpose, Reason, Rule, RuleImage, Said,
+    Stage,
 };
 
+use super::Verdict;
 use super::slots;
 use super::view::Route;
-use super::{Draft, Verdict};
 
 /// The header of the probe.
 pub const HEADER: &str = "x-tidegate-probe";
@@ -94,7 +95,7 @@ fn create(route: Route<'_>, draft: &mut Draft) {
     };
     let Some(priority) = slots::probe_slot(route) else {
         let what = "the listener has no free priority for the probe".to_owned();
-        return route.hold(draft, Reason::Unprepared { what });
+        return route.hold(draft, Reason::NoPriority { what });
     };
     let values = BTreeSet::from([route.saga.memory.token.clone()]);
     let action = Action::CreateRule {
@@ -129,6 +130,6 @@ fn listen(route: Route<'_>, draft: &mut Draft) {
     };
     if times != route.memory.answered {
         let to = route.config.to.clone();
-        draft.edge(route.saga, CutoverEdge::Answered { to, times });
+        route.saga.note(draft, CutoverEdge::Answered { to, times });
     }
 }

@@ -6,13 +6,13 @@ use std::collections::BTreeSet;
 
 use crate::config::Tombstone;
 use crate::model::{
-    Action, Condition, Purpose, Reason, RuleAction, RuleImage, ServiceName, Stage, Suspension,
-    TargetGroup, TargetGroupSpec, TargetType, Why,
+    Action, Condition, Draft, Purpose, Reason, RuleAction, RuleImage, ServiceName, Stage,
+    Suspension, TargetGroup, TargetGroupSpec, TargetType, Why,
 };
 
 use super::slots::{self, Base};
 use super::view::{Route, Saga, group_name};
-use super::{Draft, Verdict, floors};
+use super::{Verdict, floors};
 
 /// Time after which no request started by the old weights is under way, whatever the group's
 /// deregistration delay says.
@@ -26,6 +26,27 @@ impl<'a> Saga<'a> {
         Some(self.memory.tombstoned_at? + self.config.keep_warm)
     }
 
+    /// What shall answer for blue; nothing while blue itself does, because it is meant to or a route
+    /// went back to it.
+    pub fn tombstone(self) -> Option<&'a Tombstone> {
+        let back = |route: Route<'_>| route.stage() == Stage::RolledBack;
+        self.config.tombstone.as_ref().filter(|_| !self.routes().any(back))
+    }
+
+    /// What else has to be at this stage before the end goes on, or be given up by a person.
+    fn waits_for(self, stage: Stage) -> Option<Reason> {
+        let open = |route: &Route<'_>| match route.stage() {
+            Stage::RolledBack => false,
+            other => other < stage || other > Stage::Finalized,
+        };
+        let back = |route: &Route<'_>| route.stage() == Stage::RolledBack;
+        if let Some(other) = self.routes().find(open) {
+            return Some(Reason::AfterRoute { route: other.id() });
+        }
+        let other = self.routes().find(back).filter(|_| !self.memory.finalize_ordered)?;
+        Some(Reason::RouteRolledBack { route: other.id() })
+    }
+
     pub fn is_kept_long_enough(self) -> bool {
         self.memory.finalize_ordered || self.warm_until().is_some_and(|until| self.now >= until)
     }
@@ -34,13 +55,11 @@ impl<'a> Saga<'a> {
 /// Baked to tombstoned, all routes together.
 pub fn tombstone(route: Route<'_>, draft: &mut Draft) -> Verdict {
     let saga = route.saga;
-    let waits =
-        |other: &Route<'_>| other.stage() < Stage::Baked || other.stage() > Stage::Finalized;
-    if let Some(other) = saga.routes().find(waits) {
-        route.hold(draft, Reason::AfterRoute { route: other.id() });
+    if let Some(reason) = saga.waits_for(Stage::Baked) {
+        route.hold(draft, reason);
         return Verdict::Stay;
     }
-    let Some(config) = &saga.config.tombstone else {
+    let Some(config) = saga.tombstone() else {
         let because = format!("{} goes on serving what is left", saga.config.from);
         return Verdict::Go(Stage::Tombstoned, route.memory.step, because);
     };
@@ -50,8 +69,8 @@ pub fn tombstone(route: Route<'_>, draft: &mut Draft) -> Verdict {
         return Verdict::Stay;
     }
     let Some(blue) = saga.blue_group() else {
-        let what = format!("the target group of {} was not seen", saga.config.from);
-        route.hold(draft, Reason::Unprepared { what });
+        let what = format!("the target group of {}", saga.config.from);
+        route.hold(draft, Reason::NotSeen { what });
         return Verdict::Stay;
     };
     if let Some(astray) = astray(saga) {
@@ -70,7 +89,7 @@ pub fn tombstone(route: Route<'_>, draft: &mut Draft) -> Verdict {
     for (purpose, base) in missing {
         let Some(priority) = slots::tombstone_slot(saga, &base) else {
             let what = "no free priority above the rule that leads to blue".to_owned();
-            route.hold(draft, Reason::Unprepared { what });
+            route.hold(draft, Reason::NoPriority { what });
             continue;
         };
         let action = Action::CreateRule {
@@ -89,22 +108,31 @@ pub fn tombstone(route: Route<'_>, draft: &mut Draft) -> Verdict {
 /// Tombstoned to finalized: blue at zero, scaling given back.
 pub fn finalize(route: Route<'_>, draft: &mut Draft) -> Verdict {
     let saga = route.saga;
+    if let Some(reason) = saga.waits_for(Stage::Tombstoned) {
+        route.hold(draft, reason);
+        return Verdict::Stay;
+    }
     if !saga.is_kept_long_enough() {
         let until = saga.warm_until().unwrap_or(saga.now);
         route.hold(draft, Reason::KeptWarm { until });
         return Verdict::Stay;
     }
-    if saga.config.tombstone.is_some() && !blue_is_gone(route, draft) {
+    let keeps_blue = saga.tombstone().is_none();
+    if !keeps_blue && !blue_is_gone(route, draft) {
         return Verdict::Stay;
     }
     let mut done = floors::restored(saga, &route.config.to, draft);
-    if saga.config.tombstone.is_none() {
+    if keeps_blue {
         done &= floors::restored(saga, &saga.config.from, draft);
     }
     if !done {
         return Verdict::Stay;
     }
-    Verdict::Go(Stage::Finalized, route.memory.step, "blue is no longer needed".to_owned())
+    let because = match keeps_blue {
+        true => format!("{} goes on serving what is left", saga.config.from),
+        false => "blue is no longer needed".to_owned(),
+    };
+    Verdict::Go(Stage::Finalized, route.memory.step, because)
 }
 
 fn blue_is_gone(route: Route<'_>, draft: &mut Draft) -> bool {

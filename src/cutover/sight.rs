@@ -4,11 +4,10 @@
 //! it and lets nothing pass. The way back does not need to be seen to be taken, only to be called
 //! done.
 
-use crate::model::{Reason, Stage, Why};
+use crate::model::{Draft, Reason, Stage, Why};
 
-use super::forward::rule_write;
+use super::Verdict;
 use super::view::Route;
-use super::{Draft, Verdict};
 
 /// Why what was seen of load balancers cannot be relied on, if so.
 pub fn blind(route: Route<'_>) -> Option<Reason> {
@@ -41,12 +40,13 @@ fn write_back(route: Route<'_>, draft: &mut Draft) {
         return;
     };
     let written = route.memory.written_at >= route.memory.since;
-    if written && route.memory.recorded.as_ref() == Some(&wanted) {
+    let recorded = route.memory.recorded.as_ref();
+    if written && (recorded == Some(&wanted) || recorded == route.original()) {
         return;
     }
     let because = route.memory.because.clone().unwrap_or_default();
     let why = Why::RollsBack { route: route.id(), because };
-    route.saga.act(draft, rule_write(route, rule, None, wanted), why);
+    route.saga.act(draft, route.write(rule, None, wanted), why);
 }
 
 fn silent_for_too_long(route: Route<'_>) -> Option<String> {

@@ -1,8 +1,8 @@
 //! The stages of a route as a table: what each waits for and where it leads.
 
 use super::view::Route;
-use super::{Draft, Verdict, back, forward, probe, retire};
-use crate::model::Stage;
+use super::{Verdict, back, probe, ready, retire, shift};
+use crate::model::{Draft, Stage};
 
 /// One row: in this stage, this is asked at each tick.
 pub struct Transition {
@@ -21,19 +21,19 @@ pub const TABLE: &[Transition] = &[
         from: Stage::Planned,
         to: &[Stage::Attached],
         waits_for: "a fit listener, and our own rule with blue 100 and green 0",
-        step: forward::attach,
+        step: ready::attach,
     },
     Transition {
         from: Stage::Attached,
         to: &[Stage::Provisioned],
         waits_for: "green's tasks ordered, scale-in of both sides suspended",
-        step: forward::provision,
+        step: ready::provision,
     },
     Transition {
         from: Stage::Provisioned,
         to: &[Stage::Healthy],
         waits_for: "as many healthy targets as the first step needs",
-        step: forward::heal,
+        step: ready::heal,
     },
     Transition {
         from: Stage::Healthy,
@@ -45,19 +45,19 @@ pub const TABLE: &[Transition] = &[
         from: Stage::Probed,
         to: &[Stage::Shifting],
         waits_for: "the route before, a person where one is wanted, enough healthy targets",
-        step: forward::begin,
+        step: shift::begin,
     },
     Transition {
         from: Stage::Shifting,
         to: &[Stage::Shifting, Stage::Shifted],
         waits_for: "the weight read back and taken up, the bake time, every gate",
-        step: forward::shift,
+        step: shift::shift,
     },
     Transition {
         from: Stage::Shifted,
         to: &[Stage::Baked],
         waits_for: "the bake time at full weight, every gate",
-        step: forward::bake_out,
+        step: shift::bake_out,
     },
     Transition {
         from: Stage::Baked,

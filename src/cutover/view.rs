@@ -6,12 +6,12 @@ use chrono::{DateTime, Utc};
 
 use crate::config::{ClusterConfig, CutoverConfig, RouteConfig, RuleMode};
 use crate::model::{
-    Action, ActionKind, CutoverMemory, Doubt, Hold, Listener, Memory, Origin, Planned, Purpose,
-    Reason, RouteId, RouteMemory, Rule, RuleImage, Service, ServiceName, Snapshot, Stage, Subject,
-    TargetGroup, TargetGroupArn, Traffic, Why,
+    Action, ActionKind, CutoverEdge, CutoverMemory, Doubt, Draft, Hold, Listener, Memory, Note,
+    Origin, Planned, Purpose, Reason, Rollout, RouteId, RouteMemory, Rule, RuleImage, Service,
+    ServiceName, Snapshot, Stage, Subject, TargetGroup, TargetGroupArn, Traffic, Why,
 };
 
-use super::Draft;
+use super::Verdict;
 
 /// One cutover a person has started.
 #[derive(Clone, Copy)]
@@ -84,6 +84,12 @@ impl<'a> Saga<'a> {
         before.filter(|other| !done(other.stage())).last()
     }
 
+    /// Notes an edge of this cutover.
+    pub fn note(self, draft: &mut Draft, edge: CutoverEdge) {
+        let cutover = self.config.name.clone();
+        draft.notes.push(Note::Cutover { cutover, edge });
+    }
+
     /// Adds an action of this cutover.
     pub fn act(self, draft: &mut Draft, action: Action, why: Why) {
         let by = Origin::Cutover(self.config.name.clone());
@@ -99,8 +105,10 @@ pub fn group_of<'a>(
 ) -> Option<&'a TargetGroup> {
     let traffic = &snapshot.traffic.value;
     let exposure = cluster.services.get(name).and_then(|service| service.exposure.as_ref());
-    if let Some(exposure) = exposure {
-        return traffic.group_named(&group_name(cluster, name, exposure.target_group.as_deref()));
+    let given = exposure.and_then(|exposure| exposure.target_group.as_deref());
+    let named = exposure.and_then(|_| traffic.group_named(&group_name(cluster, name, given)));
+    if named.is_some() || given.is_some() {
+        return named;
     }
     let service = snapshot.services.value.get(name)?;
     service.targets.iter().find_map(|targets| traffic.groups.get(&targets.group))
@@ -210,6 +218,63 @@ impl<'a> Route<'a> {
     pub fn deploying(self) -> Option<&'a Service> {
         let both = [self.saga.blue(), self.green()];
         both.into_iter().flatten().find(|service| service.is_deploying())
+    }
+
+    /// A deployment of green that ECS gave up.
+    pub fn failed_deployment(self) -> Option<String> {
+        let green = self.green()?;
+        let failed = green.deployments.iter().find(|d| d.rollout == Rollout::Failed)?;
+        Some(format!("deployment {} of {} failed", failed.id, green.name))
+    }
+
+    /// Holds while somebody deploys on either side; whether that is so.
+    pub fn is_deploying(self, draft: &mut Draft) -> bool {
+        let Some(service) = self.deploying() else {
+            return false;
+        };
+        self.hold(draft, Reason::Deploying { service: service.name.clone() });
+        true
+    }
+
+    /// Holds while the cutover is paused; whether that is so.
+    pub fn is_paused(self, draft: &mut Draft) -> bool {
+        let Some(pause) = &self.saga.memory.paused else {
+            return false;
+        };
+        let (by, because) = (pause.by.clone(), pause.because.clone());
+        self.hold(draft, Reason::CutoverPaused { by, because });
+        true
+    }
+
+    /// Nothing moves, for this reason.
+    pub fn stay(self, reason: Reason, draft: &mut Draft) -> Verdict {
+        self.hold(draft, reason);
+        Verdict::Stay
+    }
+
+    /// The write of its rule.
+    pub fn write(self, rule: &Rule, was: Option<RuleImage>, now: RuleImage) -> Action {
+        Action::WriteRule {
+            listener: self.saga.config.listener.clone(),
+            rule: rule.arn.clone(),
+            purpose: Purpose::Route(self.id()),
+            was,
+            now,
+        }
+    }
+
+    /// What an adopted rule said before, to be given back.
+    pub fn original(self) -> Option<&'a RuleImage> {
+        let adopted = matches!(self.saga.config.rules, RuleMode::Adopt(_));
+        self.memory.original.as_ref().filter(|_| adopted)
+    }
+
+    /// A rule that is as we want it counts as our write, whoever heard the answer.
+    pub fn adopt_recorded(self, rule: &Rule, draft: &mut Draft) {
+        if self.memory.recorded.as_ref() != Some(&rule.image) {
+            let (to, image) = (self.config.to.clone(), rule.image.clone());
+            self.saga.note(draft, CutoverEdge::Adopted { to, image });
+        }
     }
 
     pub fn hold(self, draft: &mut Draft, reason: Reason) {

@@ -4,8 +4,9 @@ use chrono::{DateTime, Utc};
 
 use super::view::{clock, lasting, words};
 use crate::control::status::ClusterStatus;
-use crate::cutover::orders::{Known, check};
-use crate::cutover::told::{CutoverTold, GateTold, HeldTold, MoveTold, RouteTold};
+use crate::cutover::listener::Severity;
+use crate::cutover::told::{CutoverTold, FindingTold, GateTold, HeldTold, MoveTold, RouteTold};
+use crate::model::orders::check;
 use crate::model::{CutoverOrder, Said, Stage};
 
 /// Moves shown; the API has all that are remembered.
@@ -72,7 +73,7 @@ fn card(told: &CutoverTold, now: DateTime<Utc>) -> Card<'_> {
 
 /// What a person may order now; the most dangerous last.
 fn buttons(told: &CutoverTold) -> Vec<Button> {
-    let known = Known::of_told(told);
+    let known = told.known();
     let (route, full) = (None, false);
     let start = CutoverOrder::Start { token: String::new(), routes: Vec::new() };
     let back = CutoverOrder::Rollback { route: None };
@@ -158,6 +159,19 @@ impl Row<'_> {
 }
 
 impl Card<'_> {
+    /// What would misroute requests or cannot be done: always in sight.
+    pub(super) fn warnings(&self) -> Vec<&FindingTold> {
+        self.findings(|severity| severity != Severity::Advice)
+    }
+
+    pub(super) fn advice(&self) -> Vec<&FindingTold> {
+        self.findings(|severity| severity == Severity::Advice)
+    }
+
+    fn findings(&self, of: impl Fn(Severity) -> bool) -> Vec<&FindingTold> {
+        self.told.findings.iter().filter(|finding| of(finding.severity)).collect()
+    }
+
     pub(super) fn moves(&self) -> impl Iterator<Item = &MoveTold> {
         self.told.history.iter().take(MOVES_SHOWN)
     }

@@ -8,6 +8,8 @@ use tower::ServiceExt;
 
 use super::*;
 use crate::control::status::{ClusterStatus, Publisher, story};
+use crate::cutover::listener::Severity;
+use crate::cutover::told::FindingTold;
 use crate::model::{ClusterName, Pause, build};
 
 async fn get_from(status: &Shown, path: &str) -> (StatusCode, String) {
@@ -96,6 +98,31 @@ async fn a_cutover_shows_weights_stages_gates_holds_and_the_orders_that_make_sen
     ] {
         assert_eq!(orders(&page_of(status).await).join(" "), verbs);
     }
+}
+
+#[tokio::test]
+async fn advice_on_the_listener_is_a_list_to_open_and_what_misroutes_stays_in_sight() {
+    let mut status = story::before_cutting();
+    let finding = |severity, explanation: &str| FindingTold {
+        severity,
+        kind: "too_wide".to_owned(),
+        at: None,
+        explanation: explanation.to_owned(),
+        remedy: "narrow it".to_owned(),
+    };
+    status.cutovers[0].findings = vec![
+        finding(Severity::Misroutes, "`/x` goes astray"),
+        finding(Severity::Blocks, "no place is left"),
+        finding(Severity::Advice, "`/y` may surprise"),
+    ];
+    let page = page_of(status).await;
+    let (above, list) = page.split_once("-advice\">").unwrap();
+    let (list, _) = list.split_once("</details>").unwrap();
+    for warning in ["`/x` goes astray", "no place is left"] {
+        assert!(above.contains(warning) && !list.contains(warning));
+    }
+    let list = said(list);
+    assert_eq!(list, "Advice on the listener (1) ◌ too wide: `/y` may surprise narrow it");
 }
 
 #[tokio::test]

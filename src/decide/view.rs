@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 
 use crate::config::ClusterConfig;
+pub use crate::model::Draft;
 use crate::model::{
-    Fact, Hold, Host, HostStatus, InstanceId, Lifecycle, Memory, Note, Plan, Planned, Pool, PoolId,
-    Resources, Rival, Snapshot, Subject,
+    Fact, Host, HostStatus, InstanceId, Lifecycle, Memory, Pool, PoolId, Resources, Rival,
+    Snapshot, Subject,
 };
 
 /// The four arguments of deciding, passed on together.
@@ -113,31 +114,4 @@ impl Reservation {
 /// `part` of `whole` in percent, rounded up: a ceiling is passed by the first unit above it.
 pub fn percent(part: u64, whole: u64) -> u64 {
     if whole == 0 { 0 } else { part.saturating_mul(100).div_ceil(whole) }
-}
-
-/// A plan in the making, with the facts that stand, from which its notes follow.
-#[derive(Debug, Default)]
-pub struct Draft {
-    pub actions: Vec<Planned>,
-    pub holds: Vec<Hold>,
-    pub notes: Vec<Note>,
-    pub facts: BTreeSet<(Subject, Fact)>,
-}
-
-impl Draft {
-    pub fn hold(&mut self, hold: Hold) {
-        self.holds.push(hold);
-    }
-
-    pub fn fact(&mut self, subject: Subject, fact: Fact) {
-        self.facts.insert((subject, fact));
-    }
-
-    /// Sorted, so that equal input gives equal plans.
-    pub fn into_plan(mut self, now: DateTime<Utc>) -> Plan {
-        self.holds.sort();
-        self.holds.dedup();
-        self.actions.sort_by(|a, b| a.rank().cmp(&b.rank()).then_with(|| a.action.cmp(&b.action)));
-        Plan { as_of: now, actions: self.actions, holds: self.holds, notes: self.notes }
-    }
 }

@@ -7,8 +7,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{Case, effective_mode, traffic};
 use crate::model::{
-    Action, ActionKind, Gap, HostStatus, Lifecycle, Mode, Planned, Pool, PoolId, Rank, Reason,
-    Rival, Subject,
+    Action, ActionKind, Gap, HostStatus, Lifecycle, Mode, Planned, Pool, PoolId, Purpose, Rank,
+    Reason, Rival, Subject,
 };
 
 type Check = fn(Case<'_>, &Planned) -> Option<Reason>;
@@ -36,6 +36,7 @@ pub(super) const ALL: &[Check] = &[
     traffic::forward,
     traffic::backward,
     traffic::deletes,
+    traffic::removes,
     traffic::floor,
 ];
 
@@ -89,6 +90,7 @@ fn window(case: Case<'_>, planned: &Planned) -> Option<Reason> {
         | Action::SetNewHostProtection { .. }
         | Action::ProtectHosts { .. } => true,
         // What undoes is never bound.
+        Action::DeleteRule { purpose: Purpose::Service(_) | Purpose::Park(_), .. } => true,
         Action::WriteRule { was: None, .. } | Action::DeleteRule { .. } => false,
         Action::SetServiceCount { was, now, .. } => now < was,
         Action::SetHostStatus { .. }

@@ -165,6 +165,109 @@ fn limits_have_the_last_word() {
     });
 }
 
+const LISTENER: &str = "arn:listener";
+const GROUP: &str = "arn:aws:elasticloadbalancing:r:1:targetgroup/web-users/1";
+
+/// `users` left the configuration 25 hours ago, and nothing uses what was made for it.
+fn removal(action: Action) -> Story {
+    let mut story = story(action, ActionKind::Cutover);
+    story.config.allow.insert(ActionKind::Cutover);
+    let group = TargetGroup {
+        arn: GROUP.into(),
+        name: "web-users".into(),
+        owner: Owner::Tidegate(Purpose::Group("users".into())),
+        settings: GroupSettings::default(),
+        load_balancer: None,
+        health: Some(Health::default()),
+        load: Vec::new(),
+    };
+    let listener = Listener {
+        arn: LISTENER.into(),
+        load_balancer: "arn:balancer".into(),
+        protocol: "HTTP".into(),
+        port: 80,
+        default: RuleImage::forward_to(&"arn:others".into()),
+        rules: Vec::new(),
+    };
+    let traffic = &mut story.snapshot.traffic.value;
+    traffic.groups.insert(group.arn.clone(), group);
+    traffic.listeners.insert(listener.arn.clone(), listener);
+    let (service, listener, group) = ("users".into(), LISTENER.into(), "web-users".into());
+    let at = KeptAt { service, listener, group };
+    story.memory.kept.insert(at, Some(now() - TimeDelta::hours(25)));
+    story
+}
+
+fn delete_group() -> Story {
+    removal(Action::DeleteTargetGroup { group: GROUP.into(), service: "users".into() })
+}
+
+fn delete_rule() -> Story {
+    let purpose = Purpose::Park("users".into());
+    let was = RuleImage::forward_to(&GROUP.into());
+    let (listener, rule) = (LISTENER.into(), "arn:rule".into());
+    let mut story = removal(Action::DeleteRule { listener, rule, purpose: purpose.clone(), was });
+    named(&mut story, Owner::Tidegate(purpose));
+    story
+}
+
+fn named(story: &mut Story, owner: Owner) {
+    let listeners = story.snapshot.traffic.value.listeners.values_mut();
+    let image = RuleImage::forward_to(&GROUP.into());
+    let (arn, priority, conditions) = ("arn:rule".into(), 7, BTreeSet::new());
+    let rule = Rule { arn, priority, conditions, image, owner };
+    listeners.for_each(|listener| listener.rules.push(rule.clone()));
+}
+
+fn unused(story: &mut Story) -> &mut TargetGroup {
+    story.snapshot.traffic.value.groups.values_mut().next().unwrap()
+}
+
+fn marked(story: &mut Story, since: Option<chrono::DateTime<chrono::Utc>>) {
+    story.memory.kept.values_mut().for_each(|mark| *mark = since);
+}
+
+#[test]
+fn what_was_made_for_a_service_goes_only_when_marked_long_enough_and_unused() {
+    for story in [delete_group, delete_rule] {
+        check("admitted", story(), |_| {});
+        check("retained", story(), |s| marked(s, Some(now() - TimeDelta::hours(23))));
+        check("implausible", story(), |s| marked(s, None));
+        check("implausible", story(), |s| s.memory.kept.clear());
+        check("blind", story(), |s| s.snapshot.traffic.gaps.push(gap()));
+        check("blind", story(), |s| s.snapshot.services.gaps.push(gap()));
+        check("not_seen", story(), |s| unused(s).health = None);
+        check("still_used", story(), |s| {
+            unused(s).health = Some(Health { draining: 1, ..Health::default() });
+        });
+        check("still_used", story(), |s| {
+            let targets = ServiceTargets { group: GROUP.into(), container: "c".into(), port: 1 };
+            let service = Service { targets: vec![targets], ..service("users", 0, 0) };
+            s.snapshot.services.value.insert("users".into(), service);
+        });
+        check("still_used", story(), |s| {
+            let routes = ["users".into()];
+            let open = CutoverMemory::started("ann", "t", &routes, now());
+            s.memory.cutovers.insert("break".into(), open);
+        });
+    }
+    check("still_used", delete_group(), |s| named(s, Owner::Other));
+    check("still_used", delete_group(), |s| unused(s).load_balancer = Some("arn:other".into()));
+    check("implausible", delete_group(), |s| unused(s).owner = Owner::Other);
+    // Its rule goes first.
+    check("implausible", delete_group(), |s| {
+        named(s, Owner::Tidegate(Purpose::Park("users".into())))
+    });
+    check("outdated", delete_rule(), |s| {
+        s.snapshot.traffic.value.listeners.values_mut().for_each(|seen| seen.rules.clear());
+    });
+    let other = |s: &mut Story| {
+        let listeners = s.snapshot.traffic.value.listeners.values_mut();
+        listeners.for_each(|seen| seen.rules[0].owner = Owner::Other);
+    };
+    check("implausible", delete_rule(), other);
+}
+
 #[test]
 fn a_writer_that_lost_its_lease_writes_nothing() {
     check("lease_lost", raise(), |s| s.lease.valid_until = Some(now()));

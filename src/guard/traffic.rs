@@ -5,7 +5,7 @@
 
 use super::Case;
 use crate::cutover::view::{Route, Saga};
-use crate::cutover::{back, gates};
+use crate::cutover::{back, gates, remove};
 use crate::model::{
     Action, Owner, Planned, Purpose, Rank, Reason, RouteId, RuleImage, ServiceName, Stage,
 };
@@ -107,6 +107,20 @@ pub(super) fn deletes(case: Case<'_>, planned: &Planned) -> Option<Reason> {
         let (service, rule) = (id.to.clone(), format!("the rule of {id}"));
         Reason::StillServes { service, rule }
     })
+}
+
+/// What was made for a service goes only once it has been marked for long enough and nobody uses
+/// it.
+pub(super) fn removes(case: Case<'_>, planned: &Planned) -> Option<Reason> {
+    let removal = match &planned.action {
+        Action::DeleteRule { purpose, .. } => {
+            matches!(purpose, Purpose::Service(_) | Purpose::Park(_))
+        }
+        Action::DeleteTargetGroup { .. } => true,
+        _ => false,
+    };
+    let Case { config, snapshot, memory, now, .. } = case;
+    removal.then(|| remove::against(config, snapshot, memory, &planned.action, now)).flatten()
 }
 
 /// While a cutover is open its services keep their floors; blue goes only when nothing leads to it.

@@ -11,8 +11,10 @@ use serde::{Deserialize, Serialize};
 use super::action::{Action, Subject};
 use super::drain::Drain;
 use super::id::{CutoverName, InstanceId, InstanceType, PoolId, RouteId, ServiceName};
+use super::kept::{KeptAt, KeptEdge};
 use super::mode::Mode;
 use super::note::{Attribute, Fact, Note};
+use super::orders::{Known, check};
 use super::plan::Planned;
 use super::record::{Command, Entry, Epoch, Order, Outcome, Record, Seq};
 use super::resources::Resources;
@@ -60,6 +62,10 @@ pub struct Memory {
     /// The task description last registered for a service.
     #[serde(default)]
     pub registered: BTreeMap<ServiceName, TaskSpec>,
+    /// What is kept for services on listeners, and since when the configuration no longer asks for
+    /// all of it.
+    #[serde(default, with = "pairs")]
+    pub kept: BTreeMap<KeptAt, Option<DateTime<Utc>>>,
     /// Cutovers that a person has started, finished ones included until they are started anew.
     #[serde(default)]
     pub cutovers: BTreeMap<CutoverName, CutoverMemory>,
@@ -173,6 +179,11 @@ impl Memory {
         }
         if let Action::TerminateHost { .. } = &planned.action {
             self.removals.push_back(at);
+        }
+        if let Action::WriteRule { purpose: Purpose::Route(route), was: Some(was), .. } =
+            &planned.action
+        {
+            self.on_route(route, |memory| memory.before_first_write(was));
         }
     }
 
@@ -302,16 +313,32 @@ impl Memory {
             Note::ClockJumped { .. } => {
                 let removal_timer = |fact: &Fact| matches!(fact, Fact::Unneeded | Fact::AgentLost);
                 self.since.retain(|(_, fact), _| !removal_timer(fact));
+                let marks = self.kept.values_mut().flatten();
+                marks.for_each(|since| *since = at);
             }
             Note::DoubtSettled { intent } => {
                 self.in_doubt.remove(intent);
             }
+            Note::Kept { at: kept, edge } => self.keep(kept, *edge, at),
             Note::Cutover { cutover, edge } => {
                 if let Some(memory) = self.cutovers.get_mut(cutover) {
                     memory.note(edge, at);
                 }
             }
         }
+    }
+
+    fn keep(&mut self, kept: &KeptAt, edge: KeptEdge, at: DateTime<Utc>) {
+        if edge == KeptEdge::Gone {
+            self.kept.remove(kept);
+            return;
+        }
+        let mark = self.kept.entry(kept.clone()).or_default();
+        *mark = match edge {
+            KeptEdge::Wanted => None,
+            KeptEdge::Unwanted => mark.or(Some(at)),
+            KeptEdge::Declared | KeptEdge::Gone => *mark,
+        };
     }
 
     fn obey(&mut self, command: &Command, at: DateTime<Utc>) {
@@ -340,20 +367,30 @@ impl Memory {
                     self.pools.entry(pool.clone()).or_default().handover = Some(handover);
                 }
             }
-            Order::Cutover { cutover, steer: CutoverOrder::Start { token, routes } } => {
+            Order::Cutover { cutover, steer } => self.steer(cutover, steer, (actor, reason), at),
+        }
+    }
+
+    fn steer(
+        &mut self,
+        cutover: &CutoverName,
+        order: &CutoverOrder,
+        (actor, reason): (&str, &str),
+        at: DateTime<Utc>,
+    ) {
+        let known = self.cutovers.get_mut(cutover);
+        if check(&Known::of(cutover, known.as_deref()), order).is_err() {
+            return;
+        }
+        match (order, known) {
+            (CutoverOrder::Start { token, routes }, known)
+                if known.as_ref().is_none_or(|memory| memory.is_rolled_back()) =>
+            {
                 let started = CutoverMemory::started(actor, token, routes, at);
-                let known = self.cutovers.get(cutover);
-                let stands =
-                    |memory: &CutoverMemory| memory.is_open() || memory.has_given_up(routes);
-                if !known.is_some_and(stands) {
-                    self.cutovers.insert(cutover.clone(), started);
-                }
+                self.cutovers.insert(cutover.clone(), started);
             }
-            Order::Cutover { cutover, steer } => {
-                if let Some(memory) = self.cutovers.get_mut(cutover) {
-                    memory.obey(steer, (actor, reason), at);
-                }
-            }
+            (order, Some(memory)) => memory.obey(order, (actor, reason), at),
+            (_, None) => {}
         }
     }
 

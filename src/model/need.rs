@@ -27,6 +27,8 @@ pub struct Need {
 pub struct TrafficNeed {
     /// Read with all their rules, and every target group those name with its targets' health.
     pub listeners: BTreeSet<ListenerArn>,
+    /// Read in the same way for what may be left there. One that does not exist is no gap.
+    pub left: BTreeSet<ListenerArn>,
     /// Groups wanted by name, which no rule may name yet. One that does not exist is no gap.
     pub groups: BTreeSet<String>,
     /// Load of every group from then on.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::action::Subject;
 use super::drain::{DrainMark, DrainVerdict};
 use super::id::{CutoverName, InstanceId, InstanceType, PoolId};
+use super::kept::{KeptAt, KeptEdge};
 use super::plan::HoldKey;
 use super::resources::Resources;
 use super::route::CutoverEdge;
@@ -102,6 +103,13 @@ pub enum Note {
     /// An intent without outcome has been observed twice and is settled.
     DoubtSettled {
         intent: super::record::Seq,
+    },
+    /// What Tidegate keeps for a service on a listener began, ended or changed.
+    Kept {
+        #[serde(flatten)]
+        at: KeptAt,
+        #[serde(flatten)]
+        edge: KeptEdge,
     },
     /// Something moved in a cutover.
     Cutover {

@@ -1,10 +1,12 @@
 //! A plan: what would be done, what is held back, and what was noticed; all three typed.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::action::{Action, ActionKind, Rank, Subject};
-use super::note::Note;
+use super::note::{Fact, Note};
 use super::reason::Reason;
 use super::why::Why;
 
@@ -27,6 +29,35 @@ impl Plan {
     /// The actions in groups of equal rank, lowest first.
     pub fn by_rank(&self) -> impl Iterator<Item = &[Planned]> {
         self.actions.chunk_by(|a, b| a.rank() == b.rank())
+    }
+}
+
+/// A plan in the making.
+#[derive(Debug, Default)]
+pub struct Draft {
+    pub actions: Vec<Planned>,
+    pub holds: Vec<Hold>,
+    pub notes: Vec<Note>,
+    /// What lasts and stands now; from it follow notes of what began and ended.
+    pub facts: BTreeSet<(Subject, Fact)>,
+}
+
+impl Draft {
+    pub fn hold(&mut self, hold: Hold) {
+        self.holds.push(hold);
+    }
+
+    pub fn fact(&mut self, subject: Subject, fact: Fact) {
+        self.facts.insert((subject, fact));
+    }
+
+    /// Sorted, so that equal input gives equal plans.
+    pub fn into_plan(mut self, now: DateTime<Utc>) -> Plan {
+        self.holds.sort();
+        self.holds.dedup();
+        self.actions.sort_by(|a, b| a.rank().cmp(&b.rank()).then_with(|| a.action.cmp(&b.action)));
+        self.actions.dedup_by(|a, b| a.action == b.action);
+        Plan { as_of: now, actions: self.actions, holds: self.holds, notes: self.notes }
     }
 }
 
@@ -58,6 +89,8 @@ impl Planned {
 #[serde(rename_all = "snake_case")]
 pub enum Origin {
     Capacity,
+    /// `load_balancing` of a service, kept as declared.
+    LoadBalancing,
     Cutover(super::id::CutoverName),
     /// A person, by name.
     Operator(String),

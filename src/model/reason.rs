@@ -74,11 +74,18 @@ pub enum Reason {
     TasksStillStopping { count: u64 },
     // Traffic.
     ListenerUnfit { finding: String },
-    Unprepared { what: String },
+    NotSeen { what: String },
+    NoTargetGroup { service: ServiceName },
+    OtherTargetGroup { service: ServiceName },
+    NoService { service: ServiceName },
+    NoRule { what: String },
+    NoPriority { what: String },
+    AlreadySends { service: ServiceName },
     NativeDeployment { service: ServiceName },
     RuleChanged { expected: String, found: String },
     TooFewHealthy { group: String, healthy: u64, needed: u64, percent: u32 },
     AfterRoute { route: RouteId },
+    RouteRolledBack { route: RouteId },
     AwaitsPromotion { percent: u32 },
     CutoverPaused { by: Option<String>, because: String },
     Settling { until: DateTime<Utc> },
@@ -91,6 +98,9 @@ pub enum Reason {
     NoWeight,
     StillServes { service: ServiceName, rule: String },
     BelowFloor { service: ServiceName, floor: u64 },
+    // What has left the configuration.
+    Retained { until: DateTime<Utc> },
+    StillUsed { group: String, by: String },
     // Within one plan.
     Outranked { by: Rank, kind: ActionKind },
 }
@@ -214,7 +224,24 @@ impl fmt::Display for Reason {
             Self::ListenerUnfit { finding } => {
                 write!(f, "the listener is not fit for it: {finding}")
             }
-            Self::Unprepared { what } => f.write_str(what),
+            Self::NotSeen { what } => write!(f, "{what} was not seen"),
+            Self::NoTargetGroup { service } => write!(
+                f,
+                "{service} has no target group: let it register with one, or give `load_balancing`"
+            ),
+            Self::OtherTargetGroup { service } => {
+                write!(f, "{service} registers with another target group than its route names")
+            }
+            Self::NoService { service } => {
+                write!(
+                    f,
+                    "service {service} does not exist; create it, or describe it with `create`"
+                )
+            }
+            Self::NoRule { what } | Self::NoPriority { what } => f.write_str(what),
+            Self::AlreadySends { service } => {
+                write!(f, "its rule sends requests to {service} already")
+            }
             Self::NativeDeployment { service } => write!(
                 f,
                 "ECS's own deployments of {service} rewrite its rules; set its strategy to ROLLING \
@@ -228,6 +255,12 @@ impl fmt::Display for Reason {
                 "{group} has {healthy} healthy targets, {percent} % of the requests need {needed}"
             ),
             Self::AfterRoute { route } => write!(f, "{route} comes first"),
+            Self::RouteRolledBack { route } => write!(
+                f,
+                "{route} was rolled back: `tidegate cutover start` begins it anew; once all others \
+                 are baked, `tidegate cutover finalize` ends the cutover without it and keeps the \
+                 old service"
+            ),
             Self::AwaitsPromotion { percent } => {
                 write!(f, "{percent} % wait for a person: `tidegate cutover promote`")
             }
@@ -260,6 +293,15 @@ impl fmt::Display for Reason {
             }
             Self::BelowFloor { service, floor } => {
                 write!(f, "{service} is kept at {floor} tasks for the way back")
+            }
+            Self::Retained { until } => write!(
+                f,
+                "no longer in the configuration: what Tidegate made for it is deleted at {}; put it \
+                 back into the configuration to keep it",
+                moment(until)
+            ),
+            Self::StillUsed { group, by } => {
+                write!(f, "no longer in the configuration, but {group} is still used by {by}")
             }
             Self::Outranked { by, kind } => {
                 write!(f, "{kind} ({by}) on the same subject goes first")

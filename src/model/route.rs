@@ -127,6 +127,9 @@ pub struct RouteMemory {
     pub since: Option<DateTime<Utc>>,
     /// Which of the configured steps green's weight is at, while shifting.
     pub step: usize,
+    /// What the rule said before our first write, if it stood already.
+    #[serde(default)]
+    pub original: Option<RuleImage>,
     /// What our rule was left at by our last write: the recorded rule.
     pub recorded: Option<RuleImage>,
     /// When that was.
@@ -173,10 +176,9 @@ impl CutoverMemory {
         }
     }
 
-    /// Whether blue was given up for one of these: only undo leads back to a start.
-    pub fn has_given_up(&self, routes: &[ServiceName]) -> bool {
-        let stages = routes.iter().filter_map(|to| Some(self.routes.get(to)?.stage));
-        stages.into_iter().any(|stage| stage == Stage::Finalized)
+    /// Whether everything went back: a start begins it as a whole.
+    pub fn is_rolled_back(&self) -> bool {
+        self.routes.values().all(|route| route.stage == Stage::RolledBack)
     }
 
     /// Whether something may still happen by itself.
@@ -190,8 +192,11 @@ impl CutoverMemory {
     pub(super) fn note(&mut self, edge: &CutoverEdge, at: DateTime<Utc>) {
         match edge {
             CutoverEdge::Moved { to, stage, step, because } => {
-                if *stage == Stage::Tombstoned {
-                    self.tombstoned_at.get_or_insert(at);
+                match stage {
+                    Stage::Tombstoned => self.tombstoned_at = self.tombstoned_at.or(Some(at)),
+                    // No tombstone stands in front of a blue that is needed.
+                    Stage::RollingBack => self.tombstoned_at = None,
+                    _ => {}
                 }
                 if let Some(route) = self.routes.get_mut(to) {
                     route.go(*stage, *step, because, at);
@@ -226,7 +231,7 @@ impl CutoverMemory {
         }
     }
 
-    /// Folds a person's order in. An order that no longer applies changes nothing.
+    /// Folds in a person's order that makes sense.
     pub(super) fn obey(
         &mut self,
         order: &CutoverOrder,
@@ -234,7 +239,7 @@ impl CutoverMemory {
         at: DateTime<Utc>,
     ) {
         match order {
-            CutoverOrder::Start { .. } => {}
+            CutoverOrder::Start { .. } => self.start_again(actor, reason, at),
             CutoverOrder::Pause => {
                 let (by, because) = (Some(actor.to_owned()), reason.to_owned());
                 self.paused = Some(CutoverPause { by, because, at });
@@ -269,6 +274,18 @@ impl CutoverMemory {
         }
     }
 
+    /// Routes that went back begin anew, beside those that have moved.
+    fn start_again(&mut self, actor: &str, reason: &str, at: DateTime<Utc>) {
+        let because = format!("started again by {actor}: {reason}");
+        (self.finalize_ordered, self.aborted) = (false, false);
+        let back = |route: &&mut RouteMemory| route.stage == Stage::RolledBack;
+        for route in self.routes.values_mut().filter(back) {
+            let history = std::mem::take(&mut route.history);
+            *route = RouteMemory { history, ..RouteMemory::default() };
+            route.go(Stage::Planned, 0, &because, at);
+        }
+    }
+
     fn roll_back(
         &mut self,
         route: Option<&ServiceName>,
@@ -279,6 +296,7 @@ impl CutoverMemory {
         let because = format!("ordered by {actor}: {reason}");
         self.paused = None;
         self.finalize_ordered = false;
+        self.tombstoned_at = None;
         for memory in self.meant(route).filter(|memory| memory.stage.can_roll_back()) {
             memory.go(Stage::RollingBack, 0, &because, at);
         }
@@ -293,6 +311,14 @@ impl CutoverMemory {
 }
 
 impl RouteMemory {
+    /// The rule says this, and is about to be written; only what stood before the route was begun
+    /// is its original.
+    pub fn before_first_write(&mut self, image: &RuleImage) {
+        if self.stage == Stage::Planned {
+            self.original = Some(image.clone());
+        }
+    }
+
     /// Our rule says this now, by our own write.
     pub fn written(&mut self, image: &RuleImage, at: DateTime<Utc>) {
         self.recorded = Some(image.clone());

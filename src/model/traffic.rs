@@ -93,8 +93,9 @@ pub enum Purpose {
     Probe(RouteId),
     /// Answers for the n-th rule by which blue was reached, once it is retired.
     Tombstone(CutoverName, u16),
-    /// Names every group of ours, so that its health is checked; nobody sends its header.
-    Park,
+    /// Names the target group of a service that has no rule of its own, so that its health is
+    /// checked; nobody sends its header.
+    Park(ServiceName),
     /// The target group of a service.
     Group(ServiceName),
     /// Carries what a service serves by configuration.
@@ -114,7 +115,7 @@ impl fmt::Display for Purpose {
             Self::Route(route) => write!(f, "route/{route}"),
             Self::Probe(route) => write!(f, "probe/{route}"),
             Self::Tombstone(cutover, n) => write!(f, "tombstone/{cutover}/{n}"),
-            Self::Park => f.write_str("park"),
+            Self::Park(service) => write!(f, "park/{service}"),
             Self::Group(service) => write!(f, "group/{service}"),
             Self::Service(service) => write!(f, "service/{service}"),
         }
@@ -127,9 +128,9 @@ impl FromStr for Purpose {
     fn from_str(text: &str) -> Result<Self, String> {
         let unknown = || format!("`{text}` is no purpose this version knows");
         match text.split_once('/') {
-            None if text == "park" => Ok(Self::Park),
             Some(("route", route)) => Ok(Self::Route(route.parse()?)),
             Some(("probe", route)) => Ok(Self::Probe(route.parse()?)),
+            Some(("park", service)) => Ok(Self::Park(service.into())),
             Some(("group", service)) => Ok(Self::Group(service.into())),
             Some(("service", service)) => Ok(Self::Service(service.into())),
             Some(("tombstone", rest)) => {
@@ -264,6 +265,14 @@ impl RuleImage {
         })
     }
 
+    /// Whether a forward of it names this group, at whatever weight.
+    pub fn names(&self, group: &TargetGroupArn) -> bool {
+        self.actions.iter().any(|action| match action {
+            RuleAction::Forward { weights, .. } => weights.contains_key(group),
+            _ => false,
+        })
+    }
+
     /// This group's weight, 0 where it is not named.
     pub fn weight_of(&self, group: &TargetGroupArn) -> u32 {
         self.weights().and_then(|weights| weights.get(group)).copied().unwrap_or_default()
@@ -378,6 +387,13 @@ pub struct Health {
     pub draining: u64,
     /// No rule names the group, so that nothing checks it.
     pub unused: u64,
+}
+
+impl Health {
+    /// All that are registered, whatever their state.
+    pub fn targets(self) -> u64 {
+        self.healthy + self.unhealthy + self.initial + self.draining + self.unused
+    }
 }
 
 /// What one target group served in one period.

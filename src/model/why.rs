@@ -59,6 +59,8 @@ pub enum Why {
     Tidies { what: String },
     /// As the configuration declares it.
     Declared { what: String },
+    /// It left the configuration then, and the retention time has passed.
+    Undeclared { service: ServiceName, since: DateTime<Utc> },
     /// A new revision that a person released.
     Released { by: String },
     /// A person ordered the handover.
@@ -177,6 +179,9 @@ impl fmt::Display for Why {
             Self::Retires { service } => write!(f, "nothing reaches {service} any more"),
             Self::Tidies { what } => write!(f, "{what} is no longer needed"),
             Self::Declared { what } => write!(f, "{what}, as configured"),
+            Self::Undeclared { service, since } => {
+                write!(f, "{service} is not in the configuration since {}", since.format("%F %TZ"))
+            }
             Self::Released { by } => write!(f, "released by {by}"),
             Self::Handover { provider: Some(provider) } => {
                 write!(f, "handover from managed scaling of {provider}")

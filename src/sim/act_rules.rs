@@ -167,6 +167,10 @@ impl World {
         if self.load_balancer_of(arn).is_some() {
             return Err(refused(format!("ResourceInUse: a rule names {}", arn.short())));
         }
+        let targets = self.group_of(arn)?.targets.len();
+        if targets > 0 {
+            return Err(moved("targets", "none", &targets.to_string()));
+        }
         self.traffic.groups.remove(arn);
         Ok(Vec::new())
     }

@@ -94,6 +94,14 @@ impl World {
         Ok(Vec::new())
     }
 
+    pub(super) fn delete_service(&mut self, name: &ServiceName) {
+        let tasks = self.services.get(name).map(|service| service.tasks.clone());
+        for no in tasks.unwrap_or_default() {
+            self.stop(no);
+        }
+        self.services.remove(name);
+    }
+
     /// Also of a service whose scaling is only declared.
     pub(super) fn suspend_scaling(
         &mut self,

@@ -96,7 +96,7 @@ fn is_shadowed(in_front: &[Rule], conditions: &BTreeSet<Condition>) -> bool {
 
 /// Rules of ours that no user's request meets.
 fn for_no_user(owner: &Owner) -> bool {
-    matches!(owner, Owner::Tidegate(Purpose::Park | Purpose::Probe(_)))
+    matches!(owner, Owner::Tidegate(Purpose::Park(_) | Purpose::Probe(_)))
 }
 
 pub(super) fn images(listener: &Listener) -> impl Iterator<Item = &RuleImage> {

@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use chrono::TimeDelta;
 
 use crate::model::{
-    Constraint, InstanceId, InstanceType, Launch, ListenerArn, PoolId, RuleImage, Said, Scheduling,
-    ServiceName, ServiceTargets, TargetGroupArn, TaskShape, Zone,
+    Constraint, InstanceId, InstanceType, Launch, ListenerArn, PoolId, RuleArn, RuleImage, Said,
+    Scheduling, ServiceName, ServiceTargets, TargetGroupArn, TaskShape, Zone,
 };
 
 use super::delays;
@@ -52,6 +52,8 @@ pub enum Event {
     DeployBroken { service: ServiceName },
     /// From now on tasks of this image exit right after they start.
     BadImage { image: String },
+    /// A person deletes the service with all its tasks.
+    DeleteService { service: ServiceName },
     /// From now on so many requests a minute of a path; 0 for none.
     Requests { flow: Flow, per_minute: u64 },
     /// From now on it answers so many in ten thousand with an error, and all so much slower.
@@ -84,6 +86,8 @@ pub struct ServiceSpec {
     pub stop_timeout: TimeDelta,
     /// Where its tasks register.
     pub targets: Vec<ServiceTargets>,
+    /// Rules that its own deployments rewrite.
+    pub native_rules: BTreeSet<RuleArn>,
     /// How it answers requests.
     pub serves: Profile,
 }
@@ -102,6 +106,7 @@ impl ServiceSpec {
             constraints: BTreeSet::new(),
             stop_timeout: delays::TASK_STOP_TIMEOUT,
             targets: Vec::new(),
+            native_rules: BTreeSet::new(),
             serves: Profile::default(),
         }
     }

@@ -110,11 +110,11 @@ impl World {
         let Some(weights) = now.weights() else {
             return;
         };
-        if purpose != Purpose::Park && weights.values().all(|weight| *weight == 0) {
+        if !matches!(purpose, Purpose::Park(_)) && weights.values().all(|weight| *weight == 0) {
             self.violations.push(Violation::NothingHasWeight { at, purpose });
             return;
         }
-        // Probes, tombstones and the park rule carry no user, or mean to refuse.
+        // Probes, tombstones and park rules carry no user, or mean to refuse.
         if !matches!(purpose, Purpose::Route(_) | Purpose::Service(_)) {
             return;
         }

@@ -101,7 +101,7 @@ impl World {
             deployments: deployments.collect(),
             rebalances_zones: false,
             targets: spec.targets.clone(),
-            native_rules: BTreeSet::new(),
+            native_rules: spec.native_rules.clone(),
         }
     }
 

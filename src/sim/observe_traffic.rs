@@ -12,11 +12,12 @@ impl World {
     /// The listeners asked for, and every group that they, a name or a service speaks of.
     pub(super) fn see_traffic(&self, need: &TrafficNeed, seen: &mut Snapshot) {
         let traffic = &mut seen.traffic;
-        for arn in &need.listeners {
+        for arn in need.listeners.union(&need.left) {
             match self.listener(arn) {
                 Some(listener) => {
                     traffic.value.listeners.insert(arn.clone(), listener.clone());
                 }
+                None if !need.listeners.contains(arn) => {}
                 None => {
                     traffic.gaps.push(not_found("elasticloadbalancing:DescribeListeners", arn));
                 }

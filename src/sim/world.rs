@@ -261,6 +261,7 @@ impl World {
                     service.spec.count = count;
                 }
             }
+            Event::DeleteService { service } => self.delete_service(&service),
             Event::Deploy { service, shape } => self.deploy(&service, shape, false),
             Event::DeployBroken { service } => self.deploy(&service, None, true),
             Event::Crash { service, on } => self.crash(&service, on),

@@ -63,6 +63,7 @@ impl Gate {
     async fn see(&self) -> Snapshot {
         let traffic = TrafficNeed {
             listeners: BTreeSet::from([self.listener.clone()]),
+            left: BTreeSet::new(),
             groups: BTreeSet::from(["c-users".to_owned()]),
             load_since: Some(SystemClock.now() - TimeDelta::minutes(10)),
             load_period_seconds: 60,
@@ -208,7 +209,7 @@ async fn prepare(gate: &mut Gate, served: &Purpose) -> TargetGroup {
     let header = Condition::Header { name: "x-park".to_owned(), values: ["1".to_owned()].into() };
     gate.done(Action::CreateRule {
         listener: listener.clone(),
-        purpose: Purpose::Park,
+        purpose: Purpose::Park("users".into()),
         priority: 900,
         conditions: BTreeSet::from([header]),
         image: RuleImage::forward_to(&group),
@@ -223,7 +224,10 @@ async fn prepare(gate: &mut Gate, served: &Purpose) -> TargetGroup {
     })
     .await;
     assert_eq!(gate.rule(served).await.conditions, condition("/api/users*"));
-    assert_eq!(gate.rule(&Purpose::Park).await.image, RuleImage::forward_to(&group));
+    assert_eq!(
+        gate.rule(&Purpose::Park("users".into())).await.image,
+        RuleImage::forward_to(&group)
+    );
     let green = gate.green().await;
     assert!(green.load_balancer.is_some(), "a rule names it");
     green
@@ -330,24 +334,24 @@ async fn carry(gate: &Gate, group: &TargetGroupArn) {
     assert_eq!(load.at.timestamp(), minute - 120);
 }
 
-/// Takes everything away again, in the order AWS wants it.
+/// Takes everything away again, in the order AWS wants it, as what left the configuration a day ago.
 async fn clear(gate: &mut Gate, served: &Purpose, group: &TargetGroupArn) {
-    let delete = |group: &TargetGroupArn| Action::DeleteTargetGroup {
-        group: group.clone(),
-        service: "users".into(),
-    };
-    let outcome = gate.act(delete(group)).await;
-    assert!(matches!(outcome, Outcome::Moved { .. }), "rules name it: {outcome:?}");
-    for purpose in [served, &Purpose::Park] {
-        let Rule { arn: rule, image: was, .. } = gate.rule(purpose).await;
-        let (listener, purpose) = (gate.listener.clone(), purpose.clone());
-        gate.done(Action::DeleteRule { listener, rule, purpose, was }).await;
-    }
     for service in ["users", "monolith"] {
         let gone = gate.world.ecs.delete_service().cluster("c").service(service).force(true);
         gone.send().await.expect("DeleteService");
     }
-    gate.done(delete(group)).await;
+    eventually("no target", async || (gate.green().await.health?.targets() == 0).then_some(()))
+        .await;
+    let (listener, group_name) = (gate.listener.clone(), "c-users".to_owned());
+    let at = KeptAt { service: "users".into(), listener, group: group_name };
+    gate.memory.kept.insert(at, Some(SystemClock.now() - TimeDelta::hours(25)));
+    for purpose in [served, &Purpose::Park("users".into())] {
+        let Rule { arn: rule, image: was, .. } = gate.rule(purpose).await;
+        let (listener, purpose) = (gate.listener.clone(), purpose.clone());
+        gate.done(Action::DeleteRule { listener, rule, purpose, was }).await;
+    }
+    let (group, service) = (group.clone(), "users".into());
+    gate.done(Action::DeleteTargetGroup { group, service }).await;
     assert!(gate.see().await.traffic.value.group_named("c-users").is_none());
     let left = gate.elbv2.describe_rules().listener_arn(gate.listener.as_str()).send().await;
     assert_eq!(left.expect("DescribeRules").rules().len(), 1, "the default");
@@ -385,10 +389,10 @@ async fn every_action_on_traffic_is_sent_once_and_seen() {
         "RegisterTaskDefinition",
         "UpdateService",
         "UpdateService",
-        "DeleteRule",
-        "DeleteRule",
         "DeleteService",
         "DeleteService",
+        "DeleteRule",
+        "DeleteRule",
         "DeleteTargetGroup",
     ];
     assert_eq!(sent, expected);

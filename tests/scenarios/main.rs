@@ -1,8 +1,10 @@
 //! The real control loop on the simulated AWS: stories with golden transcripts, and weeks of chance.
 
+mod adopt;
 mod capacity;
 mod crash;
 mod cutover;
+mod declared;
 mod mortal;
 mod stage;
 mod story;

@@ -112,12 +112,17 @@ impl Stage {
         self.order(Order::Cutover { cutover: cutover.into(), steer }).await;
     }
 
+    /// Starts the process again with another configuration.
+    pub(crate) async fn configure(&mut self, config: ClusterConfig) {
+        let reopened = Cluster::open(config, &mut self.journal).await;
+        self.cx = reopened.expect("it opens");
+        self.previous = None;
+    }
+
     /// A new process: nothing is known but what the journal holds.
     async fn reopen(&mut self) {
         self.journal.dies_after(usize::MAX);
-        let reopened = Cluster::open(self.cx.config.clone(), &mut self.journal).await;
-        self.cx = reopened.expect("it opens again");
-        self.previous = None;
+        self.configure(self.cx.config.clone()).await;
     }
 
     /// Ticks for a while, one after the other, as the loop does.

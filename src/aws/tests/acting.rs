@@ -216,10 +216,11 @@ fn cases() -> Vec<Case> {
     cases
 }
 
-/// A world in which the host drains without tasks, wherever a case does not say otherwise.
+/// A world in which the host drains without tasks and no target is registered, wherever a case does not say otherwise.
 pub(super) fn world(case: &Case) -> Fake {
     let fake = Fake::new(small);
     fake.on(CONTAINERS, [described([draining()])]);
+    fake.on(super::steering::HEALTH, [super::balancer::health(&[])]);
     let member = "<item><instanceId>i-1</instanceId><instanceType>m5.large</instanceType></item>";
     let members = Reply::Xml(format!("<activeInstanceSet>{member}</activeInstanceSet>"));
     fake.on("ec2:DescribeSpotFleetInstances", [members]);

@@ -120,6 +120,18 @@ async fn a_throttled_listener_keeps_its_last_look_with_its_age_and_a_gap() {
     assert!(fresh.traffic_of_listener(&LISTENER.into()).await.is_err());
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_listener_that_may_be_left_is_no_gap_when_it_is_gone() {
+    let (fake, clock) = fake();
+    let left = with_traffic(|need| std::mem::swap(&mut need.listeners, &mut need.left));
+    let aws = fake.aws(&clock);
+    assert_eq!(aws.observe(&left).await.traffic.value.listeners.len(), 1);
+    fake.on("elasticloadbalancing:DescribeListeners", [not_found("ListenerNotFound")]);
+    let seen = aws.observe(&left).await.traffic;
+    assert!(seen.value.listeners.is_empty() && seen.gaps.is_empty(), "{:?}", seen.gaps);
+    assert!(!aws.observe(&traffic_need()).await.traffic.gaps.is_empty());
+}
+
 #[tokio::test]
 async fn a_group_whose_health_cannot_be_read_has_none() {
     let (fake, clock) = fake();

@@ -8,6 +8,7 @@ use super::*;
 use crate::model::*;
 
 const RULES: &str = "elasticloadbalancing:DescribeRules";
+pub(super) const HEALTH: &str = "elasticloadbalancing:DescribeTargetHealth";
 const GROUPS: &str = "elasticloadbalancing:DescribeTargetGroups";
 const SERVICES: &str = "ecs:DescribeServices";
 const TASKS: &str = "ecs:DescribeTaskDefinition";
@@ -508,7 +509,7 @@ async fn a_rule_with_an_action_that_cannot_be_written_back_is_never_written() {
 #[tokio::test(start_paused = true)]
 async fn what_is_somebody_elses_is_not_deleted() {
     for case in [delete_rule(), delete_group()] {
-        for (purpose, cluster) in [("park", "web"), ("route/split/users", "another")] {
+        for (purpose, cluster) in [("park/users", "web"), ("route/split/users", "another")] {
             let fake = world(&case);
             let arns = [RULE.to_owned(), group_arn("green")];
             let all = arns.map(|arn| (arn, purpose, cluster));
@@ -517,4 +518,13 @@ async fn what_is_somebody_elses_is_not_deleted() {
             assert!(fake.asked(case.write).is_empty(), "{}", case.action);
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_with_targets_is_not_deleted_though_they_leave() {
+    let case = delete_group();
+    let fake = world(&case);
+    fake.on(HEALTH, [health(&["draining"])]);
+    assert_eq!(kind(&perform(&fake, &case).await), "moved");
+    assert!(fake.asked(case.write).is_empty());
 }

@@ -10,7 +10,8 @@ use crate::cli::output::Output;
 use crate::cli::plan::{look, seen};
 use crate::cli::remote::Remote;
 use crate::config::{ClusterConfig, CutoverConfig};
-use crate::cutover::told::{CutoverTold, fresh, told};
+use crate::cutover::tell::{fresh, told};
+use crate::cutover::told::CutoverTold;
 use crate::model::{ClusterName, CutoverName, Memory, ServiceName, Snapshot};
 
 #[derive(Debug, clap::Args)]

@@ -3,7 +3,8 @@
 use chrono::{DateTime, Utc};
 
 use crate::config::ClusterConfig;
-use crate::cutover::told::{CutoverTold, told};
+use crate::cutover::tell::told;
+use crate::cutover::told::CutoverTold;
 use crate::model::{Hold, Memory, Origin, Plan, Planned, Snapshot};
 
 pub(super) fn cutovers(

@@ -11,7 +11,7 @@ const VALUES: usize = 5;
 const WILDCARDS: usize = 5;
 const LENGTH: usize = 128;
 
-/// Rules that a cutover has beside those of its routes: a probe at a time, and the park rule.
+/// Rules that a cutover has beside those of its routes: a probe at a time, and a tombstone.
 const RULES_BESIDE: usize = 2;
 
 pub(super) fn findings(question: &Question<'_>) -> Vec<Finding> {

@@ -3,39 +3,21 @@
 //! Rule: a move is judged as the rule it would get, above the first rule that serves all its paths
 //! today, with that rule's other conditions and actions.
 
-use std::collections::BTreeSet;
-
-use super::limits::{self, GROUPS_PER_ACTION, LAST_PRIORITY};
-use super::pattern::Pattern;
-use super::scope::{Scope, example};
+use super::limits::{self, GROUPS_PER_ACTION};
+use super::place::{self, Place, asked, conditions, place, priority, serves};
+use super::scope::example;
 use super::{Finding, FindingKind, Line, Move, Question, Severity, group_name, known, scopes};
-use crate::model::{Condition, Purpose, RuleAction, RuleImage};
-
-/// A move, and the rule it would get.
-struct Planned<'a> {
-    moving: &'a Move,
-    /// What it asks for.
-    asked: Scope,
-    /// Of all lines, the place of the first that serves all its paths today.
-    serving: usize,
-    /// What its own rule would take, if nothing stood above.
-    own: Scope,
-}
+use crate::model::RuleAction;
 
 pub(super) fn findings(question: &Question<'_>, all: &[Line<'_>]) -> Vec<Finding> {
     if question.moves.is_empty() {
         return Vec::new();
     }
-    // As it was before Tidegate came: a move that has begun is judged like one that has not.
-    let lines: Vec<_> = all
-        .iter()
-        .filter(|line| line.purpose().is_none_or(|p| matches!(p, Purpose::Service(_))))
-        .map(|line| Line { scope: line.scope.clone(), ..*line })
-        .collect();
+    let lines = place::before(all);
     let mut findings = Vec::new();
     let mut planned = Vec::new();
     for moving in question.moves {
-        match plan(question, moving, &lines) {
+        match place(question.from, moving, &lines) {
             Some(plan) => planned.push(plan),
             None => findings.push(not_served(question, moving, &lines)),
         }
@@ -44,43 +26,11 @@ pub(super) fn findings(question: &Question<'_>, all: &[Line<'_>]) -> Vec<Finding
         findings.extend(above(question, plan, &lines));
         findings.extend(takes_others(question, plan, &lines));
         findings.extend(moved_in_part(question, plan, &lines));
-        findings.extend(rule_to_be(question, plan, &lines));
+        findings.extend(rule_to_be(question, plan, &lines, all));
     }
     findings.extend(overlaps(&planned));
     findings.extend(no_successor(question, &planned, &lines));
     findings
-}
-
-fn plan<'a>(question: &Question<'_>, moving: &'a Move, lines: &[Line<'_>]) -> Option<Planned<'a>> {
-    let asked = asked(moving);
-    let whole = |line: &Line<'_>| {
-        asked.paths.iter().all(|path| line.scope.paths.iter().any(|wide| wide.covers(path)))
-    };
-    let serving = lines.iter().enumerate().position(|(n, line)| {
-        serves(question, line.image)
-            && whole(line)
-            && example(&[&asked, &line.scope], &scopes(&lines[..n])).is_some()
-    })?;
-    let today = &lines[serving].scope;
-    let hosts = if moving.hosts.is_empty() { &today.hosts } else { &asked.hosts };
-    let own = Scope { hosts: hosts.clone(), rest: today.rest.clone(), ..asked.clone() };
-    Some(Planned { moving, asked, serving, own })
-}
-
-fn asked(moving: &Move) -> Scope {
-    let mut conditions = BTreeSet::new();
-    if !moving.paths.is_empty() {
-        conditions.insert(Condition::Path { values: moving.paths.iter().cloned().collect() });
-    }
-    if !moving.hosts.is_empty() {
-        conditions.insert(Condition::Host { values: moving.hosts.iter().cloned().collect() });
-    }
-    Scope::of(&conditions)
-}
-
-/// Whether the group to move from answers here; in a question that names none, anything does.
-fn serves(question: &Question<'_>, image: &RuleImage) -> bool {
-    question.from.is_none_or(|from| image.weight_of(from) > 0)
 }
 
 fn misroutes(kind: FindingKind, explanation: String, remedy: String) -> Finding {
@@ -121,10 +71,10 @@ fn not_served(question: &Question<'_>, moving: &Move, lines: &[Line<'_>]) -> Fin
 }
 
 /// Rules above that go on taking some of the move's requests.
-fn above(question: &Question<'_>, plan: &Planned<'_>, lines: &[Line<'_>]) -> Vec<Finding> {
+fn above(question: &Question<'_>, plan: &Place<'_>, lines: &[Line<'_>]) -> Vec<Finding> {
     let higher = lines.iter().enumerate().take(plan.serving);
     let higher =
-        higher.filter(|(_, line)| question.from.is_none() || !serves(question, line.image));
+        higher.filter(|(_, line)| question.from.is_none() || !serves(question.from, line.image));
     let keeping = higher.filter_map(|(n, line)| {
         let green = plan.moving.group.as_ref();
         let arrived = green.is_some_and(|green| line.image.weight_of(green) > 0);
@@ -144,31 +94,32 @@ fn above(question: &Question<'_>, plan: &Planned<'_>, lines: &[Line<'_>]) -> Vec
 }
 
 /// Requests that another action answers today, and the new rule would take.
-fn takes_others(question: &Question<'_>, plan: &Planned<'_>, lines: &[Line<'_>]) -> Vec<Finding> {
+fn takes_others(question: &Question<'_>, plan: &Place<'_>, lines: &[Line<'_>]) -> Vec<Finding> {
     let lower = lines.iter().enumerate().skip(plan.serving + 1);
-    let taken = lower.filter(|(_, line)| !serves(question, line.image)).filter_map(|(n, line)| {
-        let green = plan.moving.group.as_ref();
-        if green.is_some_and(|green| line.image.percent_of(green) == 100) {
-            return None;
-        }
-        let request = example(&[&plan.own, &line.scope], &scopes(&lines[..n]))?;
-        let (to, name, blue) = (&plan.moving.to, line.name(), blue(question));
-        let finding = misroutes(
-            FindingKind::TakesOthers,
-            format!("`{to}` would take {request}, which {name} answers today, not `{blue}`"),
-            format!("narrow the paths of `{to}`"),
-        );
-        Some(finding.at(line))
-    });
+    let taken =
+        lower.filter(|(_, line)| !serves(question.from, line.image)).filter_map(|(n, line)| {
+            let green = plan.moving.group.as_ref();
+            if green.is_some_and(|green| line.image.percent_of(green) == 100) {
+                return None;
+            }
+            let request = example(&[&plan.own, &line.scope], &scopes(&lines[..n]))?;
+            let (to, name, blue) = (&plan.moving.to, line.name(), blue(question));
+            let finding = misroutes(
+                FindingKind::TakesOthers,
+                format!("`{to}` would take {request}, which {name} answers today, not `{blue}`"),
+                format!("narrow the paths of `{to}`"),
+            );
+            Some(finding.at(line))
+        });
     taken.collect()
 }
 
 /// Requests the move asks for that still reach the group to move from.
-fn moved_in_part(question: &Question<'_>, plan: &Planned<'_>, lines: &[Line<'_>]) -> Vec<Finding> {
+fn moved_in_part(question: &Question<'_>, plan: &Place<'_>, lines: &[Line<'_>]) -> Vec<Finding> {
     if question.from.is_none() {
         return Vec::new();
     }
-    let serving = lines.iter().enumerate().filter(|(_, line)| serves(question, line.image));
+    let serving = lines.iter().enumerate().filter(|(_, line)| serves(question.from, line.image));
     let left = serving.filter_map(|(n, line)| {
         let mut before = scopes(&lines[..n]);
         before.extend((n >= plan.serving).then_some(&plan.own));
@@ -186,7 +137,12 @@ fn moved_in_part(question: &Question<'_>, plan: &Planned<'_>, lines: &[Line<'_>]
 }
 
 /// Whether the rule can be made, and what it inherits.
-fn rule_to_be(question: &Question<'_>, plan: &Planned<'_>, lines: &[Line<'_>]) -> Vec<Finding> {
+fn rule_to_be(
+    question: &Question<'_>,
+    plan: &Place<'_>,
+    lines: &[Line<'_>],
+    all: &[Line<'_>],
+) -> Vec<Finding> {
     let serving = &lines[plan.serving];
     let (to, name) = (&plan.moving.to, serving.name());
     let at = |kind, severity, explanation, remedy: &str| {
@@ -229,7 +185,7 @@ fn rule_to_be(question: &Question<'_>, plan: &Planned<'_>, lines: &[Line<'_>]) -
     }
     findings.extend(sticky(serving));
     let there = limits::is_there(question, plan.moving);
-    if !there && free_priority(question, plan, lines).is_none() {
+    if !there && priority(question.moves, plan, lines, all).is_none() {
         findings.push(at(
             FindingKind::NoPriority,
             Severity::Blocks,
@@ -256,31 +212,7 @@ fn sticky(serving: &Line<'_>) -> Option<Finding> {
     })
 }
 
-fn conditions(scope: &Scope) -> BTreeSet<Condition> {
-    let written = |patterns: &[Pattern]| -> BTreeSet<String> {
-        patterns.iter().map(ToString::to_string).filter(|text| text != "*").collect()
-    };
-    let (paths, hosts) = (written(&scope.paths), written(&scope.hosts));
-    let path = (!paths.is_empty()).then_some(Condition::Path { values: paths });
-    let host = (!hosts.is_empty()).then_some(Condition::Host { values: hosts });
-    path.into_iter().chain(host).chain(scope.rest.iter().cloned()).collect()
-}
-
-/// The priority its rule will get: above the line that serves, in a row with those of the other
-/// moves, the first highest and all above a tombstone's. `None` if it would stand above a rule that
-/// takes some of the same requests first, or if none is left.
-fn free_priority(question: &Question<'_>, plan: &Planned<'_>, lines: &[Line<'_>]) -> Option<u16> {
-    let overlapping = lines.iter().take(plan.serving);
-    let overlapping = overlapping.filter(|line| line.scope.overlap(&plan.own).is_some());
-    let floor = overlapping.map(Line::priority).max().unwrap_or(0);
-    let ceiling = lines.get(plan.serving)?.priority().min(LAST_PRIORITY + 1);
-    let taken: BTreeSet<u16> = lines.iter().map(Line::priority).collect();
-    let below = question.moves.iter().rev().position(|moving| moving.to == plan.moving.to)?;
-    let mut free = (floor + 1..ceiling).rev().filter(|priority| !taken.contains(priority));
-    free.nth(1 + below)
-}
-
-fn overlaps(planned: &[Planned<'_>]) -> Vec<Finding> {
+fn overlaps(planned: &[Place<'_>]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (n, first) in planned.iter().enumerate() {
         for second in &planned[n + 1..] {
@@ -308,7 +240,7 @@ fn overlaps(planned: &[Planned<'_>]) -> Vec<Finding> {
 /// What still reaches the group to move from when everything has moved.
 fn no_successor(
     question: &Question<'_>,
-    planned: &[Planned<'_>],
+    planned: &[Place<'_>],
     lines: &[Line<'_>],
 ) -> Vec<Finding> {
     if question.from.is_none() {
@@ -318,7 +250,8 @@ fn no_successor(
     let remedy =
         format!("move it too, keep `{blue}` for it, or choose what answers when `{blue}` is gone");
     let mut findings = Vec::new();
-    for (n, line) in lines.iter().enumerate().filter(|(_, line)| serves(question, line.image)) {
+    for (n, line) in lines.iter().enumerate().filter(|(_, line)| serves(question.from, line.image))
+    {
         let mut before = scopes(&lines[..n]);
         before.extend(planned.iter().map(|plan| &plan.own));
         let name = line.name();

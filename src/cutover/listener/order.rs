@@ -9,8 +9,8 @@ use crate::model::{Owner, Purpose};
 pub(super) fn findings(lines: &[Line<'_>]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (n, line) in lines.iter().enumerate() {
-        // The park rule is there to be named, not to be reached.
-        if line.rule.is_none() || line.purpose() == Some(&Purpose::Park) {
+        // A park rule is there to be named, not to be reached.
+        if line.rule.is_none() || matches!(line.purpose(), Some(Purpose::Park(_))) {
             continue;
         }
         let above: Vec<_> = lines.iter().take(n).filter(|other| of_others(other)).collect();

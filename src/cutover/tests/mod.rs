@@ -3,4 +3,5 @@
 pub(crate) mod little;
 mod model;
 mod moments;
+mod removal;
 mod ways;

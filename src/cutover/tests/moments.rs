@@ -1,5 +1,7 @@
 //! Orders and foreign hands at the wrong moment.
 
+use expect_test::expect;
+
 use super::little::{Little, group_arn};
 use super::ways::{finalized, play, stage};
 use crate::model::*;
@@ -75,6 +77,7 @@ fn no_step_gives_weight_to_a_blue_that_is_down() {
     let mut little = at(Stage::Shifting, &["users"]);
     little.tick(15);
     foreign(&mut little, 70);
+    little.tick(15);
     little.order(CutoverOrder::Resume);
     little.group("api").health = Some(Health::default());
     let step = planned(&mut little);
@@ -109,8 +112,62 @@ fn one_route_back_keeps_blue_and_waits_for_its_tombstones() {
     assert_eq!(stage(&little, "users"), Stage::RolledBack);
     little.order(CutoverOrder::Finalize);
     play(&mut little, 15, finalized);
-    assert_eq!(reasons(&little.tick(15)), ["still_serves"]);
+    assert_eq!(stage(&little, "posts"), Stage::Finalized);
     assert_eq!(little.service("api").desired_count, 3);
+}
+
+/// `users` has moved, `posts` went back from its first step.
+fn one_route_back() -> Little {
+    let mut little = at(Stage::Shifting, &["users", "posts"]);
+    little.order(CutoverOrder::Rollback { route: Some("posts".into()) });
+    play(&mut little, 5, |little| stage(little, "posts") == Stage::RolledBack);
+    assert_eq!(stage(&little, "users"), Stage::Baked);
+    little
+}
+
+#[test]
+fn the_rest_ends_without_a_route_that_went_back_and_blue_stays_for_it() {
+    let mut little = one_route_back();
+    assert_eq!(reasons(&little.tick(15)), ["route_rolled_back"]);
+    let before = little.log.len();
+    little.order(CutoverOrder::Finalize);
+    play(&mut little, 5, finalized);
+    let said: Vec<_> = little.log[before..].iter().map(|line| line.trim_start()).collect();
+    expect![[r#"
+         35:45 users tombstoned 2: api goes on serving what is left
+         36:00 users finalized 2: api goes on serving what is left"#]]
+    .assert_eq(&said.join("\n"));
+    assert_eq!(little.service("api").desired_count, 3);
+    assert_eq!(little.rule("posts").image.percent_of(&group_arn("api")), 100);
+    // Later it is moved after all.
+    little.start();
+    assert_eq!(stage(&little, "users"), Stage::Finalized);
+    play(&mut little, 60 * 30, finalized);
+    assert_eq!(stage(&little, "posts"), Stage::Finalized);
+    assert_eq!(little.service("api").desired_count, 0);
+}
+
+#[test]
+fn a_route_that_went_back_begins_anew_beside_those_that_have_moved() {
+    let mut little = one_route_back();
+    little.start();
+    assert_eq!((stage(&little, "users"), stage(&little, "posts")), (Stage::Baked, Stage::Planned));
+    assert_eq!(reasons(&little.tick(15)), ["after_route"]);
+    play(&mut little, 60 * 30, finalized);
+    assert_eq!(stage(&little, "posts"), Stage::Finalized);
+    assert_eq!(little.service("api").desired_count, 0);
+}
+
+#[test]
+fn a_route_waits_for_one_before_it_that_went_back_and_says_what_to_order() {
+    let mut little = Little::tutorial(&["users", "posts"]);
+    little.start();
+    play(&mut little, 60, |little| stage(little, "users") == Stage::Shifting);
+    little.order(CutoverOrder::Rollback { route: Some("users".into()) });
+    play(&mut little, 10, |little| stage(little, "users") == Stage::RolledBack);
+    assert_eq!(reasons(&little.tick(15)), ["route_rolled_back"]);
+    little.order(CutoverOrder::Finalize);
+    assert!(!little.memory.cutovers[&"break".into()].finalize_ordered, "posts has not moved");
 }
 
 #[test]
@@ -146,5 +203,5 @@ fn what_is_finalized_starts_again_only_after_an_undo() {
     little.start();
     assert_eq!(stage(&little, "users"), Stage::Planned);
     foreign(&mut little, 70);
-    assert_eq!(reasons(&little.tick(15)), ["unprepared"]);
+    assert_eq!(reasons(&little.tick(15)), ["already_sends"]);
 }

@@ -70,7 +70,7 @@ fn a_deleted_rule_is_ours_and_says_what_it_said() {
     answers(delete(0, 100), "done");
     answers(delete(0, 50), "moved: rule api 50, users 50 -> rule api 100, users 0");
     answers(delete(1, 100), "moved: owner route/monolith/users -> owner somebody else");
-    answers(delete(2, 100), "moved: purpose route/monolith/users -> purpose park");
+    answers(delete(2, 100), "moved: purpose route/monolith/users -> purpose park/all");
 }
 
 #[test]

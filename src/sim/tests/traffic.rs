@@ -38,7 +38,7 @@ pub(super) fn park(world: &mut World) {
     let values = BTreeSet::from(["nobody".to_owned()]);
     let create = Action::CreateRule {
         listener: tutorial::listener(),
-        purpose: Purpose::Park,
+        purpose: Purpose::Park("all".into()),
         priority: 50_000,
         conditions: BTreeSet::from([Condition::Header { name: "x-tidegate".to_owned(), values }]),
         image: RuleImage::split(groups),
@@ -90,10 +90,10 @@ fn good(world: &World, name: &str) -> u64 {
 pub(super) fn look(world: &World, asks: Vec<Ask>) -> Traffic {
     let need = TrafficNeed {
         listeners: BTreeSet::from([tutorial::listener()]),
-        groups: BTreeSet::new(),
         load_since: Some(world.now() - TimeDelta::hours(1)),
         load_period_seconds: 60,
         asks,
+        ..TrafficNeed::default()
     };
     world.snapshot(&need_of(need)).traffic.value
 }

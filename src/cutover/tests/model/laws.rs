@@ -169,7 +169,11 @@ pub(super) fn is_over(game: &Game, end: &World) -> bool {
         let subject = Subject::Route(RouteId { cutover: "break".into(), to: to.clone() });
         let holds = plan.holds.iter().filter(move |hold| hold.subject == subject);
         holds.map(|hold| &hold.reason).any(|reason| match reason {
-            Reason::AfterRoute { .. } | Reason::Unprepared { .. } => true,
+            Reason::AfterRoute { .. }
+            | Reason::RouteRolledBack { .. }
+            | Reason::NotSeen { .. }
+            | Reason::NoRule { .. }
+            | Reason::AlreadySends { .. } => true,
             // Resumed already: it stopped again, which only a rule that is gone excuses.
             Reason::CutoverPaused { .. } => gone || another_is_gone(end),
             Reason::StillServes { .. } => true,

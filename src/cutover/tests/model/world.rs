@@ -313,6 +313,8 @@ fn saga(key: &mut String, saga: &CutoverMemory) {
             stage,
             since: _,
             step,
+            // Looked at only where a rule was adopted.
+            original: _,
             recorded,
             written_at,
             baking_since,

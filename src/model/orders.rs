@@ -1,11 +1,10 @@
-//! Which orders make sense: said to a person before anything is journalled.
+//! Which orders of a cutover make sense.
 //!
-//! Rule: the journal takes any order, and folding one that no longer applies changes nothing; this
-//! is only so that nobody believes an order to stand that does not.
+//! Rule: asked before an order is journalled, so that nobody believes one to stand that does not,
+//! and again as it is folded: one that is refused changes nothing.
 
-use crate::model::{CutoverMemory, CutoverName, CutoverOrder, ServiceName, Stage};
-
-use super::told::CutoverTold;
+use super::id::{CutoverName, ServiceName};
+use super::route::{CutoverMemory, CutoverOrder, Stage};
 
 /// What is known of a cutover when an order comes.
 #[derive(Clone, Debug)]
@@ -25,7 +24,7 @@ pub struct Refusal {
 }
 
 impl Known {
-    pub fn of_memory(name: &CutoverName, memory: Option<&CutoverMemory>) -> Self {
+    pub fn of(name: &CutoverName, memory: Option<&CutoverMemory>) -> Self {
         let stages = |memory: &CutoverMemory| {
             memory.routes.iter().map(|(to, route)| (to.clone(), route.stage)).collect()
         };
@@ -33,15 +32,6 @@ impl Known {
             name: name.clone(),
             stages: memory.map(stages),
             paused: memory.is_some_and(|memory| memory.paused.is_some()),
-        }
-    }
-
-    pub fn of_told(told: &CutoverTold) -> Self {
-        let stages = told.routes.iter().map(|route| (route.to.clone(), route.stage)).collect();
-        Self {
-            name: told.name.clone(),
-            stages: told.started_at.map(|_| stages),
-            paused: told.paused.is_some(),
         }
     }
 
@@ -93,6 +83,10 @@ pub fn check(known: &Known, order: &CutoverOrder) -> Result<(), Refusal> {
 }
 
 fn start(known: &Known) -> Result<(), Refusal> {
+    let on_its_way = |stage| matches!(stage, Stage::RollingBack | Stage::Reviving);
+    if known.any(|stage| stage == Stage::RolledBack) && !known.any(on_its_way) {
+        return Ok(());
+    }
     if known.is_open() {
         let remedy = "`tidegate cutover status` shows where it stands";
         return known.refuse("already_open", "is under way", remedy);
@@ -158,7 +152,10 @@ fn roll_back(known: &Known, route: Option<&ServiceName>) -> Result<(), Refusal> 
 }
 
 fn finalize(known: &Known) -> Result<(), Refusal> {
-    let baked = |stage: Stage| (Stage::Baked..=Stage::Finalized).contains(&stage);
+    // Without a route that went back, and with the old service kept for it.
+    let baked = |stage: Stage| {
+        (Stage::Baked..=Stage::Finalized).contains(&stage) || stage == Stage::RolledBack
+    };
     let open: Vec<_> = known.all().iter().filter(|(_, stage)| !baked(*stage)).collect();
     if open.is_empty() {
         return Ok(());
@@ -196,6 +193,9 @@ mod tests {
             Some([Stage::Attached, Stage::Healthy]),
             Some([Stage::Shifting, Stage::Probed]),
             Some([Stage::Baked, Stage::Tombstoned]),
+            Some([Stage::RolledBack, Stage::Baked]),
+            Some([Stage::RolledBack, Stage::Probed]),
+            Some([Stage::RolledBack, Stage::Finalized]),
             Some([Stage::RollingBack, Stage::RolledBack]),
             Some([Stage::Finalized, Stage::Finalized]),
             Some([Stage::RolledBack, Stage::RolledBack]),
@@ -255,6 +255,33 @@ mod tests {
               abort     yes
               finalize  yes
               undo      not_finalized
+            rolled_back, baked
+              start     yes
+              pause     yes
+              resume    not_paused
+              promote   nothing_to_promote
+              rollback  yes
+              abort     yes
+              finalize  yes
+              undo      not_finalized
+            rolled_back, probed
+              start     yes
+              pause     yes
+              resume    not_paused
+              promote   yes
+              rollback  yes
+              abort     yes
+              finalize  not_baked
+              undo      not_finalized
+            rolled_back, finalized
+              start     yes
+              pause     already_finalized
+              resume    already_finalized
+              promote   already_finalized
+              rollback  already_finalized
+              abort     already_finalized
+              finalize  already_finalized
+              undo      yes
             rolling_back, rolled_back
               start     already_open
               pause     yes
