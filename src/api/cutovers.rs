@@ -11,9 +11,9 @@ use utoipa::ToSchema;
 use super::commands::{Answer, CommandDone, give, read};
 use super::{ApiState, Problem, Token, reads};
 use crate::control::status::ClusterStatus;
-use crate::cutover::orders::{Known, Refusal, check};
+use crate::cutover::orders::{Known, check};
 use crate::cutover::told::{CutoverTold, MoveTold};
-use crate::model::{CutoverName, CutoverOrder, Order, ServiceName};
+use crate::model::{CutoverName, CutoverOrder, Order, Refusal, ServiceName};
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct Cutovers {

@@ -272,7 +272,7 @@ pub(super) fn unknown(gap: Gap) -> Outcome {
 
 /// It is so already: nothing is sent.
 pub(super) fn done() -> Outcome {
-    Outcome::Done { failed: Vec::new() }
+    Outcome::done()
 }
 
 /// A request that makes no sense; AWS would take some of them for more than they say.

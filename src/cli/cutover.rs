@@ -15,12 +15,12 @@ use super::output::Output;
 use super::remote::{Remote, Where, actor};
 use crate::api::Token;
 use crate::control::status::ClusterStatus;
-use crate::cutover::orders::{Known, Refusal, check};
+use crate::cutover::orders::{Known, check};
 use crate::cutover::told::{CutoverTold, MoveTold};
 use crate::journal::Journal;
 use crate::model::{
-    ActionKind, ClusterName, Command, CutoverName, CutoverOrder, Mode, Order, Record, ServiceName,
-    Stage,
+    ActionKind, ClusterName, Command, CutoverName, CutoverOrder, Mode, Order, Record, Refusal,
+    ServiceName, Stage,
 };
 
 #[derive(Debug, Subcommand)]

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use utoipa::ToSchema;
 
 use crate::cutover::told::CutoverTold;
+use crate::release::told::ReleaseTold;
 use crate::model::{
     ActionKind, ClusterName, CutoverName, DrainMark, Epoch, Hold, InstanceId, InstanceType, Market,
     Mode, Pause, Planned, PoolId, PoolState, Resources, Rival, Seq, ServiceName, Units, Zone,
@@ -90,6 +91,8 @@ pub struct ClusterStatus {
     pub services: Vec<ServiceView>,
     /// Those of the configuration, started or not.
     pub cutovers: Vec<CutoverTold>,
+    /// The last release of each service that had one.
+    pub releases: Vec<ReleaseTold>,
     pub plan: PlanView,
     pub others_writing: Vec<OtherWriter>,
     pub budgets: Vec<Budget>,
@@ -105,6 +108,10 @@ pub struct ClusterStatus {
 impl ClusterStatus {
     pub fn cutover(&self, name: &CutoverName) -> Option<&CutoverTold> {
         self.cutovers.iter().find(|cutover| cutover.name == *name)
+    }
+
+    pub fn release(&self, service: &ServiceName) -> Option<&ReleaseTold> {
+        self.releases.iter().find(|release| release.service == *service)
     }
 
     /// Takes over what outlives a tick from the status before: chart, decisions and counters.

@@ -5,8 +5,8 @@
 
 use crate::config::RuleMode;
 use crate::model::{
-    Action, CutoverEdge, NewService, Purpose, Reason, Rollout, Rule, RuleImage, Stage, Suspension,
-    TargetGroupSpec, TargetType, TaskSpec, Why,
+    Action, Booking, CutoverEdge, Fact, Launch, NewService, Purpose, Reason, Rollout, Rule,
+    RuleImage, Stage, Subject, Suspension, TargetGroupSpec, TargetType, TaskSpec, Why,
 };
 
 use super::gates::{self, Ruling};
@@ -222,10 +222,28 @@ fn attach_service(
         route.hold(draft, Reason::Deploying { service: to.clone() });
         return Verdict::Stay;
     }
+    if let Some(reason) = lacks_room(route, draft) {
+        route.hold(draft, reason);
+        return Verdict::Stay;
+    }
     let (container, port) = (exposure.container.clone(), exposure.port);
     let action = Action::AttachGroup { service: to.clone(), group: group.clone(), container, port };
     route.prepare(draft, action, "green registers with its target group");
     Verdict::Stay
+}
+
+/// A load balancer added to a running service starts a deployment, whose surge is booked first. A
+/// service that may stop tasks first waits for no room.
+fn lacks_room(route: Route<'_>, draft: &mut Draft) -> Option<Reason> {
+    let green = route.green().filter(|green| green.launch != Launch::Elsewhere)?;
+    let (service, tasks) = (green.name.clone(), green.surge());
+    if tasks == 0 {
+        return None;
+    }
+    draft.bookings.push(Booking { service: service.clone(), count: tasks });
+    let there = Subject::Service(service.clone());
+    let there = route.saga.all.since(&there, &Fact::RoomThere).is_some();
+    (!there && !green.may_stop_first()).then_some(Reason::RoomMissing { service, tasks, until: None })
 }
 
 /// Provisioned to healthy: targets enough for the first step.

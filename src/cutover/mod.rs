@@ -29,16 +29,18 @@ pub use need::need;
 pub use view::{Route, Saga};
 
 use crate::config::ClusterConfig;
-use crate::model::{CutoverEdge, Hold, Memory, Note, Plan, Planned, Snapshot, Stage};
+use crate::model::{
+    Booking, CutoverEdge, Hold, Memory, Note, Plan, Planned, Snapshot, Stage, Steps,
+};
 use table::transition;
 
-/// Everything there is to do about traffic, in one look.
+/// Everything there is to do about traffic, in one look, and the room it will need.
 pub fn step(
     config: &ClusterConfig,
     snapshot: &Snapshot,
     memory: &Memory,
     now: DateTime<Utc>,
-) -> Plan {
+) -> Steps {
     let mut draft = Draft::default();
     keep::keep(config, snapshot, &mut draft);
     for saga in Saga::open(config, snapshot, memory, now) {
@@ -51,7 +53,8 @@ pub fn step(
             draft.take(route, verdict);
         }
     }
-    draft.into_plan(now)
+    let bookings = std::mem::take(&mut draft.bookings);
+    Steps { plan: draft.into_plan(now), bookings }
 }
 
 /// What a stage says of its route.
@@ -73,6 +76,7 @@ pub struct Draft {
     pub actions: Vec<Planned>,
     pub holds: Vec<Hold>,
     pub notes: Vec<Note>,
+    pub bookings: Vec<Booking>,
 }
 
 impl Draft {

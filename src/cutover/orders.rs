@@ -3,7 +3,7 @@
 //! Rule: the journal takes any order, and folding one that no longer applies changes nothing; this
 //! is only so that nobody believes an order to stand that does not.
 
-use crate::model::{CutoverMemory, CutoverName, CutoverOrder, ServiceName, Stage};
+use crate::model::{CutoverMemory, CutoverName, CutoverOrder, Refusal, ServiceName, Stage};
 
 use super::told::CutoverTold;
 
@@ -14,14 +14,6 @@ pub struct Known {
     /// `None`: never started.
     pub stages: Option<Vec<(ServiceName, Stage)>>,
     pub paused: bool,
-}
-
-/// Why an order is not taken, and what to do instead.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    pub code: &'static str,
-    pub detail: String,
-    pub remedy: String,
 }
 
 impl Known {

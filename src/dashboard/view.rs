@@ -225,8 +225,8 @@ pub(super) fn kind_sign(kind: &ActionKind) -> &'static str {
 pub(super) fn fate(decided: &Decided) -> (&'static str, &'static str, String) {
     match &decided.fate {
         Fate::Outcome { outcome } => match outcome {
-            Outcome::Done { failed } if failed.is_empty() => ("✓", "good", "done".to_owned()),
-            Outcome::Done { failed } => {
+            Outcome::Done { failed, .. } if failed.is_empty() => ("✓", "good", "done".to_owned()),
+            Outcome::Done { failed, .. } => {
                 ("!", "bad", format!("done, but for {} of them", failed.len()))
             }
             Outcome::Moved { found, .. } => ("·", "calm", format!("nothing sent: found {found}")),

@@ -5,7 +5,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Case, effective_mode, traffic};
+use super::{Case, effective_mode, release, traffic};
 use crate::model::{
     Action, ActionKind, Gap, HostStatus, Lifecycle, Mode, Planned, Pool, PoolId, Rank, Reason,
     Rival, Subject,
@@ -37,6 +37,8 @@ pub(super) const ALL: &[Check] = &[
     traffic::backward,
     traffic::deletes,
     traffic::floor,
+    release::image,
+    release::deployment,
 ];
 
 /// Removals read their own subjects again right before the write; this bounds everything else.
@@ -89,7 +91,9 @@ fn window(case: Case<'_>, planned: &Planned) -> Option<Reason> {
         | Action::SetNewHostProtection { .. }
         | Action::ProtectHosts { .. } => true,
         // What undoes is never bound.
-        Action::WriteRule { was: None, .. } | Action::DeleteRule { .. } => false,
+        Action::WriteRule { was: None, .. }
+        | Action::DeleteRule { .. }
+        | Action::Deploy { back: true, .. } => false,
         Action::SetServiceCount { was, now, .. } => now < was,
         Action::SetHostStatus { .. }
         | Action::SetPoolCapacity { .. }

@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::action::Subject;
 use super::drain::{DrainMark, DrainVerdict};
-use super::id::{CutoverName, InstanceId, InstanceType, PoolId};
+use super::id::{CutoverName, InstanceId, InstanceType, PoolId, ServiceName};
 use super::plan::HoldKey;
 use super::resources::Resources;
+use super::release::ReleaseEdge;
 use super::route::CutoverEdge;
 use super::snapshot::Units;
 
@@ -30,6 +31,8 @@ pub enum Fact {
     Unplaced { of: String },
     /// This intent has been observed once since it fell in doubt.
     ReadBack { intent: super::record::Seq },
+    /// What is booked for the service fits on hosts that are there.
+    RoomThere,
     /// A hold stands.
     Held { key: HoldKey },
 }
@@ -102,6 +105,12 @@ pub enum Note {
     /// An intent without outcome has been observed twice and is settled.
     DoubtSettled {
         intent: super::record::Seq,
+    },
+    /// Something moved in a release.
+    Release {
+        service: ServiceName,
+        #[serde(flatten)]
+        edge: ReleaseEdge,
     },
     /// Something moved in a cutover.
     Cutover {

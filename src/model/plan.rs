@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::action::{Action, ActionKind, Rank, Subject};
+use super::id::ServiceName;
 use super::note::Note;
 use super::reason::Reason;
 use super::why::Why;
@@ -28,6 +29,21 @@ impl Plan {
     pub fn by_rank(&self) -> impl Iterator<Item = &[Planned]> {
         self.actions.chunk_by(|a, b| a.rank() == b.rank())
     }
+}
+
+/// A plan, and the room that what it begins will need.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Steps {
+    pub plan: Plan,
+    pub bookings: Vec<Booking>,
+}
+
+/// Room for more tasks of a service, wanted before ECS is asked to start them.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Booking {
+    pub service: ServiceName,
+    /// Tasks beside those that run, each of the shape the service has now.
+    pub count: u64,
 }
 
 /// An action with the permission it needs, its reason and who wants it.
@@ -59,6 +75,8 @@ impl Planned {
 pub enum Origin {
     Capacity,
     Cutover(super::id::CutoverName),
+    /// The release of this service.
+    Release(ServiceName),
     /// A person, by name.
     Operator(String),
 }

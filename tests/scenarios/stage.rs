@@ -172,6 +172,7 @@ impl Stage {
             pools: config.pools.iter().map(|pool| pool.id.clone()).collect(),
             tasks_of: Default::default(),
             traffic: None,
+            releases: None,
             only_traffic: false,
         };
         self.cloud.with_world(|world| world.snapshot(&need))
@@ -236,7 +237,7 @@ impl Script {
                 self.exposed = exposed.unwrap_or_default();
             }
             let answer = match outcome {
-                Outcome::Done { failed } if failed.is_empty() => String::new(),
+                Outcome::Done { failed, .. } if failed.is_empty() => String::new(),
                 other => format!(" ({other:?})"),
             };
             self.line(at, &format!("  {}{answer}", planned.action));

@@ -73,6 +73,7 @@ fn need() -> Need {
         pools: [PoolId::group("workers")].into(),
         tasks_of: [].into(),
         traffic: None,
+        releases: None,
         only_traffic: false,
     }
 }

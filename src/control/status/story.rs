@@ -141,7 +141,7 @@ pub(crate) fn status() -> ClusterStatus {
     }
     let mut status = of(&snapshot(), 3).after(&shown, TimeDelta::seconds(15));
     let fates = vec![
-        Decided::new(raise(), Fate::Outcome { outcome: Outcome::Done { failed: vec![] } }),
+        Decided::new(raise(), Fate::Outcome { outcome: Outcome::done() }),
         Decided::new(drain(), Fate::Held { hold: refused }),
     ];
     let decision = Decision::of(&status, fates);

@@ -173,7 +173,7 @@ fn clusters_are_awaited_until_they_are_published() {
 
 fn report(trouble: Option<JournalError>) -> (Cluster, TickReport) {
     let planned = story::status().plan.would_do[0].planned.clone();
-    let acted = Verdict::Acted { intent: Seq(42), outcome: Outcome::Done { failed: vec![] } };
+    let acted = Verdict::Acted { intent: Seq(42), outcome: Outcome::done() };
     let verdicts = match trouble {
         None => vec![(planned.clone(), acted)],
         Some(_) => vec![],

@@ -183,7 +183,7 @@ fn a_rule_read_before_our_own_write_says_nothing_of_who_changed_it() {
         let listener =
             snapshot.traffic.value.listeners.get_mut(&ListenerArn::from(LISTENER)).unwrap();
         listener.rules[1].image = RuleImage::forward_to(&group_arn("api"));
-        let plan = crate::cutover::step(&little.config, &snapshot, &little.memory, little.now);
+        let plan = crate::cutover::step(&little.config, &snapshot, &little.memory, little.now).plan;
         assert!(plan.notes.is_empty() && plan.actions.is_empty(), "{plan:?}");
         assert_eq!(plan.holds[0].reason.code(), "blind");
     }
@@ -197,7 +197,7 @@ fn the_way_back_is_taken_unseen_and_called_done_when_seen() {
     let mut blind = little.snapshot.clone();
     let source = "elasticloadbalancing:DescribeRules".to_owned();
     blind.traffic.gaps.push(Gap { source, failure: Failure::Throttled });
-    let plan = crate::cutover::step(&little.config, &blind, &little.memory, little.now);
+    let plan = crate::cutover::step(&little.config, &blind, &little.memory, little.now).plan;
     let [planned] = &plan.actions[..] else { panic!("{plan:?}") };
     assert_eq!(planned.rank(), Rank::Rollback);
     assert!(little.admit(planned).is_ok());
@@ -334,7 +334,7 @@ fn a_lost_answer_is_settled_by_what_stands() {
         play(&mut little, 30, |little| stage(little, "users") == Stage::Shifting);
         little.look();
         let plan =
-            crate::cutover::step(&little.config, &little.snapshot, &little.memory, little.now);
+            crate::cutover::step(&little.config, &little.snapshot, &little.memory, little.now).plan;
         let planned = plan.actions[0].clone();
         little.record(Record::Intent { planned: planned.clone() });
         if took_effect {

@@ -202,6 +202,7 @@ fn service(world: &World, name: &str) -> Service {
         pools: BTreeSet::new(),
         tasks_of: BTreeSet::new(),
         traffic: None,
+        releases: None,
         only_traffic: false,
     };
     world.snapshot(&need).services.value[&ServiceName::from(name)].clone()
@@ -210,16 +211,23 @@ fn service(world: &World, name: &str) -> Service {
 #[test]
 fn a_release_of_a_bad_image_is_taken_back_by_its_circuit_breaker() {
     let mut world = ready();
-    world.happen(Event::BadImage { image: "users:bad".to_owned() });
+    world.happen(Event::BadImage { image: "users:bad".into(), how: ImageFault::Exits });
     let was = service(&world, "users").definition;
     let task = TaskSpec::Revised {
         of: was.clone(),
         container: "users".to_owned(),
         image: "users:bad".to_owned(),
     };
-    assert_eq!(world.apply(&Action::RegisterTask { service: "users".into(), task }), done());
+    let registered = world.apply(&Action::RegisterTask { service: "users".into(), task });
     let now = world.latest_revision("users").unwrap();
-    let deploy = Action::Deploy { service: "users".into(), was: was.clone(), now: now.clone() };
+    assert_eq!(registered, Outcome::Done { failed: Vec::new(), made: Some(now.clone()) });
+    let deploy = Action::Deploy {
+        service: "users".into(),
+        was: was.clone(),
+        now: now.clone(),
+        alarms: BTreeSet::new(),
+        back: false,
+    };
     assert_eq!(world.apply(&deploy), done());
     assert!(kind(&world.apply(&deploy)).starts_with("moved: task definition users:1"));
     let failed = |world: &World| {
