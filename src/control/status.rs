@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use utoipa::ToSchema;
 
 use crate::cutover::told::CutoverTold;
-use crate::release::told::ReleaseTold;
+use crate::release::{self, told::ReleaseTold};
 use crate::model::{
     ActionKind, ClusterName, CutoverName, DrainMark, Epoch, Hold, InstanceId, InstanceType, Market,
     Mode, Pause, Planned, PoolId, PoolState, Resources, Rival, Seq, ServiceName, Units, Zone,
@@ -112,6 +112,24 @@ impl ClusterStatus {
 
     pub fn release(&self, service: &ServiceName) -> Option<&ReleaseTold> {
         self.releases.iter().find(|release| release.service == *service)
+    }
+
+    /// What an order about a service's release is judged by.
+    pub fn known_of(&self, service: &ServiceName) -> release::orders::Known {
+        let moves = |cutover: &&CutoverTold| {
+            let mut routes = cutover.routes.iter();
+            routes.any(|route| {
+                (route.to == *service || cutover.from == *service)
+                    && cutover.open
+                    && release::view::is_moving(route.stage)
+            })
+        };
+        release::orders::Known {
+            service: service.clone(),
+            services: Some(self.services.iter().map(|seen| seen.name.clone()).collect()),
+            stage: self.release(service).map(|told| told.stage),
+            shifting: self.cutovers.iter().find(moves).map(|cutover| cutover.name.clone()),
+        }
     }
 
     /// Takes over what outlives a tick from the status before: chart, decisions and counters.

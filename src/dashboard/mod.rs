@@ -17,6 +17,7 @@ use crate::control::status::Status;
 
 mod chart;
 mod cutover;
+mod release;
 mod fleet;
 mod view;
 

@@ -6,6 +6,7 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
 use super::chart::{self, Chart};
 use super::cutover::{self, Card};
+use super::release;
 use super::fleet::{self, Zone};
 use crate::control::status::{
     ActionView, ClusterStatus, Decided, Decision, Fate, HoldView, Status,
@@ -23,6 +24,7 @@ pub(super) struct View<'a> {
     pub(super) small: bool,
     pub(super) chart: Chart,
     pub(super) cutovers: Vec<Card<'a>>,
+    pub(super) releases: Vec<release::Card<'a>>,
 }
 
 impl<'a> View<'a> {
@@ -34,6 +36,7 @@ impl<'a> View<'a> {
             small: fleet::is_small(cluster),
             chart: Chart::of(cluster),
             cutovers: cutover::cards(cluster),
+            releases: release::cards(cluster),
         }
     }
 

@@ -116,21 +116,19 @@ pub fn shifting<'a>(
     memory: &Memory,
     service: &ServiceName,
 ) -> Option<&'a CutoverName> {
-    let moves = |stage: Stage| {
-        matches!(
-            stage,
-            Stage::Probed
-                | Stage::Shifting
-                | Stage::Shifted
-                | Stage::RollingBack
-                | Stage::Reviving
-        )
-    };
     let cutover = config.cutovers.iter().find(|cutover| {
         let routes = memory.cutovers.get(&cutover.name).map(|open| open.routes.iter());
         routes.into_iter().flatten().any(|(to, route)| {
-            (*to == *service || cutover.from == *service) && moves(route.stage)
+            (*to == *service || cutover.from == *service) && is_moving(route.stage)
         })
     });
     cutover.map(|cutover| &cutover.name)
+}
+
+/// Whether requests move in this stage, or are about to.
+pub fn is_moving(stage: Stage) -> bool {
+    matches!(
+        stage,
+        Stage::Probed | Stage::Shifting | Stage::Shifted | Stage::RollingBack | Stage::Reviving
+    )
 }

@@ -4,6 +4,7 @@ mod capacity;
 mod crash;
 mod cutover;
 mod mortal;
+mod release;
 mod stage;
 mod story;
 mod trouble;

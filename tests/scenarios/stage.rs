@@ -10,7 +10,7 @@ use tidegate::control::{
 };
 use tidegate::model::{
     Command, CutoverEdge, CutoverOrder, DrainCause, Hold, Host, InstanceId, Lifecycle, Mode, Need,
-    Note, Order, Outcome, Reason, Snapshot, Why,
+    Note, Order, Outcome, Reason, ReleaseEdge, Snapshot, Why,
 };
 use tidegate::sim::{Faults, SimClock, SimCloud, Violation, World};
 
@@ -245,6 +245,10 @@ impl Script {
         for note in &report.plan.notes {
             if let Note::Cutover { edge, .. } = note {
                 self.write_edge(at, edge);
+            }
+            if let Note::Release { service, edge: ReleaseEdge::Moved { stage, because, .. } } = note
+            {
+                self.line(at, &format!("  release of {service} is {stage}: {because}"));
             }
         }
         self.holds = report.holds();

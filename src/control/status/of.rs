@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 
 use super::*;
 use crate::config::ClusterConfig;
-use crate::{guard, release};
+use crate::guard;
 use crate::model::{
     Fact, Host, HostStatus, Launch, Lifecycle, Memory, Plan, Reason, Scheduling, Service, Snapshot,
     Subject, TaskOwner, TaskStatus,

@@ -165,8 +165,9 @@ fn a_service_is_created_behind_a_group_that_a_rule_names() {
     park(&mut world);
     let refused = kind(&world.apply(&create(&world.clone())));
     assert_eq!(refused, "refused by AWS: family mail has no task definition");
-    assert_eq!(world.apply(&Action::RegisterTask { service: "mail".into(), task }), done());
+    let registered = world.apply(&Action::RegisterTask { service: "mail".into(), task });
     let arn = world.latest_revision("mail").unwrap();
+    assert_eq!(registered, Outcome::Done { failed: Vec::new(), made: Some(arn.clone()) });
     assert_eq!((arn.short(), world.image_of(&arn)), ("mail:1", Some("mail:1")));
     assert_eq!(world.apply(&create(&world.clone())), done());
     minutes(&mut world, 2);
