@@ -56,7 +56,7 @@ fn services() -> impl Strategy<Value = BTreeMap<ServiceName, ServiceConfig>> {
     let alarms = prop::collection::btree_set("[a-z]{1,9}-[0-9]", 0..3);
     let service = (evict, reached, prop::option::of(traffic::described()), alarms).prop_map(
         |(evict, exposure, described, alarms)| {
-            let mut config = 
+            let mut config =
                 ServiceConfig { evict, exposure, described, alarms, ..Default::default() };
             if let (Some(exposure), Some(described)) = (&mut config.exposure, &config.described) {
                 exposure.port = described.task.port;

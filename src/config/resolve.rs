@@ -10,8 +10,8 @@ use chrono::TimeDelta;
 use super::error::{Place, Problems};
 use super::names::{self, AlarmName};
 use super::raw::{
-    RawBudgets, RawCeiling, RawCluster, RawConfig, RawHeadroom, RawPool, RawReleases, RawRepair, RawScaleIn,
-    RawService, RawWindow,
+    RawBudgets, RawCeiling, RawCluster, RawConfig, RawHeadroom, RawPool, RawReleases, RawRepair,
+    RawScaleIn, RawService, RawWindow,
 };
 use super::read::{Named, Written, join};
 use super::scalar::Period;

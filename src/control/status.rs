@@ -12,11 +12,11 @@ use tokio::sync::watch;
 use utoipa::ToSchema;
 
 use crate::cutover::told::CutoverTold;
-use crate::release::{self, told::ReleaseTold};
 use crate::model::{
     ActionKind, ClusterName, CutoverName, DrainMark, Epoch, Hold, InstanceId, InstanceType, Market,
     Mode, Pause, Planned, PoolId, PoolState, Resources, Rival, Seq, ServiceName, Units, Zone,
 };
+use crate::release::{self, told::ReleaseTold};
 
 mod cost;
 mod counters;

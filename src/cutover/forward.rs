@@ -243,7 +243,11 @@ fn lacks_room(route: Route<'_>, draft: &mut Draft) -> Option<Reason> {
     draft.bookings.push(Booking { service: service.clone(), count: tasks });
     let there = Subject::Service(service.clone());
     let there = route.saga.all.since(&there, &Fact::RoomThere).is_some();
-    (!there && !green.may_stop_first()).then_some(Reason::RoomMissing { service, tasks, until: None })
+    (!there && !green.may_stop_first()).then_some(Reason::RoomMissing {
+        service,
+        tasks,
+        until: None,
+    })
 }
 
 /// Provisioned to healthy: targets enough for the first step.

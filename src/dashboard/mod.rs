@@ -17,8 +17,8 @@ use crate::control::status::Status;
 
 mod chart;
 mod cutover;
-mod release;
 mod fleet;
+mod release;
 mod view;
 
 use view::View;

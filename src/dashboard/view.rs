@@ -6,8 +6,8 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
 use super::chart::{self, Chart};
 use super::cutover::{self, Card};
-use super::release;
 use super::fleet::{self, Zone};
+use super::release;
 use crate::control::status::{
     ActionView, ClusterStatus, Decided, Decision, Fate, HoldView, Status,
 };

@@ -10,8 +10,8 @@ use super::placement::Demand;
 use super::view::{Draft, View};
 use crate::config::Like;
 use crate::model::{
-    ActionKind, Booking, Constraint, Deployment, Hold, Launch, PoolId, Reason, Rollout, Scheduling, Service,
-    ServiceName, Subject, TaskOwner, TaskShape, TaskStatus, WaitingTasks,
+    ActionKind, Booking, Constraint, Deployment, Hold, Launch, PoolId, Reason, Rollout, Scheduling,
+    Service, ServiceName, Subject, TaskOwner, TaskShape, TaskStatus, WaitingTasks,
 };
 
 /// Failed starts of a deployment without one running task after which no host is added for it.

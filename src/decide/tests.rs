@@ -656,8 +656,8 @@ fn room_that_is_booked_and_missing_is_ordered_as_for_tasks() {
         &two_thirds(),
         4,
         expect![[r#"
-            do workers desired capacity 2 -> 4
-               web: no room for 2 more tasks of a deployment, each needs 640 cpu 1024 MiB; best free is 128 cpu 4710 MiB: 2 hosts
+            do workers desired capacity 2 -> 3
+               web: no room for 2 more tasks of a deployment, each needs 640 cpu 1024 MiB; best free is 128 cpu 4710 MiB: 1 host
         "#]],
     );
 }
@@ -666,9 +666,8 @@ fn room_that_is_booked_and_missing_is_ordered_as_for_tasks() {
 fn room_that_is_booked_and_there_is_a_fact() {
     booked(&two_thirds(), 2, expect!["the room is there\n"]);
     // A host on its way is no room yet.
-    let coming = two_thirds()
-        .with_pool(pool(3))
-        .with_host(launching("i-3", now() - TimeDelta::minutes(1)));
+    let coming =
+        two_thirds().with_pool(pool(3)).with_host(launching("i-3", now() - TimeDelta::minutes(1)));
     booked(&coming, 4, expect![""]);
 }
 

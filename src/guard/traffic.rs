@@ -7,7 +7,8 @@ use super::Case;
 use crate::cutover::view::{Route, Saga};
 use crate::cutover::{back, gates};
 use crate::model::{
-    Action, ActionKind, Owner, Planned, Purpose, Rank, Reason, RouteId, RuleImage, ServiceName, Stage,
+    Action, ActionKind, Owner, Planned, Purpose, Rank, Reason, RouteId, RuleImage, ServiceName,
+    Stage,
 };
 
 /// A forward to nobody: ALB would answer 503 to every request.

@@ -29,7 +29,9 @@ pub enum Reference {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case", tag = "image")]
 pub enum ImageSeen {
-    Found { digest: Digest },
+    Found {
+        digest: Digest,
+    },
     /// The repository or the image in it does not exist.
     Missing,
     /// A registry that is not asked: the name stands for itself if it carries a digest.
@@ -162,7 +164,12 @@ mod tests {
         check(&format!("{ecr}@{digest}"), ecr, &digest, parts);
         let china = "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/web";
         check(china, china, "latest", Some(("123456789012", "cn-north-1", "web")));
-        check("12.dkr.ecr.eu-west-1.amazonaws.com/web", "12.dkr.ecr.eu-west-1.amazonaws.com/web", "latest", None);
+        check(
+            "12.dkr.ecr.eu-west-1.amazonaws.com/web",
+            "12.dkr.ecr.eu-west-1.amazonaws.com/web",
+            "latest",
+            None,
+        );
     }
 
     #[test]

@@ -215,12 +215,7 @@ impl Memory {
     }
 
     /// What a request that took effect changes in what we expect to see.
-    fn effect(
-        &mut self,
-        planned: &Planned,
-        made: Option<&TaskDefinitionArn>,
-        at: DateTime<Utc>,
-    ) {
+    fn effect(&mut self, planned: &Planned, made: Option<&TaskDefinitionArn>, at: DateTime<Utc>) {
         match &planned.action {
             Action::SetPoolCapacity { pool, now, .. } => {
                 self.pools.entry(pool.clone()).or_default().expected = Some(*now);

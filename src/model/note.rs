@@ -6,8 +6,8 @@ use super::action::Subject;
 use super::drain::{DrainMark, DrainVerdict};
 use super::id::{CutoverName, InstanceId, InstanceType, PoolId, ServiceName};
 use super::plan::HoldKey;
-use super::resources::Resources;
 use super::release::ReleaseEdge;
+use super::resources::Resources;
 use super::route::CutoverEdge;
 use super::snapshot::Units;
 

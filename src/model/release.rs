@@ -86,38 +86,89 @@ pub struct ReleasePath {
 }
 
 /// Why a release did not end as wished, told apart.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema, strum::IntoStaticStr)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema, strum::IntoStaticStr,
+)]
 #[serde(rename_all = "snake_case", tag = "code")]
 #[strum(serialize_all = "snake_case")]
 pub enum ReleaseVerdict {
     // Before anything was deployed.
     NoService,
-    NoContainer { wanted: Option<String>, has: Vec<String> },
-    NotRolling { what: String },
-    ImageMissing { image: ImageName },
-    ImageUnpinned { image: ImageName },
-    PreviousMissing { image: ImageName },
+    NoContainer {
+        wanted: Option<String>,
+        has: Vec<String>,
+    },
+    NotRolling {
+        what: String,
+    },
+    ImageMissing {
+        image: ImageName,
+    },
+    ImageUnpinned {
+        image: ImageName,
+    },
+    PreviousMissing {
+        image: ImageName,
+    },
     /// The tag of the revision that runs means another image by now, or nobody can say.
-    PreviousMoved { image: ImageName, runs: Vec<Digest>, means: Option<Digest> },
-    Same { image: ImageName },
+    PreviousMoved {
+        image: ImageName,
+        runs: Vec<Digest>,
+        means: Option<Digest>,
+    },
+    Same {
+        image: ImageName,
+    },
     /// At 100/100 % healthy ECS may neither stop a task nor start one.
-    CannotRoll { minimum_healthy: u64, maximum: u64 },
+    CannotRoll {
+        minimum_healthy: u64,
+        maximum: u64,
+    },
     /// No hosts for what the deployment starts beside what runs.
-    NoRoom { tasks: u64, waited_seconds: i64 },
+    NoRoom {
+        tasks: u64,
+        waited_seconds: i64,
+    },
     // Of a deployment.
-    CrashLoop { failed: u64, cause: StopCause },
-    PullFailure { failed: u64, message: String },
-    FailedHealthCheck { failed: u64, message: String },
-    NotStarted { failed: u64, message: String },
-    NoCapacity { message: String },
+    CrashLoop {
+        failed: u64,
+        cause: StopCause,
+    },
+    PullFailure {
+        failed: u64,
+        message: String,
+    },
+    FailedHealthCheck {
+        failed: u64,
+        message: String,
+    },
+    NotStarted {
+        failed: u64,
+        message: String,
+    },
+    NoCapacity {
+        message: String,
+    },
     /// ECS gave it up for an alarm.
-    Alarm { message: String },
-    TimedOut { after_seconds: i64 },
+    Alarm {
+        message: String,
+    },
+    TimedOut {
+        after_seconds: i64,
+    },
     /// ECS gave it up, and nothing says why.
-    GivenUp { failed: u64 },
+    GivenUp {
+        failed: u64,
+    },
     // By people.
-    Aborted { by: String, because: String },
-    Superseded { expected: TaskDefinitionArn, found: TaskDefinitionArn },
+    Aborted {
+        by: String,
+        because: String,
+    },
+    Superseded {
+        expected: TaskDefinitionArn,
+        found: TaskDefinitionArn,
+    },
 }
 
 impl ReleaseVerdict {

@@ -47,12 +47,21 @@ pub struct TaskFailure {
 #[serde(rename_all = "snake_case", tag = "cause")]
 pub enum StopCause {
     /// An essential container ended by itself.
-    Exited { container: String, exit_code: Option<i32> },
-    PullFailed { message: String },
+    Exited {
+        container: String,
+        exit_code: Option<i32>,
+    },
+    PullFailed {
+        message: String,
+    },
     /// The load balancer or the container's own check found it unhealthy.
-    Unhealthy { message: String },
+    Unhealthy {
+        message: String,
+    },
     /// It never came to run: resources, permissions, the container's start.
-    NotStarted { message: String },
+    NotStarted {
+        message: String,
+    },
 }
 
 /// What ECS tells of a stopped task.
@@ -71,9 +80,9 @@ impl StopCause {
     pub fn of(stopped: Stopped<'_>) -> Option<Self> {
         let Stopped { stop_code, reason, containers } = stopped;
         let words = containers.iter().map(|(_, _, reason)| *reason).chain([reason]);
-        let pull = words.clone().find(|words| {
-            words.contains("CannotPull") || words.contains("pull image manifest")
-        });
+        let pull = words
+            .clone()
+            .find(|words| words.contains("CannotPull") || words.contains("pull image manifest"));
         if let Some(message) = pull {
             return Some(Self::PullFailed { message: message.to_owned() });
         }
@@ -85,12 +94,13 @@ impl StopCause {
             Some("EssentialContainerExited") => {
                 let ended = containers.iter().find(|(_, code, _)| code.is_some_and(|c| c != 0));
                 let ended = ended.or(containers.iter().find(|(_, code, _)| code.is_some()));
-                let (container, exit_code) =
-                    ended.map_or((String::new(), None), |(name, code, _)| ((*name).to_owned(), *code));
+                let (container, exit_code) = ended
+                    .map_or((String::new(), None), |(name, code, _)| ((*name).to_owned(), *code));
                 Some(Self::Exited { container, exit_code })
             }
             Some("TaskFailedToStart") => {
-                let message = words.filter(|words| !words.is_empty()).collect::<Vec<_>>().join("; ");
+                let message =
+                    words.filter(|words| !words.is_empty()).collect::<Vec<_>>().join("; ");
                 Some(Self::NotStarted { message })
             }
             _ => None,
@@ -140,7 +150,9 @@ mod tests {
             "TaskFailedToStart",
             "CannotPullContainerError: pull image manifest has been retried 5 time(s): not found",
             &[],
-            expect![[r#"PullFailed { message: "CannotPullContainerError: pull image manifest has been retried 5 time(s): not found" }"#]],
+            expect![[
+                r#"PullFailed { message: "CannotPullContainerError: pull image manifest has been retried 5 time(s): not found" }"#
+            ]],
         );
         check(
             "TaskFailedToStart",
@@ -152,7 +164,9 @@ mod tests {
             "ServiceSchedulerInitiated",
             "Task failed ELB health checks in (target-group arn:aws:x:targetgroup/web/1)",
             &[],
-            expect![[r#"Unhealthy { message: "Task failed ELB health checks in (target-group arn:aws:x:targetgroup/web/1)" }"#]],
+            expect![[
+                r#"Unhealthy { message: "Task failed ELB health checks in (target-group arn:aws:x:targetgroup/web/1)" }"#
+            ]],
         );
         check(
             "ServiceSchedulerInitiated",
@@ -164,7 +178,9 @@ mod tests {
             "TaskFailedToStart",
             "ResourceInitializationError: unable to pull secrets",
             &[],
-            expect![[r#"NotStarted { message: "ResourceInitializationError: unable to pull secrets" }"#]],
+            expect![[
+                r#"NotStarted { message: "ResourceInitializationError: unable to pull secrets" }"#
+            ]],
         );
         let scaled = "Scaling activity initiated by (deployment ecs-svc/1)";
         check("ServiceSchedulerInitiated", scaled, &[], expect!["no failure"]);

@@ -112,7 +112,10 @@ impl fmt::Display for Shortfall {
             }
             Self::Booked { of, count, needs, best_free } => {
                 let s = if *count == 1 { "task" } else { "tasks" };
-                write!(f, "{of}: no room for {count} more {s} of a deployment, each needs {needs}")?;
+                write!(
+                    f,
+                    "{of}: no room for {count} more {s} of a deployment, each needs {needs}"
+                )?;
                 match best_free {
                     Some(free) => write!(f, "; best free is {free}"),
                     None => write!(f, "; no usable host"),

@@ -3,9 +3,9 @@
 //! Rule: it waits for nothing but a request of ours whose answer was lost. Windows, pauses and
 //! missing metrics never stand in its way, and what somebody else deployed is not overwritten.
 
-use crate::model::{
-    Action, Reason, ReleaseStage, ReleaseVerdict, Rollout, TaskDefinitionArn, Why,
-};
+use std::collections::BTreeSet;
+
+use crate::model::{Action, Reason, ReleaseStage, ReleaseVerdict, Rollout, TaskDefinitionArn, Why};
 
 use super::view::Release;
 use super::{Draft, Step};
@@ -55,8 +55,8 @@ fn write(
         service: release.name.clone(),
         was: was.clone(),
         now: now.clone(),
-        // An alarm that the bad revision raised would stop the way back.
-        alarms: std::collections::BTreeSet::new(),
+        // Those of the service stay as they are; ECS ignores ones that ring when it begins.
+        alarms: BTreeSet::new(),
         back: true,
     };
     release.act(draft, action, Why::LeadsBack { because });

@@ -4,9 +4,7 @@
 //! is only so that nobody believes an order to stand that does not.
 
 use crate::config::ClusterConfig;
-use crate::model::{
-    CutoverName, Memory, Refusal, ReleaseOrder, ReleaseStage, ServiceName,
-};
+use crate::model::{CutoverName, Memory, Refusal, ReleaseOrder, ReleaseStage, ServiceName};
 
 /// What is known of a service when an order comes.
 #[derive(Clone, Debug)]
@@ -22,7 +20,11 @@ pub struct Known {
 
 impl Known {
     /// From a journal that no server uses; the cutovers are those of the configuration, if given.
-    pub fn of_memory(service: &ServiceName, memory: &Memory, config: Option<&ClusterConfig>) -> Self {
+    pub fn of_memory(
+        service: &ServiceName,
+        memory: &Memory,
+        config: Option<&ClusterConfig>,
+    ) -> Self {
         let shifting = config.and_then(|config| super::view::shifting(config, memory, service));
         Self {
             service: service.clone(),

@@ -33,7 +33,8 @@ struct Story {
 
 impl Story {
     fn new() -> Self {
-        let mut snapshot = snapshot().with_service(service("web", 4, 4), TaskShape::plain(256, 512));
+        let mut snapshot =
+            snapshot().with_service(service("web", 4, 4), TaskShape::plain(256, 512));
         let sight = ServiceSight {
             containers: [(revision(1), [("web".to_owned(), V1.into())].into())].into(),
             running: [(revision(1), [("web".to_owned(), [digest(1)].into())].into())].into(),
@@ -45,8 +46,11 @@ impl Story {
         snapshot.releases.value.images.extend(images);
         let steer = ReleaseOrder::Start { image: V2.into(), container: None };
         let memory = Memory::default();
-        let mut story =
-            Self { config: ClusterConfig::new("web", vec![PoolConfig::new(workers())]), snapshot, memory };
+        let mut story = Self {
+            config: ClusterConfig::new("web", vec![PoolConfig::new(workers())]),
+            snapshot,
+            memory,
+        };
         story.order(steer, 60);
         story
     }
@@ -532,9 +536,12 @@ fn the_way_back_is_written_only_where_ecs_does_not_go_it() {
 
 #[test]
 fn an_abort_leads_back_what_was_begun() {
-    for (stage, after) in
-        [(Resolved, Refused), (Registered, Refused), (Booked, RollingBack), (Deploying, RollingBack)]
-    {
+    for (stage, after) in [
+        (Resolved, Refused),
+        (Registered, Refused),
+        (Booked, RollingBack),
+        (Deploying, RollingBack),
+    ] {
         let mut story = Story::at(stage);
         story.order(ReleaseOrder::Abort, 10);
         assert_eq!(story.release().stage, after, "{stage}");

@@ -1,6 +1,6 @@
 //! Why a deployment fails, from what ECS tells of its stopped tasks.
 
-use crate::model::{Rollout, ReleaseVerdict, StopCause, TaskFailure};
+use crate::model::{ReleaseVerdict, Rollout, StopCause, TaskFailure};
 
 use super::view::Release;
 

@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use chrono::TimeDelta;
 
 use crate::model::{
-    Constraint, Digest, ImageName, InstanceId, InstanceType, Launch, ListenerArn, PoolId, RuleImage, Said, Scheduling,
-    ServiceName, ServiceTargets, TargetGroupArn, TaskShape, Zone,
+    Constraint, Digest, ImageName, InstanceId, InstanceType, Launch, ListenerArn, PoolId,
+    RuleImage, Said, Scheduling, ServiceName, ServiceTargets, TargetGroupArn, TaskShape, Zone,
 };
 
 use super::delays;

@@ -71,7 +71,8 @@ impl World {
         let tasks = service.tasks.iter().filter_map(|no| self.tasks.get(no));
         for task in tasks.filter(|task| task.status == TaskStatus::Running) {
             if let Some(known) = self.definitions.get(&task.definition) {
-                let digest = task.digest.clone().unwrap_or_else(|| self.registry.digest(&known.image));
+                let digest =
+                    task.digest.clone().unwrap_or_else(|| self.registry.digest(&known.image));
                 let of = sight.running.entry(task.definition.clone()).or_default();
                 of.entry(known.container.clone()).or_default().insert(digest);
             }

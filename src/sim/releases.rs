@@ -3,7 +3,8 @@
 //! Rule: a deployment that fails gives way to the last one that was complete, if there is one.
 
 use crate::model::{
-    ImageName, Rollout, ServiceName, StopCause, TaskDefinitionArn, TaskFailure, TaskOwner, TaskShape,
+    ImageName, Rollout, ServiceName, StopCause, TaskDefinitionArn, TaskFailure, TaskOwner,
+    TaskShape,
 };
 
 use super::delays;
@@ -128,7 +129,8 @@ impl World {
         };
         let (number, now) = (task.deployment, self.now);
         let arn = format!("{TASK_PREFIX}/{}/{no:032x}", self.cluster).into();
-        let failure = TaskFailure { at: now, task: arn, definition: task.definition.clone(), cause };
+        let failure =
+            TaskFailure { at: now, task: arn, definition: task.definition.clone(), cause };
         self.failed_tasks.push_back((name.clone(), failure));
         while self.failed_tasks.len() > FAILED_TASKS_MAX {
             self.failed_tasks.pop_front();

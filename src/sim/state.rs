@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 
 use crate::model::{
-    DeploymentId, Digest, Host, InstanceId, Launch, Lifecycle, ListenerArn, Market, Pool, PoolId, Rollout,
-    ServiceName, TargetGroupArn, TaskDefinitionArn, TaskOwner, TaskShape, TaskStatus,
+    DeploymentId, Digest, Host, InstanceId, Launch, Lifecycle, ListenerArn, Market, Pool, PoolId,
+    Rollout, ServiceName, TargetGroupArn, TaskDefinitionArn, TaskOwner, TaskShape, TaskStatus,
 };
 
 use super::event::{Event, ServiceSpec};

@@ -58,7 +58,11 @@ fn service(stage: &Stage, name: &str) -> Service {
 
 /// Runs until it is over; no law of the world may be broken on the way.
 async fn tells(mut stage: Stage, name: &str, want: Expect) -> Stage {
-    assert!(stage.run_until(TimeDelta::minutes(60), is_over(name)).await, "{}", stage.script.tail(9));
+    assert!(
+        stage.run_until(TimeDelta::minutes(60), is_over(name)).await,
+        "{}",
+        stage.script.tail(9)
+    );
     assert_eq!(stage.violations(), []);
     want.assert_eq(stage.script.text());
     stage
@@ -120,10 +124,11 @@ async fn a_pull_failure_is_told_apart() {
 }
 
 /// The monolith behind its load balancer.
-async fn of_api(image: &str, event: Option<Event>) -> Stage {
+async fn of_api(image: &str, event: Event, done_within: TimeDelta) -> Stage {
     let mut world = tutorial::world(7, start(), 4);
-    event.into_iter().for_each(|event| world.happen(event));
+    world.happen(event);
     let mut config = tutorial::config();
+    config.releases.done_within = done_within;
     config.cutovers.clear();
     config.headroom.clear();
     config.allow.remove(&ActionKind::ScaleIn);
@@ -133,7 +138,8 @@ async fn of_api(image: &str, event: Option<Event>) -> Stage {
 
 #[tokio::test]
 async fn a_failed_health_check_is_told_apart() {
-    let stage = of_api("api:bad", Some(image_is("api:bad", ImageFault::FailsChecks))).await;
+    let bad = image_is("api:bad", ImageFault::FailsChecks);
+    let stage = of_api("api:bad", bad, TimeDelta::minutes(30)).await;
     tells(stage, "api", expect![[r#"
           0:15   release of api is resolved: api:1 goes to api@sha256:b0d22b947c782b0af2f72ce93e5d2c773498256ef83225f076bd2213ba17228d
           0:16   register a task definition of api: api:1 with image api@sha256:b0d22b947c782b0af2f72ce93e5d2c773498256ef83225f076bd2213ba17228d
@@ -168,9 +174,14 @@ async fn an_image_that_does_not_exist_is_refused_at_once() {
     let mut world = world();
     world.happen(Event::DeleteImage { image: "web:v2".into() });
     let stage = begin(world, config(), "web", "web:v2").await;
-    tells(stage, "web", expect![[r#"
+    tells(
+        stage,
+        "web",
+        expect![[r#"
           0:00   release of web is refused: image web:v2 does not exist
-    "#]]).await;
+    "#]],
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -232,23 +243,21 @@ async fn an_abort_brings_the_old_revision_back_by_one_write() {
 
 #[tokio::test]
 async fn a_deployment_that_hangs_is_led_back_in_time() {
-    let mut world = world();
-    world.happen(image_is("web:bad", ImageFault::Exits));
-    let mut config = config();
-    // Before ECS's circuit breaker has seen enough failures.
-    config.releases.done_within = TimeDelta::seconds(20);
-    let stage = begin(world, config, "web", "web:bad").await;
-    tells(stage, "web", expect![[r#"
-          0:15   release of web is resolved: web:1 goes to web@sha256:901720595cbd20c7d23227241e9827ba145d2ea3d8f72e3d567829de9ad22940
-          0:16   register a task definition of web: web:1 with image web@sha256:901720595cbd20c7d23227241e9827ba145d2ea3d8f72e3d567829de9ad22940
-          0:17   release of web is registered: web:2 has the new image
-          0:18   general desired capacity 2 -> 3
-          1:49   release of web is booked: room for 6 more tasks is there
-          1:50   web deploys web:1 -> web:2
-          1:51   release of web is deploying: ECS brings web:2 out
-          2:07   release of web is rolling_back: crash loop: web exited with code 1 (6 failed tasks)
-          2:23   release of web is rolled_back: 6 tasks run web:1
+    // Before ECS's circuit breaker has seen enough of it.
+    let bad = image_is("api:bad", ImageFault::FailsChecks);
+    let stage = of_api("api:bad", bad, TimeDelta::seconds(30)).await;
+    let stage = tells(stage, "api", expect![[r#"
+          0:15   release of api is resolved: api:1 goes to api@sha256:b0d22b947c782b0af2f72ce93e5d2c773498256ef83225f076bd2213ba17228d
+          0:16   register a task definition of api: api:1 with image api@sha256:b0d22b947c782b0af2f72ce93e5d2c773498256ef83225f076bd2213ba17228d
+          0:17   release of api is registered: api:2 has the new image
+          0:33   release of api is booked: room for 4 more tasks is there
+          0:34   api deploys api:1 -> api:2
+          0:35   release of api is deploying: ECS brings api:2 out
+          1:06   release of api is rolling_back: not done within 30 s
+          1:07   api goes back api:2 -> api:1
+          1:38   release of api is rolled_back: 4 tasks run api:1
     "#]]).await;
+    assert_eq!(service(&stage, "api").definition.short(), "api:1");
 }
 
 #[tokio::test]
@@ -260,7 +269,8 @@ async fn what_is_not_allowed_is_planned_and_held() {
     assert_eq!(memory(&stage, "web").stage, ReleaseStage::Resolved);
     expect![[r#"
         web services: not in `allow` of this cluster
-    "#]].assert_eq(&stage.script.holds());
+    "#]]
+    .assert_eq(&stage.script.holds());
 }
 
 /// Lives until it is over, dying once after `records`.

@@ -6,6 +6,7 @@ mod budget;
 mod fake;
 mod gate;
 mod looking;
+mod releases;
 mod steering;
 
 use std::sync::{Arc, Mutex};

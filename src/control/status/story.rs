@@ -253,7 +253,9 @@ fn released(memory: &Memory, snapshot: &Snapshot) -> ClusterStatus {
 }
 
 fn half_released() -> (Memory, Snapshot) {
-    use crate::model::{Command, Order, Record, ReleaseEdge, ReleaseOrder, ReleasePath, ReleaseStage};
+    use crate::model::{
+        Command, Order, Record, ReleaseEdge, ReleaseOrder, ReleasePath, ReleaseStage,
+    };
     let name = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/mail";
     let digest = |n: u8| crate::model::Digest::from(format!("sha256:{}", n.to_string().repeat(64)));
     let image = crate::model::ImageName::from(format!("{name}:v2"));
