@@ -63,7 +63,7 @@ pub(super) async fn release(
     let told = cluster.release(&ServiceName::new(&service)).cloned();
     told.map(Json).ok_or_else(|| {
         let detail = format!("cluster `{name}` has had no release of `{service}`");
-        let hint = "POST an image to this path to begin one";
+        let hint = "`tidegate release SERVICE IMAGE` begins one";
         Problem::new(StatusCode::NOT_FOUND, "no_release", detail, hint)
     })
 }

@@ -12,6 +12,7 @@ use crate::control::{Clock, SystemClock};
 mod access;
 mod commands;
 mod cutovers;
+mod releases;
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 

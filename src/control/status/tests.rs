@@ -267,3 +267,14 @@ fn a_cutover_under_way_comes_back_from_json_as_it_went_in() {
     expect_file!["../../../tests/program/cutting.json"].assert_eq(&told);
     assert_eq!(serde_json::from_str::<ClusterStatus>(&told).unwrap(), status);
 }
+
+#[test]
+fn a_release_under_way_comes_back_from_json_as_it_went_in() {
+    for status in [story::releasing(), story::gone_back()] {
+        let json = serde_json::to_string(&status).unwrap();
+        assert_eq!(serde_json::from_str::<ClusterStatus>(&json).unwrap(), status);
+    }
+    // The command line's tests serve this.
+    let json = serde_json::to_string_pretty(&story::releasing()).unwrap() + "\n";
+    expect_test::expect_file!["../../../tests/program/releasing.json"].assert_eq(&json);
+}
