@@ -367,3 +367,43 @@ fn a_handful_of_requests_asks_for_no_more_targets() {
         assert_eq!(stage(&little, "users"), stage_after, "{requests} a minute");
     }
 }
+
+#[test]
+fn a_load_balancer_added_to_a_running_service_waits_for_the_room_of_its_surge() {
+    let mut little = Little::tutorial(&["users"]);
+    let exposure = crate::config::Exposure {
+        listener: LISTENER.into(),
+        target_group: Some("users".to_owned()),
+        container: "users".to_owned(),
+        port: 80,
+        settings: None,
+        paths: Vec::new(),
+        hosts: Vec::new(),
+        priority: None,
+    };
+    little.config.services.get_mut(&"users".into()).unwrap().exposure = Some(exposure);
+    let users = ServiceName::from("users");
+    little.snapshot.services.value.get_mut(&users).unwrap().targets.clear();
+    little.start();
+    play(&mut little, 5, |little| stage(little, "users") == Stage::Attached);
+    let step = |little: &Little| {
+        crate::cutover::step(&little.config, &little.snapshot, &little.memory, little.now)
+    };
+    let attaches = |steps: &Steps| {
+        let actions = steps.plan.actions.iter().map(|planned| &planned.action);
+        actions.filter(|action| matches!(action, Action::AttachGroup { .. })).count()
+    };
+    let held = |steps: &Steps| steps.plan.holds.iter().any(|h| h.reason.code() == "room_missing");
+    let booking = Booking { service: users.clone(), count: 2 };
+
+    let steps = step(&little);
+    assert_eq!((attaches(&steps), held(&steps), &steps.bookings), (0, true, &vec![booking.clone()]));
+    // ECS may stop a task first: it need not wait, but the room is asked for.
+    let mut halves = little.clone();
+    halves.snapshot.services.value.get_mut(&users).unwrap().minimum_healthy_percent = 50;
+    let steps = step(&halves);
+    assert_eq!((attaches(&steps), held(&steps), &steps.bookings), (1, false, &vec![booking]));
+    little.memory.since.insert((Subject::Service(users), Fact::RoomThere), little.now);
+    let steps = step(&little);
+    assert_eq!((attaches(&steps), held(&steps)), (1, false));
+}
