@@ -5,6 +5,7 @@ mod text;
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -71,7 +72,7 @@ pub(super) async fn release(args: ReleaseArgs, output: Output) -> Result<Exit, F
     let order = match (image.clone(), *abort) {
         (Some(image), _) => ReleaseOrder::Start { image, container: container.clone() },
         (None, true) => ReleaseOrder::Abort,
-        (None, false) => return status(&args, output).await,
+        (None, false) => return status(&args, None, output).await,
     };
     let reason = match (reason.as_deref().map(str::trim), *abort) {
         (Some(reason), _) if !reason.is_empty() => reason,
@@ -81,9 +82,11 @@ pub(super) async fn release(args: ReleaseArgs, output: Output) -> Result<Exit, F
             return Err(failure.hint("give it with --reason TEXT, in a few words"));
         }
     };
+    let before = last(&args).await?;
     let waits = give(&args, &order, reason).await?;
     if args.watch && waits.is_none() {
-        return status(&args, output).await;
+        let before = before.filter(|_| order != ReleaseOrder::Abort);
+        return status(&args, before, output).await;
     }
     let ReleaseArgs { service, cluster, .. } = &args;
     let text = format!("{cluster}: {order} of {service} is ordered");
@@ -103,14 +106,29 @@ impl ReleaseArgs {
     }
 }
 
-/// Where it stands; with --watch, once it is over.
-async fn status(args: &ReleaseArgs, output: Output) -> Result<Exit, Failure> {
+/// When the last release of the service was ordered, if there was one.
+async fn last(args: &ReleaseArgs) -> Result<Option<DateTime<Utc>>, Failure> {
+    let Some(remote) = Remote::find(&args.at).await?.filter(|_| args.watch) else {
+        return Ok(None);
+    };
+    let told = remote.get::<ReleaseTold>(&args.path()).await;
+    Ok(told.ok().map(|told| told.ordered_at))
+}
+
+/// Where it stands; with --watch, once it is over. `before` is when one was ordered that is not
+/// meant: a server shows the next only at its next look.
+async fn status(
+    args: &ReleaseArgs,
+    before: Option<DateTime<Utc>>,
+    output: Output,
+) -> Result<Exit, Failure> {
     let remote = Remote::must(&args.at).await?;
     let mut told = remote.get::<ReleaseTold>(&args.path()).await;
     if args.watch {
         let mut said = String::new();
         loop {
             match &told {
+                Ok(told) if Some(told.ordered_at) == before => {}
                 Ok(told) => {
                     let line = text::standing(told);
                     if line != said {

@@ -25,6 +25,9 @@ pub fn resolve(release: Release<'_>, draft: &mut Draft) -> Step {
         let reason = Reason::NativeDeployment { service: release.name.clone() };
         return Step::refuse(ReleaseVerdict::NotRolling { what: reason.to_string() });
     }
+    if let Some(verdict) = stuck(service) {
+        return Step::refuse(verdict);
+    }
     match path(release, service) {
         Ok(Some(path)) => {
             let because = format!("{} goes to {}", path.was.short(), path.image);
@@ -149,6 +152,15 @@ pub fn register(release: Release<'_>, draft: &mut Draft) -> Step {
     Step::Stay
 }
 
+/// Whether ECS could begin a deployment at all.
+fn stuck(service: &Service) -> Option<ReleaseVerdict> {
+    let moves = service.desired_count == 0 || service.surge() > 0 || service.may_stop_first();
+    (!moves).then_some(ReleaseVerdict::CannotRoll {
+        minimum_healthy: service.minimum_healthy_percent,
+        maximum: service.maximum_percent,
+    })
+}
+
 /// Registered to booked: hosts that can take the surge are there.
 pub fn book(release: Release<'_>, draft: &mut Draft) -> Step {
     let service = match standing(release).and_then(|_| release.service().ok_or(Step::Stay)) {
@@ -163,11 +175,8 @@ pub fn book(release: Release<'_>, draft: &mut Draft) -> Step {
     if surge == 0 && service.may_stop_first() {
         return go("at its maximum percent ECS stops tasks before it starts any".to_owned());
     }
-    if surge == 0 {
-        return Step::refuse(ReleaseVerdict::CannotRoll {
-            minimum_healthy: service.minimum_healthy_percent,
-            maximum: service.maximum_percent,
-        });
+    if let Some(verdict) = stuck(service) {
+        return Step::refuse(verdict);
     }
     release.book(draft, surge);
     if release.all.since(&release.subject(), &Fact::RoomThere).is_some() {

@@ -397,7 +397,10 @@ fn a_load_balancer_added_to_a_running_service_waits_for_the_room_of_its_surge() 
     let booking = Booking { service: users.clone(), count: 2 };
 
     let steps = step(&little);
-    assert_eq!((attaches(&steps), held(&steps), &steps.bookings), (0, true, &vec![booking.clone()]));
+    assert_eq!(
+        (attaches(&steps), held(&steps), &steps.bookings),
+        (0, true, &vec![booking.clone()])
+    );
     // ECS may stop a task first: it need not wait, but the room is asked for.
     let mut halves = little.clone();
     halves.snapshot.services.value.get_mut(&users).unwrap().minimum_healthy_percent = 50;
