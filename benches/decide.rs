@@ -51,7 +51,7 @@ fn decide(c: &mut Criterion) {
         let (config, snapshot, memory) = cluster(hosts, services, tasks);
         let label = BenchmarkId::from_parameter(format!("{hosts} hosts, {tasks} tasks"));
         group.bench_function(label, |b| {
-            b.iter(|| black_box(capacity(&config, &snapshot, &memory, build::now())));
+            b.iter(|| black_box(capacity(&config, &snapshot, &memory, &[], build::now())));
         });
     }
     group.finish();

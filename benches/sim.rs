@@ -29,6 +29,7 @@ fn one_day(c: &mut Criterion) {
         pools: BTreeSet::from([PoolId::group("general")]),
         tasks_of: BTreeSet::new(),
         traffic: None,
+        releases: None,
         only_traffic: false,
     };
     let day = |mut world: World| {

@@ -6,18 +6,18 @@
 //!               |
 //!  Need  <--- computed purely from config and memory: what this tick must see
 //!    |
-//!  Cloud --observe(need)--> Snapshot ---> cutover::step -----> Plan { actions, holds, notes }
-//!  (aws | sim)                  |    \--> decide::capacity -->     |
-//!    ^   '--changes--> Snapshot::apply (pure)                      v
+//!  Cloud --observe(need)--> Snapshot ---> cutover::step, release::step -> plans + bookings
+//!  (aws | sim)                  |    \--> decide::capacity(bookings) ---> Plan
+//!    ^   '--changes--> Snapshot::apply (pure)                               |
 //!    |                                              merge: one action per subject, by rank
-//!    |                                                             |
+//!    |                                                                      |
 //!    '-- act(intent) <-- Journal.intend <-- guard::admit (last word on every write)
 //!            '--> outcome --> Journal.append --> Memory::fold --> Status --> api, dashboard
 //! ```
 //!
 //! The rooms, lowest first; each uses only those above it in this list, and rooms of one line do
-//! not use each other: `model`; `config`; `decide`, `cutover`; `guard`; `journal`; `cloud`;
-//! `control`; `aws`, `sim`, `telemetry`; `api`, `dashboard`; `cli`.
+//! not use each other: `model`; `config`; `decide`, `cutover`, `release`; `guard`; `journal`;
+//! `cloud`; `control`; `aws`, `sim`, `telemetry`; `api`, `dashboard`; `cli`.
 
 pub mod api;
 #[cfg(feature = "aws")]
@@ -32,5 +32,6 @@ pub mod decide;
 pub mod guard;
 pub mod journal;
 pub mod model;
+pub mod release;
 pub mod sim;
 pub mod telemetry;

@@ -12,8 +12,8 @@ use super::commands::{Answer, CommandDone, give, read};
 use super::{ApiState, Problem, Token, reads};
 use crate::control::status::ClusterStatus;
 use crate::cutover::told::{CutoverTold, MoveTold};
-use crate::model::orders::{Refusal, check};
-use crate::model::{CutoverName, CutoverOrder, Order, ServiceName};
+use crate::model::orders::check;
+use crate::model::{CutoverName, CutoverOrder, Order, Refusal, ServiceName};
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct Cutovers {

@@ -26,6 +26,7 @@ mod cutovers;
 mod health;
 mod problem;
 mod reads;
+mod releases;
 mod stream;
 
 pub use access::{Access, BindRefused, Token, bind_allowed};
@@ -121,6 +122,9 @@ fn described() -> OpenApiRouter<ApiState> {
         .routes(routes!(cutovers::cutover))
         .routes(routes!(cutovers::history))
         .routes(routes!(cutovers::steer))
+        .routes(routes!(releases::releases))
+        .routes(routes!(releases::release, releases::start))
+        .routes(routes!(releases::abort))
         .routes(routes!(stream::stream))
 }
 

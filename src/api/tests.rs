@@ -12,6 +12,7 @@ use crate::control::{Clock, SystemClock};
 mod access;
 mod commands;
 mod cutovers;
+mod releases;
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
@@ -98,6 +99,10 @@ fn the_description_lists_every_route_and_is_the_committed_one() {
         post /api/v1/clusters/{name}/mode (token)
         post /api/v1/clusters/{name}/pause (token)
         get /api/v1/clusters/{name}/plan
+        get /api/v1/clusters/{name}/releases
+        get /api/v1/clusters/{name}/releases/{service}
+        post /api/v1/clusters/{name}/releases/{service} (token)
+        post /api/v1/clusters/{name}/releases/{service}/abort (token)
         post /api/v1/clusters/{name}/resume (token)
         get /api/v1/stream
         get /healthz

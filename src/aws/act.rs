@@ -11,6 +11,7 @@ use aws_sdk_ecs::types::{DeploymentConfiguration, LoadBalancer};
 
 use super::Aws;
 use super::act_rules::tags;
+use super::act_services::with_breaker;
 use super::act_tasks::Revision;
 use super::clients::WRITE_LIMIT;
 use super::elb_image::canonical;
@@ -38,6 +39,15 @@ pub(super) struct Ready {
     pub(super) deployment: Option<DeploymentConfiguration>,
 }
 
+/// What an accepted request came to.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sent {
+    /// The subjects of a batch that failed.
+    pub(super) failed: Vec<SubjectFailure>,
+    /// The revision that was registered.
+    pub(super) made: Option<TaskDefinitionArn>,
+}
+
 /// Container instances by the host they run on.
 pub(super) type Containers = BTreeMap<InstanceId, (ContainerInstanceArn, ContainerRow)>;
 
@@ -52,13 +62,13 @@ impl<K: Clock> Aws<K> {
                 return Outcome::Refused { failure: Failure::Timeout };
             }
         };
-        let failed = match self.send(action, &ready, phase.min(WRITE_LIMIT)).await {
-            Ok(failed) => failed,
+        let sent = match self.send(action, &ready, phase.min(WRITE_LIMIT)).await {
+            Ok(sent) => sent,
             Err(outcome) => return outcome,
         };
-        let seen = self.see(action, &failed);
+        let seen = self.see(action, &sent);
         match tokio::time::timeout(phase, seen).await {
-            Ok(()) => Outcome::Done { failed },
+            Ok(()) => Outcome::Done { failed: sent.failed, made: sent.made },
             Err(_) => Outcome::InDoubt {
                 message: "accepted by AWS, but it did not show in time".to_owned(),
             },
@@ -117,13 +127,8 @@ impl<K: Clock> Aws<K> {
         }
     }
 
-    /// The one request. What of a batch failed is named.
-    async fn send(
-        &self,
-        action: &Action,
-        ready: &Ready,
-        limit: Duration,
-    ) -> Result<Vec<SubjectFailure>, Outcome> {
+    /// The one request. What of a batch failed is named, and what it made.
+    async fn send(&self, action: &Action, ready: &Ready, limit: Duration) -> Result<Sent, Outcome> {
         let writes = &self.writes;
         let cluster = &self.cluster;
         match action {
@@ -145,7 +150,8 @@ impl<K: Clock> Aws<K> {
             }
             Action::SetHostStatus { now, .. } => {
                 let containers = &ready.containers;
-                return writes.set_status(cluster, containers, *now, limit).await;
+                let failed = writes.set_status(cluster, containers, *now, limit).await?;
+                return Ok(Sent { failed, made: None });
             }
             Action::TerminateHost { pool, host, replace, .. } => {
                 writes.terminate(pool, host, *replace, limit).await?
@@ -159,7 +165,8 @@ impl<K: Clock> Aws<K> {
             Action::RegisterTask { .. } => {
                 let wanted = ready.revision.as_ref();
                 let wanted = wanted.ok_or_else(|| senseless("nothing to register"))?;
-                writes.register_task(wanted, limit).await?;
+                let made = Some(writes.register_task(wanted, limit).await?);
+                return Ok(Sent { failed: Vec::new(), made });
             }
             Action::CreateService { spec } => {
                 writes.create_service(cluster, spec, ready.own_strategy, limit).await?;
@@ -168,8 +175,8 @@ impl<K: Clock> Aws<K> {
                 let (has, new) = (&ready.load_balancers, (group, container.as_str(), *port));
                 writes.attach_group(cluster, service, has, new, limit).await?;
             }
-            Action::Deploy { service, now, .. } => {
-                let deployment = ready.deployment.as_ref();
+            Action::Deploy { service, now, alarms, .. } => {
+                let deployment = with_breaker(ready.deployment.clone(), alarms);
                 writes.deploy(cluster, service, now, deployment, limit).await?;
             }
             Action::CreateTargetGroup { spec } => {
@@ -190,17 +197,17 @@ impl<K: Clock> Aws<K> {
             Action::DeleteRule { rule, .. } => writes.delete_rule(rule, limit).await?,
             Action::DeleteTargetGroup { group, .. } => writes.delete_group(group, limit).await?,
         }
-        Ok(Vec::new())
+        Ok(Sent::default())
     }
 
     /// Returns once the change shows; a read that fails is repeated like one that is too early.
-    async fn see(&self, action: &Action, failed: &[SubjectFailure]) {
-        while !matches!(self.shows(action, failed).await, Ok(true)) {
+    async fn see(&self, action: &Action, sent: &Sent) {
+        while !matches!(self.shows(action, sent).await, Ok(true)) {
             self.clock.sleep(LOOK_AGAIN).await;
         }
     }
 
-    async fn shows(&self, action: &Action, failed: &[SubjectFailure]) -> Result<bool, Outcome> {
+    async fn shows(&self, action: &Action, sent: &Sent) -> Result<bool, Outcome> {
         Ok(match action {
             Action::SetPoolCapacity { pool, now, .. } => self.capacity(pool).await? == *now,
             Action::SetNewHostProtection { pool, now, .. } => {
@@ -222,7 +229,7 @@ impl<K: Clock> Aws<K> {
                 rows.all(|(_, row)| row.attributes.get(DrainMark::ATTRIBUTE) == wanted.as_ref())
             }
             Action::SetHostStatus { hosts, now, .. } => {
-                let failed: BTreeSet<&Subject> = failed.iter().map(|f| &f.subject).collect();
+                let failed: BTreeSet<&Subject> = sent.failed.iter().map(|f| &f.subject).collect();
                 let rows = self.containers_of(hosts).await?;
                 let mut rows = rows.iter();
                 rows.all(|(host, (_, row))| {
@@ -236,7 +243,7 @@ impl<K: Clock> Aws<K> {
             Action::SuspendScaling { service, now, .. } => {
                 self.scaling(service).await?.suspended == *now
             }
-            Action::RegisterTask { service, task } => self.is_registered(service, task).await?,
+            Action::RegisterTask { .. } => self.is_registered(sent.made.as_ref()).await?,
             Action::CreateService { spec } => self.has_service(spec).await?,
             Action::AttachGroup { service, group, .. } => self.is_attached(service, group).await?,
             Action::Deploy { service, now, .. } => self.runs(service, now).await?,
@@ -272,7 +279,7 @@ pub(super) fn unknown(gap: Gap) -> Outcome {
 
 /// It is so already: nothing is sent.
 pub(super) fn done() -> Outcome {
-    Outcome::Done { failed: Vec::new() }
+    Outcome::done()
 }
 
 /// A request that makes no sense; AWS would take some of them for more than they say.

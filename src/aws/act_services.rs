@@ -1,12 +1,14 @@
 //! Writes to ECS services and to what Application Auto Scaling may do to them, and the re-reads
 //! before them.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use aws_sdk_applicationautoscaling::types::{ScalableDimension, ServiceNamespace, SuspendedState};
 use aws_sdk_ecs::types::{
-    AvailabilityZoneRebalancing, DeploymentCircuitBreaker, DeploymentConfiguration, LaunchType,
-    LoadBalancer, SchedulingStrategy, Service as SdkService,
+    AvailabilityZoneRebalancing, DeploymentAlarms, DeploymentCircuitBreaker,
+    DeploymentConfiguration, DeploymentControllerType, LaunchType, LoadBalancer,
+    SchedulingStrategy, Service as SdkService,
 };
 
 use super::Aws;
@@ -110,6 +112,10 @@ impl<K: Clock> Aws<K> {
         was: &TaskDefinitionArn,
     ) -> Result<Ready, Outcome> {
         let found = self.service(name).await?;
+        let controller = found.deployment_controller().map(|controller| controller.r#type());
+        if controller.is_some_and(|kind| *kind != DeploymentControllerType::Ecs) {
+            return Err(senseless("its deployments are not those of ECS"));
+        }
         let definition = found.task_definition().unwrap_or("none");
         if definition != was.as_str() {
             let found = TaskDefinitionArn::from(definition);
@@ -141,11 +147,20 @@ fn entry(group: &TargetGroupArn, container: &str, port: u16) -> LoadBalancer {
         .build()
 }
 
-/// The same deployment as before, with a circuit breaker that rolls back.
-fn with_breaker(deployment: Option<DeploymentConfiguration>) -> DeploymentConfiguration {
+/// The same deployment as before, with a circuit breaker that rolls back; and with these alarms,
+/// where any are named.
+pub(super) fn with_breaker(
+    deployment: Option<DeploymentConfiguration>,
+    alarms: &BTreeSet<String>,
+) -> DeploymentConfiguration {
     let breaker = DeploymentCircuitBreaker::builder().enable(true).rollback(true).build();
     let mut deployment = deployment.unwrap_or_else(|| DeploymentConfiguration::builder().build());
     deployment.deployment_circuit_breaker = Some(breaker);
+    if !alarms.is_empty() {
+        let names = Some(alarms.iter().cloned().collect());
+        let watched = DeploymentAlarms::builder().set_alarm_names(names);
+        deployment.alarms = watched.enable(true).rollback(true).build().ok();
+    }
     deployment
 }
 
@@ -204,7 +219,7 @@ impl Writes {
         let call = call.service_name(spec.service.as_str()).task_definition(&spec.family);
         let call = call.desired_count(small(spec.count)?);
         let call = call.load_balancers(entry(&spec.group, &spec.container, spec.port));
-        let call = call.deployment_configuration(with_breaker(Some(rolling)));
+        let call = call.deployment_configuration(with_breaker(Some(rolling), &BTreeSet::new()));
         let call = call.health_check_grace_period_seconds(GRACE_SECONDS);
         let call = call.availability_zone_rebalancing(AvailabilityZoneRebalancing::Disabled);
         let launch = (!own_strategy).then_some(LaunchType::Ec2);
@@ -234,12 +249,12 @@ impl Writes {
         cluster: &ClusterName,
         service: &ServiceName,
         now: &TaskDefinitionArn,
-        deployment: Option<&DeploymentConfiguration>,
+        deployment: DeploymentConfiguration,
         limit: Duration,
     ) -> Result<(), Outcome> {
         let call = self.ecs.update_service().cluster(cluster.as_str()).service(service.as_str());
         let call = call.task_definition(now.as_str());
-        let call = call.deployment_configuration(with_breaker(deployment.cloned()));
+        let call = call.deployment_configuration(deployment);
         sent!(aws_sdk_ecs, "ecs:UpdateService", limit, call).map(drop)
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Rule: a family whose newest revision is already what is wanted gets no other.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_sdk_ecs::types::{
@@ -10,7 +11,7 @@ use aws_sdk_ecs::types::{
 };
 
 use super::Aws;
-use super::act::{Ready, done, moved, senseless, unknown};
+use super::act::{Ready, moved, senseless, unknown};
 use super::act_pools::sent;
 use super::clients::{Reads, Writes, write_limits};
 use super::failure;
@@ -39,6 +40,15 @@ impl Reads {
     }
 }
 
+impl Revision {
+    /// The image of each container.
+    pub(super) fn images(&self) -> BTreeMap<String, ImageName> {
+        let containers = self.definition.container_definitions().iter();
+        let pairs = containers.filter_map(|c| Some((c.name()?.to_owned(), c.image()?.into())));
+        pairs.collect()
+    }
+}
+
 impl<K: Clock> Aws<K> {
     /// What is to be registered, unless the newest revision is that already.
     pub(super) async fn check_task(
@@ -56,57 +66,62 @@ impl<K: Clock> Aws<K> {
         };
         let family = wanted.definition.family().unwrap_or_default();
         let newest = self.reads.revision(family).await.map_err(unknown)?;
-        if newest.is_some_and(|newest| is_like(&newest.definition, service, task)) {
-            return Err(done());
+        let alike = newest.filter(|newest| match task {
+            TaskSpec::Described(task) => is_like(&newest.definition, service, task),
+            TaskSpec::Revised { .. } => plain(&newest.definition) == plain(&wanted.definition),
+        });
+        if let Some(arn) = alike.and_then(|newest| newest.definition.task_definition_arn) {
+            return Err(Outcome::Done { failed: Vec::new(), made: Some(arn.into()) });
         }
         Ok(Ready { revision: Some(wanted), ..Ready::default() })
     }
 
-    /// Whether the family's newest revision is what was asked for.
+    /// Whether AWS tells of the revision by now.
     pub(super) async fn is_registered(
         &self,
-        service: &ServiceName,
-        task: &TaskSpec,
+        made: Option<&TaskDefinitionArn>,
     ) -> Result<bool, Outcome> {
-        let family = match task {
-            TaskSpec::Described(_) => service.as_str(),
-            TaskSpec::Revised { of, .. } => of.short().split(':').next().unwrap_or_default(),
+        let Some(made) = made else {
+            return Ok(false);
         };
-        let newest = self.reads.revision(family).await.map_err(unknown)?;
-        Ok(newest.is_some_and(|newest| is_like(&newest.definition, service, task)))
+        Ok(self.reads.revision(made.as_str()).await.map_err(unknown)?.is_some())
     }
 }
 
-fn is_like(found: &TaskDefinition, service: &ServiceName, task: &TaskSpec) -> bool {
-    let container = |name: &str| {
-        let mut all = found.container_definitions().iter();
-        all.find(|container| container.name() == Some(name))
+/// Whether a revision is what the operator describes.
+fn is_like(found: &TaskDefinition, service: &ServiceName, wanted: &TaskDescription) -> bool {
+    let [only] = found.container_definitions() else {
+        return false;
     };
-    match task {
-        TaskSpec::Revised { container: name, image, .. } => {
-            container(name).is_some_and(|c| c.image() == Some(image.as_str()))
-        }
-        TaskSpec::Described(wanted) => {
-            let [only] = found.container_definitions() else {
-                return false;
-            };
-            // AWS gives environment variables in an order of its own.
-            let environment = only.environment().iter();
-            let environment = environment.map(|pair| (pair.name(), pair.value())).collect();
-            let asked = wanted.environment.iter();
-            let asked: std::collections::BTreeMap<_, _> =
-                asked.map(|(k, v)| (Some(k.as_str()), Some(v.as_str()))).collect();
-            let ports: Vec<_> =
-                only.port_mappings().iter().filter_map(|port| port.container_port()).collect();
-            only.name() == Some(service.as_str())
-                && only.image() == Some(wanted.image.as_str())
-                && super::rows::count(only.cpu()) == wanted.cpu_units
-                && only.memory().map(super::rows::count) == Some(wanted.memory_mib)
-                && ports == [i32::from(wanted.port)]
-                && found.network_mode() == Some(&NetworkMode::Bridge)
-                && asked == environment
+    // AWS gives environment variables in an order of its own.
+    let environment = only.environment().iter();
+    let environment = environment.map(|pair| (pair.name(), pair.value())).collect();
+    let asked = wanted.environment.iter();
+    let asked: BTreeMap<_, _> = asked.map(|(k, v)| (Some(k.as_str()), Some(v.as_str()))).collect();
+    let ports: Vec<_> =
+        only.port_mappings().iter().filter_map(|port| port.container_port()).collect();
+    only.name() == Some(service.as_str())
+        && only.image() == Some(wanted.image.as_str())
+        && super::rows::count(only.cpu()) == wanted.cpu_units
+        && only.memory().map(super::rows::count) == Some(wanted.memory_mib)
+        && ports == [i32::from(wanted.port)]
+        && found.network_mode() == Some(&NetworkMode::Bridge)
+        && asked == environment
+}
+
+/// A definition without what AWS adds to each revision, its environments in one order.
+fn plain(of: &TaskDefinition) -> TaskDefinition {
+    let mut plain = of.clone();
+    (plain.task_definition_arn, plain.registered_by) = (None, None);
+    (plain.registered_at, plain.deregistered_at) = (None, None);
+    (plain.requires_attributes, plain.compatibilities, plain.status) = (None, None, None);
+    plain.revision = 0;
+    for container in plain.container_definitions.iter_mut().flatten() {
+        if let Some(environment) = &mut container.environment {
+            environment.sort_by(|a, b| a.name().cmp(&b.name()));
         }
     }
+    plain
 }
 
 /// One container named like the service, on the bridge network with a port of the host's choice.
@@ -148,12 +163,12 @@ fn with_image(mut found: Revision, container: &str, image: &str) -> Result<Revis
 }
 
 impl Writes {
-    /// `RegisterTaskDefinition` with everything a revision is registered by.
+    /// `RegisterTaskDefinition` with everything a revision is registered by; says its ARN.
     pub(super) async fn register_task(
         &self,
         revision: &Revision,
         limit: Duration,
-    ) -> Result<(), Outcome> {
+    ) -> Result<TaskDefinitionArn, Outcome> {
         let Revision { definition, tags } = revision.clone();
         let call = self
             .ecs
@@ -175,6 +190,10 @@ impl Writes {
             .set_runtime_platform(definition.runtime_platform)
             .set_enable_fault_injection(definition.enable_fault_injection)
             .set_tags((!tags.is_empty()).then_some(tags));
-        sent!(aws_sdk_ecs, "ecs:RegisterTaskDefinition", limit, call).map(drop)
+        let answer = sent!(aws_sdk_ecs, "ecs:RegisterTaskDefinition", limit, call)?;
+        let made = answer.task_definition.and_then(|made| made.task_definition_arn);
+        made.map(TaskDefinitionArn::from).ok_or_else(|| Outcome::InDoubt {
+            message: "ecs:RegisterTaskDefinition: accepted, but the answer has no ARN".to_owned(),
+        })
     }
 }

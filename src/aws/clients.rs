@@ -85,6 +85,7 @@ macro_rules! client {
 #[derive(Debug)]
 pub(super) struct Reads {
     pub(super) ecs: aws_sdk_ecs::Client,
+    pub(super) ecr: aws_sdk_ecr::Client,
     pub(super) autoscaling: aws_sdk_autoscaling::Client,
     pub(super) ec2: aws_sdk_ec2::Client,
     pub(super) targets: aws_sdk_applicationautoscaling::Client,
@@ -117,6 +118,7 @@ impl Reads {
         }
         Self {
             ecs: reader!(aws_sdk_ecs),
+            ecr: reader!(aws_sdk_ecr),
             autoscaling: reader!(aws_sdk_autoscaling),
             ec2: reader!(aws_sdk_ec2),
             targets: reader!(aws_sdk_applicationautoscaling),

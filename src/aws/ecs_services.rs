@@ -195,6 +195,7 @@ fn deployment(found: &SdkDeployment, single: bool) -> Option<Deployment> {
             None if settled => Rollout::Completed,
             _ => Rollout::InProgress,
         },
+        rollout_reason: found.rollout_state_reason().map(str::to_owned),
         created_at: created(found.created_at()),
     })
 }
@@ -212,6 +213,7 @@ fn task_set(found: &TaskSet) -> Option<Deployment> {
             Some(StabilityStatus::SteadyState) => Rollout::Completed,
             _ => Rollout::InProgress,
         },
+        rollout_reason: None,
         created_at: created(found.created_at()),
     })
 }

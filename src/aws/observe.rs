@@ -43,6 +43,7 @@ pub(super) async fn observe(
     let needed = definitions(&services.value, &tasks.value, &waiting.value);
     let shapes = kept.look_at_shapes(reads, &needed, services.as_of).await;
     let traffic = kept.look_at_traffic(reads, need, at).await;
+    let releases = super::releases::look(reads, need, &services.value, at).await;
     kept.forget(pools, &needed);
     Snapshot {
         cluster: cluster.clone(),
@@ -55,6 +56,7 @@ pub(super) async fn observe(
         hosts,
         services,
         traffic,
+        releases,
         departed: BTreeMap::new(),
     }
 }
@@ -85,6 +87,7 @@ pub(super) async fn observe_traffic(
         pools: Part::default(),
         rivals: Part::default(),
         traffic,
+        releases: Part::default(),
         departed: BTreeMap::new(),
     }
 }

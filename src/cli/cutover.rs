@@ -17,10 +17,10 @@ use crate::api::Token;
 use crate::control::status::ClusterStatus;
 use crate::cutover::told::{CutoverTold, MoveTold};
 use crate::journal::Journal;
-use crate::model::orders::{Known, Refusal, check};
+use crate::model::orders::{Known, check};
 use crate::model::{
-    ActionKind, ClusterName, Command, CutoverName, CutoverOrder, Mode, Order, Record, ServiceName,
-    Stage,
+    ActionKind, ClusterName, Command, CutoverName, CutoverOrder, Mode, Order, Record, Refusal,
+    ServiceName, Stage,
 };
 
 #[derive(Debug, Subcommand)]

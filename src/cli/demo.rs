@@ -22,8 +22,8 @@ use crate::control::{Clock, Cluster, Orders, SystemClock, TickReport, inbox, pau
 use crate::journal::Journal;
 use crate::journal::sqlite::Sqlite;
 use crate::model::{
-    ClusterName, Command, CutoverOrder, Hold, Memory, Mode, Order, Reason, Record, RouteMemory,
-    Stage,
+    ClusterName, Command, CutoverOrder, Hold, Memory, Mode, Order, Reason, Record, ReleaseStage,
+    RouteMemory, Stage,
 };
 use crate::sim::{Event, Faults, SimClock, SimCloud, World, story, tutorial};
 
@@ -136,15 +136,16 @@ impl Teller {
     }
 
     async fn order(&self, passed: TimeDelta) {
-        let cutovers = self.status.borrow().clusters.first().map(|c| c.cutovers.clone());
-        let Some(cutovers) = cutovers else {
+        let seen =
+            self.status.borrow().clusters.first().map(|c| (c.cutovers.clone(), c.releases.len()));
+        let Some((cutovers, releases)) = seen else {
             return;
         };
         let is_open = |name: &str| {
             let cutover = cutovers.iter().find(|cutover| cutover.name.as_str() == name)?;
             cutover.started_at.map(|_| cutover.open)
         };
-        if let Some((order, sentence)) = story::order(passed, is_open)
+        if let Some((order, sentence)) = story::order(passed, is_open, releases > 0)
             && self.orders.order(command(order)).await.is_ok()
         {
             self.cloud.with_world(|world| remark(world, sentence));
@@ -175,6 +176,8 @@ struct Summary {
     /// Where the routes of the cutovers stand at the end.
     routes: BTreeMap<String, Stage>,
     led_back_by_itself: usize,
+    /// How the release at the end came out.
+    release: Option<ReleaseStage>,
     broken_laws: Vec<String>,
     actions: Vec<String>,
 }
@@ -226,7 +229,8 @@ fn next(
 ) -> Option<Order> {
     let cutovers = &cluster.memory.cutovers;
     let is_open = |name: &str| Some(cutovers.get(&name.into())?.is_open());
-    if let Some((order, sentence)) = story::order(passed, is_open) {
+    let released = !cluster.memory.releases.is_empty();
+    if let Some((order, sentence)) = story::order(passed, is_open, released) {
         cloud.with_world(|world| remark(world, sentence));
         return Some(order);
     }
@@ -244,6 +248,8 @@ impl Summary {
     }
 
     fn moved(&mut self, memory: &Memory) {
+        let release = memory.releases.get(&story::RELEASED.into());
+        self.release = release.map(|release| release.stage);
         for cutover in memory.cutovers.values() {
             let routes = cutover.routes.iter();
             self.routes.extend(routes.map(|(to, route)| (to.to_string(), route.stage)));
@@ -279,11 +285,16 @@ impl Summary {
             (self.hosts_at_end < self.hosts_max, "the fleet did not shrink"),
             (self.tasks_without_host_at_end == 0, "tasks were left without a host"),
             (self.is("users") && self.is("threads"), "the monolith's routes did not move"),
-            (self.led_back_by_itself == 1, "the bad release was not led back by itself"),
+            (self.led_back_by_itself == 1, "the bad green was not led back by itself"),
+            (self.went_back(), "the bad release was not led back by itself"),
             (self.requests_lost_by_steering == 0, "requests were lost by steering"),
             (self.broken_laws.is_empty(), "laws of the world were broken"),
         ];
         checks.iter().filter(|(right, _)| !right).map(|(_, what)| (*what).to_owned()).collect()
+    }
+
+    fn went_back(&self) -> bool {
+        self.release == Some(ReleaseStage::RolledBack)
     }
 
     fn is(&self, moved: &str) -> bool {
@@ -293,13 +304,14 @@ impl Summary {
     fn text(&self) -> String {
         let routes = self.routes.iter().map(|(to, stage)| format!("{to} {stage}"));
         let routes = routes.collect::<Vec<_>>().join(", ");
+        let release = self.release.map_or("not begun".to_owned(), |stage| stage.to_string());
         let broken = match self.broken_laws.as_slice() {
             [] => "no law of the world broken".to_owned(),
             laws => format!("BROKEN: {}", laws.join("; ")),
         };
         format!(
             "{}\n\nseed {}: {} ticks, {} to {} hosts, {} at the end, {} tasks without a host; \
-             {routes}; {} of {} requests lost by steering; {broken}",
+             {routes}; release of {} {release}; {} of {} requests lost by steering; {broken}",
             self.actions.join("\n"),
             self.seed,
             self.ticks,
@@ -307,6 +319,7 @@ impl Summary {
             self.hosts_max,
             self.hosts_at_end,
             self.tasks_without_host_at_end,
+            story::RELEASED,
             self.requests_lost_by_steering,
             self.requests,
         )

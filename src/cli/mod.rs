@@ -10,6 +10,7 @@ mod listener;
 mod order;
 mod output;
 mod plan;
+mod release;
 mod remote;
 mod run;
 mod serve;
@@ -60,6 +61,13 @@ enum Command {
     /// Move routes from one service to others: plan, start, watch, promote, roll back.
     #[command(subcommand)]
     Cutover(cutover::CutoverCommand),
+    /// Release a new image of one service, watch it, or lead it back.
+    ///
+    /// Exits with 3 when the order stands but something keeps it from taking effect, and with 1
+    /// when the release is over and was not released.
+    Release(release::ReleaseArgs),
+    /// List the last release of each service.
+    Releases(release::ReleasesArgs),
     /// Check, print or write configuration.
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -103,6 +111,8 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Handover(args) => block_on(order::handover(args, output)),
         Command::Listener(command) => block_on(listener::listener(command, output)),
         Command::Cutover(command) => block_on(cutover::cutover(command, output)),
+        Command::Release(args) => block_on(release::release(args, output)),
+        Command::Releases(args) => block_on(release::releases(args, output)),
         Command::Config(command) => block_on(config::config(command, output)),
         Command::Demo(args) => block_on(demo::demo(args, output)),
         Command::Completions { shell } => {

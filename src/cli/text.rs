@@ -200,10 +200,10 @@ fn write_explained(to: &mut String, decision: &Decision) -> fmt::Result {
 
 fn fate(fate: &Fate) -> String {
     match fate {
-        Fate::Outcome { outcome: Outcome::Done { failed } } if failed.is_empty() => {
+        Fate::Outcome { outcome: Outcome::Done { failed, .. } } if failed.is_empty() => {
             "DONE".to_owned()
         }
-        Fate::Outcome { outcome: Outcome::Done { failed } } => {
+        Fate::Outcome { outcome: Outcome::Done { failed, .. } } => {
             format!("DONE, {} failed", failed.len())
         }
         Fate::Outcome { outcome: Outcome::Moved { expected, found } } => {

@@ -53,9 +53,11 @@ fn headroom() -> impl Strategy<Value = Vec<Headroom>> {
 fn services() -> impl Strategy<Value = BTreeMap<ServiceName, ServiceConfig>> {
     let evict = prop_oneof![Just(Evict::WhenReplaced), Just(Evict::Never)];
     let reached = prop::option::of(traffic::exposure());
-    let service = (evict, reached, prop::option::of(traffic::described())).prop_map(
-        |(evict, exposure, described)| {
-            let mut config = ServiceConfig { evict, exposure, described, ..Default::default() };
+    let alarms = prop::collection::btree_set("[a-z]{1,9}-[0-9]", 0..3);
+    let service = (evict, reached, prop::option::of(traffic::described()), alarms).prop_map(
+        |(evict, exposure, described, alarms)| {
+            let mut config =
+                ServiceConfig { evict, exposure, described, alarms, ..Default::default() };
             if let (Some(exposure), Some(described)) = (&mut config.exposure, &config.described) {
                 exposure.port = described.task.port;
             }
@@ -81,7 +83,7 @@ fn windows() -> impl Strategy<Value = Vec<Window>> {
     prop::collection::vec(window, 0..3)
 }
 
-fn limits() -> impl Strategy<Value = (ScaleIn, Repair, Budgets, TimeDelta, TimeDelta)> {
+fn limits() -> impl Strategy<Value = (ScaleIn, Repair, Releases, Budgets, TimeDelta, TimeDelta)> {
     let seconds = |range: std::ops::RangeInclusive<i64>| range.prop_map(TimeDelta::seconds);
     let scale_in = (seconds(300..=86_400), seconds(60..=86_400), seconds(0..=86_400)).prop_map(
         |(stabilization, drain_deadline, host_age_min)| ScaleIn {
@@ -105,7 +107,10 @@ fn limits() -> impl Strategy<Value = (ScaleIn, Repair, Budgets, TimeDelta, TimeD
         },
     );
     let sometimes_default = prop_oneof![Just(ScaleIn::default()).boxed(), scale_in.boxed(),];
-    (sometimes_default, repair, budgets, seconds(60..=2_592_000), seconds(5..=300))
+    let releases = (seconds(60..=86_400), seconds(60..=86_400))
+        .prop_map(|(room_within, done_within)| Releases { room_within, done_within });
+    let retention = seconds(60..=2_592_000);
+    (sometimes_default, repair, releases, budgets, retention, seconds(5..=300))
 }
 
 fn cluster() -> impl Strategy<Value = ClusterConfig> {
@@ -123,7 +128,7 @@ fn cluster() -> impl Strategy<Value = ClusterConfig> {
             let (region, role_arn, external_id, external) = access;
             let (mode, allow, pools) = work;
             let (cpu_percent, memory_percent, headroom, services, windows, limits) = rest;
-            let (scale_in, repair, budgets, retention, interval) = limits;
+            let (scale_in, repair, releases, budgets, retention, interval) = limits;
             ClusterConfig {
                 // A listener stands in the Region of its cluster.
                 region: region.map(|_| traffic::REGION.to_owned()),
@@ -138,6 +143,7 @@ fn cluster() -> impl Strategy<Value = ClusterConfig> {
                 windows,
                 scale_in,
                 repair,
+                releases,
                 budgets,
                 retention,
                 interval,

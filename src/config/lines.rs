@@ -295,6 +295,13 @@ fn limits(cluster: &ClusterConfig, default: &ClusterConfig, lines: &mut Lines) {
         ],
     );
     lines.table(
+        "releases",
+        vec![
+            both("room_within", &|c| time(c.releases.room_within)),
+            both("done_within", &|c| time(c.releases.done_within)),
+        ],
+    );
+    lines.table(
         "budgets",
         vec![
             both("draining_hosts", &|c| number(c.budgets.draining_hosts)),

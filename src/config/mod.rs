@@ -76,6 +76,7 @@ pub struct ClusterConfig {
     pub windows: Vec<Window>,
     pub scale_in: ScaleIn,
     pub repair: Repair,
+    pub releases: Releases,
     pub budgets: Budgets,
     /// How long what was made for a service's load balancing outlives its configuration.
     pub retention: TimeDelta,
@@ -101,6 +102,7 @@ impl ClusterConfig {
             windows: Vec::new(),
             scale_in: ScaleIn::default(),
             repair: Repair::default(),
+            releases: Releases::default(),
             budgets: Budgets::default(),
             retention: TimeDelta::hours(24),
             interval: TimeDelta::seconds(15),
@@ -184,6 +186,8 @@ pub struct ServiceConfig {
     pub exposure: Option<Exposure>,
     /// How it is made where it does not exist; `None`: it must exist.
     pub described: Option<Described>,
+    /// CloudWatch alarms that end its releases.
+    pub alarms: BTreeSet<String>,
 }
 
 /// Who writes a service's desired count.
@@ -247,6 +251,21 @@ impl Default for Repair {
             registration: TimeDelta::minutes(10),
             failures_max: 3,
         }
+    }
+}
+
+/// How long a release may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Releases {
+    /// Time for the room that a deployment needs; nothing was changed before it.
+    pub room_within: TimeDelta,
+    /// Time for the deployment itself, before it is led back.
+    pub done_within: TimeDelta,
+}
+
+impl Default for Releases {
+    fn default() -> Self {
+        Self { room_within: TimeDelta::minutes(15), done_within: TimeDelta::minutes(30) }
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Rule: every key is here and nowhere else; defaults are those of the resolved types.
 
-use super::names::{ExternalId, FleetId, GroupName, Region, RoleArn};
+use super::names::{AlarmName, ExternalId, FleetId, GroupName, Region, RoleArn};
 use super::read::{Named, Written, table};
 use super::scalar::{Percent, Period};
 use super::words::Voluntary;
@@ -68,6 +68,8 @@ table! {
         scale_in: RawScaleIn,
         /// When a host is given up.
         repair: RawRepair,
+        /// How long a release may take.
+        releases: RawReleases,
         /// Limits on how fast things change.
         budgets: RawBudgets,
         /// How long rules and target group of a service stay after it, or its `load_balancing`,
@@ -132,6 +134,8 @@ table! {
         load_balancing: RawExposure,
         /// How it is made when it does not exist.
         create: RawDescribed,
+        /// CloudWatch alarms that lead its releases back.
+        alarms: Vec<Written<AlarmName>>,
     }
 }
 
@@ -170,6 +174,16 @@ table! {
         /// Hosts given up in a row after which a pool gets no more.
         #[schemars(range(min = 1))]
         failures_max: u32,
+    }
+}
+
+table! {
+    /// How long a release may take.
+    RawReleases {
+        /// Time for hosts with room for the tasks that run beside the old ones; 1m to 24h.
+        room_within: Period,
+        /// Time for the deployment, before it is led back; 1m to 24h.
+        done_within: Period,
     }
 }
 

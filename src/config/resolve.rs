@@ -2,21 +2,21 @@
 //!
 //! Rule: whatever passes here can be obeyed as it stands.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
 use chrono::TimeDelta;
 
 use super::error::{Place, Problems};
-use super::names;
+use super::names::{self, AlarmName};
 use super::raw::{
-    RawBudgets, RawCeiling, RawCluster, RawConfig, RawHeadroom, RawPool, RawRepair, RawScaleIn,
-    RawService, RawWindow,
+    RawBudgets, RawCeiling, RawCluster, RawConfig, RawHeadroom, RawPool, RawReleases, RawRepair,
+    RawScaleIn, RawService, RawWindow,
 };
 use super::read::{Named, Written, join};
 use super::scalar::Period;
 use super::{
-    Budgets, ClusterConfig, Headroom, PoolConfig, Repair, ReservationCeiling, ScaleIn,
+    Budgets, ClusterConfig, Headroom, PoolConfig, Releases, Repair, ReservationCeiling, ScaleIn,
     ServiceConfig, Window, when,
 };
 use crate::model::{ActionKind, PoolId, ServiceName};
@@ -138,6 +138,7 @@ fn cluster(written: &Written<RawCluster>, problems: &mut Problems) -> Option<Clu
         windows: given(&raw.windows).map(|items| windows(items, problems)).unwrap_or_default(),
         scale_in: scale_in(given(&raw.scale_in), interval, problems),
         repair: repair(given(&raw.repair), problems),
+        releases: releases(given(&raw.releases), problems),
         budgets: budgets(given(&raw.budgets), problems),
         retention: period(&raw.retention, default.retention, MINUTE..=MONTH, problems),
         interval,
@@ -227,11 +228,16 @@ fn services(
             evict: given(&raw.evict).copied().unwrap_or_default(),
             exposure: service::exposure(&name, raw, problems),
             described: raw.create.as_ref().and_then(|raw| service::described(raw, problems)),
+            alarms: given(&raw.alarms).map(|names| alarms(names)).unwrap_or_default(),
         };
         all.insert(name, config);
     }
     service::refuse_shared(named, problems);
     all
+}
+
+fn alarms(names: &[Written<AlarmName>]) -> BTreeSet<String> {
+    names.iter().filter_map(|written| Some(written.value.as_ref()?.0.clone())).collect()
 }
 
 fn windows(items: &[Written<RawWindow>], problems: &mut Problems) -> Vec<Window> {
@@ -304,6 +310,15 @@ fn repair(raw: Option<&RawRepair>, problems: &mut Problems) -> Repair {
         agent_lost: period(&raw.agent_lost, default.agent_lost, MINUTE..=DAY, problems),
         registration: period(&raw.registration, default.registration, MINUTE..=DAY, problems),
         failures_max: positive(&raw.failures_max, default.failures_max, remedy, problems),
+    }
+}
+
+fn releases(raw: Option<&RawReleases>, problems: &mut Problems) -> Releases {
+    let default = Releases::default();
+    let Some(raw) = raw else { return default };
+    Releases {
+        room_within: period(&raw.room_within, default.room_within, MINUTE..=DAY, problems),
+        done_within: period(&raw.done_within, default.done_within, MINUTE..=DAY, problems),
     }
 }
 

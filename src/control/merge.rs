@@ -6,21 +6,27 @@ use chrono::{DateTime, Utc};
 
 use crate::config::ClusterConfig;
 use crate::model::{Hold, Memory, Plan, Planned, Reason, Snapshot, Subject};
-use crate::{cutover, decide};
+use crate::{cutover, decide, release};
 
-/// Everything there is to do: traffic first, since it owns what it touches, then capacity.
+/// Everything there is to do: traffic and releases first, since they own what they touch, then
+/// capacity, with the room that they will need.
 pub fn plan(
     config: &ClusterConfig,
     snapshot: &Snapshot,
     memory: &Memory,
     now: DateTime<Utc>,
 ) -> Plan {
-    let mut plan = cutover::step(config, snapshot, memory, now);
-    let sized = decide::capacity(config, snapshot, memory, now);
-    plan.actions.extend(sized.actions);
+    let moved = cutover::step(config, snapshot, memory, now);
+    let released = release::step(config, snapshot, memory, now);
+    let bookings = [moved.bookings, released.bookings].concat();
+    let sized = decide::capacity(config, snapshot, memory, &bookings, now);
+    let mut plan = moved.plan;
+    for part in [released.plan, sized] {
+        plan.actions.extend(part.actions);
+        plan.holds.extend(part.holds);
+        plan.notes.extend(part.notes);
+    }
     plan.actions.sort_by_key(Planned::rank);
-    plan.holds.extend(sized.holds);
-    plan.notes.extend(sized.notes);
     merge(plan)
 }
 

@@ -3,8 +3,8 @@
 use chrono::{DateTime, Utc};
 
 use crate::config::ClusterConfig;
-use crate::cutover;
 use crate::model::{Fact, Memory, Need, Snapshot, Subject};
+use crate::{cutover, release};
 
 /// `last` is what was seen before, if anything. The pools of the configuration, and the tasks of hosts that drain, are lost or may leave.
 pub fn need(
@@ -22,6 +22,7 @@ pub fn need(
         pools: config.pools.iter().map(|pool| pool.id.clone()).collect(),
         tasks_of: memory.drains.keys().cloned().chain(watched).collect(),
         traffic: cutover::need(config, memory, last, now),
+        releases: release::need(config, memory, last, now),
         only_traffic: false,
     }
 }

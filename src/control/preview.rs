@@ -68,8 +68,10 @@ fn noted(memory: Memory, plan: &Plan) -> Memory {
         let record = Record::Noted { note: note.clone() };
         memory.fold(&Entry { seq, epoch, at: plan.as_of, record })
     };
-    // What is noted of traffic is an event, not something a dry run may take for done.
-    let facts =
-        plan.notes.iter().filter(|note| !matches!(note, Note::Cutover { .. } | Note::Kept { .. }));
+    // What is noted of traffic and releases is an event, not something a dry run may take for done.
+    let event = |note: &&Note| {
+        matches!(note, Note::Cutover { .. } | Note::Kept { .. } | Note::Release { .. })
+    };
+    let facts = plan.notes.iter().filter(|note| !event(note));
     facts.fold(memory, fold)
 }

@@ -16,6 +16,7 @@ use crate::model::{
     ActionKind, ClusterName, CutoverName, DrainMark, Epoch, Hold, InstanceId, InstanceType, Market,
     Mode, Pause, Planned, PoolId, PoolState, Resources, Rival, Seq, ServiceName, Units, Zone,
 };
+use crate::release::{self, told::ReleaseTold};
 
 mod cost;
 mod counters;
@@ -90,6 +91,8 @@ pub struct ClusterStatus {
     pub services: Vec<ServiceView>,
     /// Those of the configuration, started or not.
     pub cutovers: Vec<CutoverTold>,
+    /// The last release of each service that had one.
+    pub releases: Vec<ReleaseTold>,
     pub plan: PlanView,
     pub others_writing: Vec<OtherWriter>,
     pub budgets: Vec<Budget>,
@@ -105,6 +108,28 @@ pub struct ClusterStatus {
 impl ClusterStatus {
     pub fn cutover(&self, name: &CutoverName) -> Option<&CutoverTold> {
         self.cutovers.iter().find(|cutover| cutover.name == *name)
+    }
+
+    pub fn release(&self, service: &ServiceName) -> Option<&ReleaseTold> {
+        self.releases.iter().find(|release| release.service == *service)
+    }
+
+    /// What an order about a service's release is judged by.
+    pub fn known_of(&self, service: &ServiceName) -> release::orders::Known {
+        let moves = |cutover: &&CutoverTold| {
+            let mut routes = cutover.routes.iter();
+            routes.any(|route| {
+                (route.to == *service || cutover.from == *service)
+                    && cutover.open
+                    && release::view::is_moving(route.stage)
+            })
+        };
+        release::orders::Known {
+            service: service.clone(),
+            services: Some(self.services.iter().map(|seen| seen.name.clone()).collect()),
+            stage: self.release(service).map(|told| told.stage),
+            shifting: self.cutovers.iter().find(moves).map(|cutover| cutover.name.clone()),
+        }
     }
 
     /// Takes over what outlives a tick from the status before: chart, decisions and counters.

@@ -35,7 +35,7 @@ pub struct TickReport {
 impl TickReport {
     /// Whether a request took effect or a route moved on, so that looking again soon is worth it.
     pub fn acted(&self) -> bool {
-        let moved = |note: &Note| matches!(note, Note::Cutover { .. });
+        let moved = |note: &Note| matches!(note, Note::Cutover { .. } | Note::Release { .. });
         let done = |verdict: &Verdict| {
             matches!(verdict, Verdict::Acted { outcome: Outcome::Done { .. }, .. })
         };
@@ -101,7 +101,7 @@ async fn carry_out(
         report.verdicts.extend(refused.into_iter().map(|(p, hold)| (p, Verdict::Held(hold))));
         let done = cx.perform(cloud, journal, &report.snapshot, admitted, clock).await?;
         for (planned, verdict) in &done {
-            if !matches!(verdict, Verdict::Acted { outcome: Outcome::Done { failed }, .. } if failed.is_empty())
+            if !matches!(verdict, Verdict::Acted { outcome: Outcome::Done { failed, .. }, .. } if failed.is_empty())
             {
                 voided.extend(planned.action.subjects());
             }

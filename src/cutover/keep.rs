@@ -8,9 +8,9 @@ use std::collections::BTreeSet;
 
 use crate::config::{ClusterConfig, Exposure};
 use crate::model::{
-    Action, ActionKind, Condition, Draft, GroupSettings, Hold, KeptAt, KeptEdge, ListenerArn,
-    Memory, Note, Origin, Owner, Planned, Purpose, Reason, RuleImage, ServiceName, Snapshot,
-    Subject, TargetGroup, TargetGroupSpec, TargetType, Why,
+    Action, ActionKind, Booking, Condition, Draft, Fact, GroupSettings, Hold, KeptAt, KeptEdge,
+    Launch, ListenerArn, Memory, Note, Origin, Owner, Planned, Purpose, Reason, RuleImage, Service,
+    ServiceName, Snapshot, Subject, TargetGroup, TargetGroupSpec, TargetType, Why,
 };
 
 use super::view::{group_name, group_of};
@@ -78,7 +78,7 @@ impl<'a> Keeper<'a> {
             Some(group) => {
                 self.settle(group, draft);
                 self.rule(group, draft);
-                self.attach(group, draft);
+                self.attach(group, memory, draft);
             }
         }
     }
@@ -152,7 +152,7 @@ impl<'a> Keeper<'a> {
     }
 
     /// ECS takes a group only once a rule names it; taking it is a deployment.
-    fn attach(self, group: &TargetGroup, draft: &mut Draft) {
+    fn attach(self, group: &TargetGroup, memory: &Memory, draft: &mut Draft) {
         let Some(service) = self.snapshot.services.value.get(self.name) else {
             return;
         };
@@ -166,6 +166,9 @@ impl<'a> Keeper<'a> {
         }
         if service.is_deploying() {
             return self.hold(draft, Reason::Deploying { service: service_name });
+        }
+        if let Some(reason) = lacks_room(service, memory, draft) {
+            return self.hold(draft, reason);
         }
         let (container, port) = (self.exposure.container.clone(), self.exposure.port);
         let action = Action::AttachGroup { service: service_name, group, container, port };
@@ -195,6 +198,19 @@ impl<'a> Keeper<'a> {
         let (kind, by) = (ActionKind::Cutover, Origin::LoadBalancing);
         draft.actions.push(Planned { action, kind, why, by });
     }
+}
+
+/// The deployment's surge is booked first. A service that may stop tasks first waits for no room.
+fn lacks_room(service: &Service, memory: &Memory, draft: &mut Draft) -> Option<Reason> {
+    let tasks = service.surge();
+    if tasks == 0 || service.launch == Launch::Elsewhere {
+        return None;
+    }
+    let name = service.name.clone();
+    draft.bookings.push(Booking { service: name.clone(), count: tasks });
+    let there = memory.since(&Subject::Service(name.clone()), &Fact::RoomThere).is_some();
+    let waits = !there && !service.may_stop_first();
+    waits.then_some(Reason::RoomMissing { service: name, tasks, until: None })
 }
 
 fn attributes(settings: &GroupSettings) -> (u32, u32, Option<u32>) {

@@ -31,16 +31,16 @@ pub use need::need;
 pub use view::{Route, Saga};
 
 use crate::config::ClusterConfig;
-use crate::model::{CutoverEdge, Draft, Memory, Plan, Snapshot, Stage};
+use crate::model::{CutoverEdge, Draft, Memory, Snapshot, Stage, Steps};
 use table::transition;
 
-/// Everything there is to do about traffic, in one look.
+/// Everything there is to do about traffic, in one look, and the room it will need.
 pub fn step(
     config: &ClusterConfig,
     snapshot: &Snapshot,
     memory: &Memory,
     now: DateTime<Utc>,
-) -> Plan {
+) -> Steps {
     let mut draft = Draft::default();
     keep::keep(config, snapshot, memory, &mut draft);
     remove::remove(config, snapshot, memory, now, &mut draft);
@@ -54,7 +54,7 @@ pub fn step(
             take(route, verdict, &mut draft);
         }
     }
-    draft.into_plan(now)
+    draft.into_steps(now)
 }
 
 /// What a stage says of its route.

@@ -18,6 +18,7 @@ use crate::control::status::Status;
 mod chart;
 mod cutover;
 mod fleet;
+mod release;
 mod view;
 
 use view::View;

@@ -320,3 +320,23 @@ fn luminance(rgb: u32) -> f64 {
     };
     0.2126 * channel(16) + 0.7152 * channel(8) + 0.0722 * channel(0)
 }
+
+/// The card of a release, as text.
+async fn release_card(status: ClusterStatus) -> String {
+    let page = page_of(status).await;
+    let (_, card) = page.split_once("<section class=\"card wide cutover release\"").unwrap();
+    said(card.split_once("</section>").unwrap().0)
+}
+
+#[tokio::test]
+async fn a_release_shows_stages_digests_counts_and_its_verdict() {
+    expect![[r#"aria-labelledby="release-mail" Release of mail 123456789012.dkr.ecr.eu-west-1.amazonaws.com/mail:v2 deploying ↶ Abort ✓ ordered , done ✓ resolved , done ✓ registered , done ✓ booked , done ▶ deploying · released 1 of 2 tasks run the new revision, 0 start, 0 failed; 2 run the one from before ◌ 1 of 2 tasks run the new revision; given up at 2026-11-21 09:27:32Z From mail:1 with sha256:111111111111. To mail:2 with sha256:222222222222. Ordered by ann: faster sending. History 08:57:32 deploying ECS brings mail:2 out 08:57:30 booked room for 2 more tasks is there 08:56:16 registered mail:2 has the new image 08:56:15 resolved mail:1 goes to its new image Orders by command line: tidegate release --help ."#]].assert_eq(&release_card(story::releasing()).await);
+    expect![[r#"aria-labelledby="release-mail" Release of mail 123456789012.dkr.ecr.eu-west-1.amazonaws.com/mail:v2 rolled back ✓ ordered , done ✓ resolved , done ✓ registered , done ✓ booked , done ✕ deploying · released ↶ crash loop: mail exited with code 1 (3 failed tasks) From mail:1 with sha256:111111111111. To mail:2 with sha256:222222222222. Ordered by ann: faster sending. History 08:59:00 rolled back 2 tasks run mail:1 08:58:30 rolling back crash loop: mail exited with code 1 (3 failed tasks) 08:57:32 deploying ECS brings mail:2 out 08:57:30 booked room for 2 more tasks is there 08:56:16 registered mail:2 has the new image 08:56:15 resolved mail:1 goes to its new image Orders by command line: tidegate release --help ."#]].assert_eq(&release_card(story::gone_back()).await);
+    let page = page_of(story::releasing()).await;
+    assert!(page.contains("data-order=\"abort\" data-release=\"mail\""));
+    let page = page_of(story::gone_back()).await;
+    assert!(!page.contains("data-release=\"mail\""), "there is nothing to abort");
+    let mut old = story::gone_back();
+    old.at += chrono::TimeDelta::hours(2);
+    assert!(!page_of(old).await.contains("Release of mail"));
+}

@@ -7,6 +7,7 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use super::chart::{self, Chart};
 use super::cutover::{self, Card};
 use super::fleet::{self, Zone};
+use super::release;
 use crate::control::status::{
     ActionView, ClusterStatus, Decided, Decision, Fate, HoldView, Status,
 };
@@ -23,6 +24,7 @@ pub(super) struct View<'a> {
     pub(super) small: bool,
     pub(super) chart: Chart,
     pub(super) cutovers: Vec<Card<'a>>,
+    pub(super) releases: Vec<release::Card<'a>>,
 }
 
 impl<'a> View<'a> {
@@ -34,6 +36,7 @@ impl<'a> View<'a> {
             small: fleet::is_small(cluster),
             chart: Chart::of(cluster),
             cutovers: cutover::cards(cluster),
+            releases: release::cards(cluster),
         }
     }
 
@@ -225,8 +228,8 @@ pub(super) fn kind_sign(kind: &ActionKind) -> &'static str {
 pub(super) fn fate(decided: &Decided) -> (&'static str, &'static str, String) {
     match &decided.fate {
         Fate::Outcome { outcome } => match outcome {
-            Outcome::Done { failed } if failed.is_empty() => ("✓", "good", "done".to_owned()),
-            Outcome::Done { failed } => {
+            Outcome::Done { failed, .. } if failed.is_empty() => ("✓", "good", "done".to_owned()),
+            Outcome::Done { failed, .. } => {
                 ("!", "bad", format!("done, but for {} of them", failed.len()))
             }
             Outcome::Moved { found, .. } => ("·", "calm", format!("nothing sent: found {found}")),

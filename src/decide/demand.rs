@@ -10,8 +10,8 @@ use super::placement::Demand;
 use super::view::{Draft, View};
 use crate::config::Like;
 use crate::model::{
-    ActionKind, Constraint, Deployment, Hold, Launch, PoolId, Reason, Rollout, Scheduling, Service,
-    ServiceName, Subject, TaskOwner, TaskShape, TaskStatus, WaitingTasks,
+    ActionKind, Booking, Constraint, Deployment, Hold, Launch, PoolId, Reason, Rollout, Scheduling,
+    Service, ServiceName, Subject, TaskOwner, TaskShape, TaskStatus, WaitingTasks,
 };
 
 /// Failed starts of a deployment without one running task after which no host is added for it.
@@ -39,11 +39,31 @@ pub fn tasks(view: View<'_>, draft: &mut Draft) -> Vec<Demand> {
             shape: shape.clone(),
             count: waiting.count,
             pools: waiting.pool.clone().map(|pool| [pool].into()),
-            hosts_without: None,
+            ..Demand::default()
         });
     }
     demands.retain(|demand| demand.count > 0);
     demands
+}
+
+/// Tasks that will be started beside those that run, as the service's next revision is shaped.
+pub fn booked(view: View<'_>, bookings: &[Booking]) -> Vec<Demand> {
+    let demands = bookings.iter().filter_map(|booking| {
+        let service = view.snapshot.services.value.get(&booking.service)?;
+        let shape = shape_of(view, service, &service.definition)?;
+        let distinct = shape.constraints.contains(&Constraint::DistinctInstance);
+        let usable = view.hosts().filter(|host| host.is_usable()).count() as u64;
+        let alive: u64 = service.deployments.iter().map(present).sum();
+        Some(Demand {
+            of: booking.service.to_string(),
+            shape,
+            count: booking.count,
+            pools: pools_of(service),
+            hosts_without: distinct.then(|| usable.saturating_sub(alive)),
+            booked: true,
+        })
+    });
+    demands.filter(|demand| demand.count > 0).collect()
 }
 
 /// Room wanted free, as tasks that do not exist yet.
@@ -153,6 +173,7 @@ fn of_service(view: View<'_>, service: &Service, displaced: u64, draft: &mut Dra
             count: missing + moved,
             pools: pools_of(service),
             hosts_without: distinct.then(|| usable.saturating_sub(alive - displaced.min(alive))),
+            booked: false,
         });
     }
     demands

@@ -72,7 +72,7 @@ fn movable(view: View<'_>, name: &ServiceName, count: u64) -> Result<Demand, Rea
         Launch::Ec2 | Launch::Elsewhere => None,
     };
     let hosts_without = distinct.then(|| usable.saturating_sub(service.running_count));
-    Ok(Demand { of: name.to_string(), shape, count, pools, hosts_without })
+    Ok(Demand { of: name.to_string(), shape, count, pools, hosts_without, booked: false })
 }
 
 /// Whether the scheduler may either stop one task first or start one more first.

@@ -24,14 +24,16 @@ use chrono::{DateTime, Utc};
 pub use view::{Reservation, View};
 
 use crate::config::ClusterConfig;
-use crate::model::{Fact, Lifecycle, Memory, Plan, Snapshot, Subject};
+use crate::model::{Booking, Fact, Lifecycle, Memory, Plan, Snapshot, Subject};
 use view::Draft;
 
-/// Everything there is to do about capacity, in one look.
+/// Everything there is to do about capacity, in one look. `booked` is room that is wanted beside
+/// what runs: ordered where it is missing, kept where it is there.
 pub fn capacity(
     config: &ClusterConfig,
     snapshot: &Snapshot,
     memory: &Memory,
+    booked: &[Booking],
     now: DateTime<Utc>,
 ) -> Plan {
     let view = View { config, snapshot, memory, now };
@@ -40,7 +42,8 @@ pub fn capacity(
     let wanted = demand::tasks(view, &mut draft);
     let fresh = room::FreshHosts::of(view);
     let mut bins = room::bins(view, &fresh);
-    let growing = scale_out::scale_out(view, &fresh, &mut bins, wanted, &mut draft);
+    let booked = demand::booked(view, booked);
+    let growing = scale_out::scale_out(view, &fresh, &mut bins, wanted, booked, &mut draft);
     repair::repair(view, &mut draft);
     let reclaimed = room::reclaimed(&bins);
     if !growing && reclaimed.is_empty() {

@@ -20,6 +20,8 @@ pub struct Demand {
     pub pools: Option<BTreeSet<PoolId>>,
     /// With `distinctInstance`: how many existing hosts have no task of it yet.
     pub hosts_without: Option<u64>,
+    /// Nobody has asked ECS for these tasks yet: their room is kept.
+    pub booked: bool,
 }
 
 /// What a bin stands for.
@@ -46,6 +48,8 @@ pub struct Bin<'a> {
     pub hosts: u64,
     /// Tasks placed here, on each of the hosts.
     pub placed: u64,
+    /// Of these, tasks whose room is booked.
+    pub booked: u64,
     /// Demands with `distinctInstance` that have a task here.
     distinct: BTreeSet<String>,
 }
@@ -60,6 +64,7 @@ impl<'a> Bin<'a> {
             attributes: at,
             hosts: 1,
             placed: 0,
+            booked: 0,
             distinct: BTreeSet::new(),
         }
     }
@@ -89,6 +94,7 @@ impl<'a> Bin<'a> {
         self.room -= demand.shape.needs * tasks;
         self.ports.extend(&demand.shape.host_ports);
         self.placed += tasks;
+        self.booked += if demand.booked { tasks } else { 0 };
         if demand.shape.constraints.contains(&Constraint::DistinctInstance) {
             self.distinct.insert(demand.of.clone());
         }

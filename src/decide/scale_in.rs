@@ -183,6 +183,9 @@ fn removable<'a>(
     if let Some(refresh) = refresh_of(view, &pool.id) {
         return Err(Reason::InstanceRefresh { refresh });
     }
+    if bins.iter().any(|bin| bin.of == BinOf::Host(host.instance.clone()) && bin.booked > 0) {
+        return Err(Reason::RoomBooked);
+    }
     let tasks = evictable::tasks_to_move(view, host)?;
     let moved = tasks.iter().map(|task| task.count).sum();
     let mut without: Vec<_> = bins.clone();

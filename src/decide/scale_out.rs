@@ -9,13 +9,13 @@ use super::room::{FreshHost, FreshHosts, is_out_of_capacity};
 use super::view::{Draft, View};
 use crate::model::{
     Action, ActionKind, Constraint, Fact, Hold, Offering, Origin, Planned, Pool, PoolState, Reason,
-    Rejected, Resources, Shortfall, Subject, Units, Why, why::usd,
+    Rejected, Resources, ServiceName, Shortfall, Subject, Units, Why, why::usd,
 };
 
 /// After this many minutes a pool whose hosts kept failing is tried with again.
 const FAILED_HOSTS_PAUSE: chrono::TimeDelta = chrono::TimeDelta::minutes(30);
 
-/// Something to find room for: tasks, or the headroom for tasks to come.
+/// Something to find room for: tasks, bookings, or the headroom for tasks to come.
 struct Want {
     demand: Demand,
     headroom: bool,
@@ -30,21 +30,25 @@ struct Order<'a> {
     shortfalls: Vec<Shortfall>,
 }
 
-/// Places the tasks and the headroom on what is there and coming, and orders what is missing.
+/// Places tasks, bookings and headroom on what is there and coming, and orders what is missing.
 /// Returns whether anything was ordered.
 pub fn scale_out<'a>(
     view: View<'a>,
     fresh: &'a FreshHosts<'a>,
     bins: &mut Vec<Bin<'a>>,
     mut tasks: Vec<Demand>,
+    mut bookings: Vec<Demand>,
     draft: &mut Draft,
 ) -> bool {
-    let booked: Resources = tasks.iter().map(|task| task.shape.needs * task.count).sum();
+    let wanted = tasks.iter().chain(&bookings);
+    let booked: Resources = wanted.map(|task| task.shape.needs * task.count).sum();
     let mut wants = short(bins, &mut tasks, false);
     for want in &wants {
         let of = want.demand.of.clone();
         draft.fact(Subject::Cluster, Fact::Unplaced { of });
     }
+    rooms(bins, &bookings, draft);
+    wants.extend(short(bins, &mut bookings, false));
     wants.extend(short(bins, &mut super::demand::headroom(view), true));
     let mut orders = Vec::new();
     while let Some(order) = cheapest(view, fresh, &mut wants, &orders) {
@@ -62,6 +66,21 @@ pub fn scale_out<'a>(
         limited(view, fresh, order, draft);
     }
     ordered
+}
+
+/// Which bookings fit on hosts that are there, one after the other, after the tasks that are due.
+fn rooms(bins: &[Bin<'_>], bookings: &[Demand], draft: &mut Draft) {
+    if bookings.is_empty() {
+        return;
+    }
+    let there = bins.iter().filter(|bin| matches!(bin.of, BinOf::Host(_)));
+    let mut there: Vec<_> = there.cloned().collect();
+    for booking in bookings {
+        if place(&mut there, booking) == 0 {
+            let service = ServiceName::from(booking.of.as_str());
+            draft.fact(Subject::Service(service), Fact::RoomThere);
+        }
+    }
 }
 
 fn short(bins: &mut Vec<Bin<'_>>, demands: &mut [Demand], headroom: bool) -> Vec<Want> {
@@ -103,6 +122,8 @@ fn shortfall(want: &Want, count: u64) -> Shortfall {
     let Demand { of, shape, .. } = &want.demand;
     if want.headroom {
         Shortfall::Headroom { like: of.clone(), count, needs: shape.needs }
+    } else if want.demand.booked {
+        Shortfall::Booked { of: of.clone(), count, needs: shape.needs, best_free: want.best_free }
     } else {
         Shortfall::Tasks { of: of.clone(), count, needs: shape.needs, best_free: want.best_free }
     }
@@ -391,7 +412,9 @@ fn rejected(
 ) -> Vec<Rejected> {
     let too_small = |fresh: &FreshHost<'_>| {
         let mut needs = shortfalls.iter().filter_map(|shortfall| match shortfall {
-            Shortfall::Tasks { needs, .. } | Shortfall::Headroom { needs, .. } => Some(needs),
+            Shortfall::Tasks { needs, .. }
+            | Shortfall::Booked { needs, .. }
+            | Shortfall::Headroom { needs, .. } => Some(needs),
             Shortfall::Ceiling { .. } => None,
         });
         needs.any(|needs| !needs.fits(&fresh.room()))

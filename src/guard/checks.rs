@@ -5,7 +5,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Case, effective_mode, traffic};
+use super::{Case, effective_mode, release, traffic};
 use crate::model::{
     Action, ActionKind, Gap, HostStatus, Lifecycle, Mode, Planned, Pool, PoolId, Purpose, Rank,
     Reason, Rival, Subject,
@@ -38,6 +38,8 @@ pub(super) const ALL: &[Check] = &[
     traffic::deletes,
     traffic::removes,
     traffic::floor,
+    release::image,
+    release::deployment,
 ];
 
 /// Removals read their own subjects again right before the write; this bounds everything else.
@@ -91,7 +93,9 @@ fn window(case: Case<'_>, planned: &Planned) -> Option<Reason> {
         | Action::ProtectHosts { .. } => true,
         // What undoes is never bound.
         Action::DeleteRule { purpose: Purpose::Service(_) | Purpose::Park(_), .. } => true,
-        Action::WriteRule { was: None, .. } | Action::DeleteRule { .. } => false,
+        Action::WriteRule { was: None, .. }
+        | Action::DeleteRule { .. }
+        | Action::Deploy { back: true, .. } => false,
         Action::SetServiceCount { was, now, .. } => now < was,
         Action::SetHostStatus { .. }
         | Action::SetPoolCapacity { .. }

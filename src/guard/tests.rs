@@ -10,6 +10,8 @@ use crate::config::{PoolConfig, Window};
 use crate::model::build::*;
 use crate::model::*;
 
+mod release;
+
 /// A case and an action that pass: mode act, all kinds allowed, a complete observation.
 struct Story {
     config: ClusterConfig,

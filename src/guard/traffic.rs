@@ -7,7 +7,8 @@ use super::Case;
 use crate::cutover::view::{Route, Saga};
 use crate::cutover::{back, gates, remove};
 use crate::model::{
-    Action, Owner, Planned, Purpose, Rank, Reason, RouteId, RuleImage, ServiceName, Stage,
+    Action, ActionKind, Owner, Planned, Purpose, Rank, Reason, RouteId, RuleImage, ServiceName,
+    Stage,
 };
 
 /// A forward to nobody: ALB would answer 503 to every request.
@@ -156,8 +157,9 @@ pub(super) fn sight(case: Case<'_>, planned: &Planned) -> Option<Reason> {
         ("services", snapshot.services.as_of, &snapshot.services.gaps),
         ("rivals", snapshot.rivals.as_of, &snapshot.rivals.gaps),
     ];
-    // Raising a count needs no load balancer.
-    let needed = if planned.rank() == Rank::CountUp { &parts[1..2] } else { &parts[..] };
+    // Raising a count and bringing out a revision need no load balancer.
+    let of_service = planned.rank() == Rank::CountUp || planned.kind == ActionKind::Services;
+    let needed = if of_service { &parts[1..2] } else { &parts[..] };
     needed.iter().find_map(|(part, as_of, gaps)| super::checks::blind(case, part, *as_of, gaps))
 }
 

@@ -55,8 +55,19 @@ pub enum Action {
     CreateService { spec: NewService },
     /// `UpdateService` with a load balancer, which starts a deployment.
     AttachGroup { service: ServiceName, group: TargetGroupArn, container: String, port: u16 },
-    /// `UpdateService` with a task definition: a rolling deployment with its circuit breaker on.
-    Deploy { service: ServiceName, was: TaskDefinitionArn, now: TaskDefinitionArn },
+    /// `UpdateService` with a task definition: a rolling deployment with its circuit breaker on,
+    /// and these CloudWatch alarms where there are any.
+    ///
+    /// `back`: to the revision from before, ahead of everything else.
+    Deploy {
+        service: ServiceName,
+        was: TaskDefinitionArn,
+        now: TaskDefinitionArn,
+        #[serde(default)]
+        alarms: BTreeSet<String>,
+        #[serde(default)]
+        back: bool,
+    },
     /// `CreateTargetGroup`, tagged with its purpose.
     CreateTargetGroup { spec: TargetGroupSpec },
     /// `ModifyTargetGroup`: the health check of `now`.
@@ -162,6 +173,8 @@ impl Action {
             Self::RegisterTask { .. } => "register_task",
             Self::CreateService { .. } => "create_service",
             Self::AttachGroup { .. } => "attach_group",
+            // A broken way forward must never close the way back.
+            Self::Deploy { back: true, .. } => "roll_back_deployment",
             Self::Deploy { .. } => "deploy",
             Self::CreateTargetGroup { .. } => "create_target_group",
             Self::SetHealthCheck { .. } => "set_health_check",
@@ -189,7 +202,8 @@ impl Action {
             Self::SetPoolCapacity { .. } | Self::TerminateHost { .. } => Rank::Terminate,
             // What stands in front of blue is part of the way back.
             Self::WriteRule { was: None, .. }
-            | Self::DeleteRule { purpose: Purpose::Tombstone(..), .. } => Rank::Rollback,
+            | Self::DeleteRule { purpose: Purpose::Tombstone(..), .. }
+            | Self::Deploy { back: true, .. } => Rank::Rollback,
             Self::SetServiceCount { was, now, .. } if now > was => Rank::CountUp,
             Self::SetServiceCount { .. } => Rank::CountDown,
             Self::SuspendScaling { .. }
@@ -273,7 +287,7 @@ pub enum ActionKind {
     Replace,
     /// Move tasks to cheaper hosts.
     Consolidate,
-    /// Write desired counts of services.
+    /// Write desired counts of services, and release them.
     Services,
     /// Move traffic.
     Cutover,
@@ -412,8 +426,9 @@ impl fmt::Display for Action {
             Self::AttachGroup { service, group, .. } => {
                 write!(f, "{service} registers with target group {}", group.short())
             }
-            Self::Deploy { service, was, now } => {
-                write!(f, "{service} deploys {} -> {}", was.short(), now.short())
+            Self::Deploy { service, was, now, back, .. } => {
+                let verb = if *back { "goes back" } else { "deploys" };
+                write!(f, "{service} {verb} {} -> {}", was.short(), now.short())
             }
             Self::CreateTargetGroup { spec } => write!(f, "create target group {}", spec.name),
             Self::SetHealthCheck { group, now, .. } => {

@@ -121,6 +121,7 @@ pub fn service(name: &str, desired: u64, running: u64) -> Service {
             pending_count: 0,
             failed_tasks: 0,
             rollout: Rollout::Completed,
+            rollout_reason: None,
             created_at: now() - TimeDelta::days(1),
         }],
         rebalances_zones: false,

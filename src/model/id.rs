@@ -78,6 +78,10 @@ ids! {
     TargetGroupArn
     /// A cutover's name in the configuration, unique within its cluster.
     CutoverName
+    /// A container image as a container names it: repository with a tag or a digest.
+    ImageName
+    /// What one image is known by forever: `sha256:…`.
+    Digest
 }
 
 impl TargetGroupArn {

@@ -10,13 +10,16 @@ use serde::{Deserialize, Serialize};
 
 use super::action::{Action, Subject};
 use super::drain::Drain;
-use super::id::{CutoverName, InstanceId, InstanceType, PoolId, RouteId, ServiceName};
+use super::id::{
+    CutoverName, InstanceId, InstanceType, PoolId, RouteId, ServiceName, TaskDefinitionArn,
+};
 use super::kept::{KeptAt, KeptEdge};
 use super::mode::Mode;
 use super::note::{Attribute, Fact, Note};
 use super::orders::{Known, check};
-use super::plan::Planned;
+use super::plan::{Origin, Planned};
 use super::record::{Command, Entry, Epoch, Order, Outcome, Record, Seq};
+use super::release::{ReleaseMemory, ReleaseOrder};
 use super::resources::Resources;
 use super::route::{CutoverMemory, CutoverOrder, RouteMemory};
 use super::snapshot::Units;
@@ -25,6 +28,8 @@ use super::traffic::Purpose;
 
 /// How long removals and launches are remembered for hourly budgets.
 const BUDGET_WINDOW: TimeDelta = TimeDelta::hours(1);
+/// Services whose last release is remembered; open ones always are.
+const RELEASES_MAX: usize = 200;
 /// Failures of one kind in a row that open its breaker (design, section 3).
 const BREAKER_FAILURES: u32 = 3;
 /// First wait of an open breaker; doubled by each failure on, up to [`BREAKER_WAIT_MAX`].
@@ -69,6 +74,9 @@ pub struct Memory {
     /// Cutovers that a person has started, finished ones included until they are started anew.
     #[serde(default)]
     pub cutovers: BTreeMap<CutoverName, CutoverMemory>,
+    /// The last release of each service.
+    #[serde(default)]
+    pub releases: BTreeMap<ServiceName, ReleaseMemory>,
     /// A record of a newer version was met: observe until a person sets the mode again.
     #[serde(default)]
     pub unknown_record: bool,
@@ -193,14 +201,14 @@ impl Memory {
         };
         let name = doubt.planned.action.name();
         match outcome {
-            Outcome::Done { failed } if failed.is_empty() => {
+            Outcome::Done { failed, made } if failed.is_empty() => {
                 self.in_doubt.remove(&of);
                 self.breakers.remove(name);
-                self.effect(&doubt.planned, at);
+                self.effect(&doubt.planned, made.as_ref(), at);
             }
-            Outcome::Done { failed } => {
+            Outcome::Done { failed, made } => {
                 self.in_doubt.remove(&of);
-                self.effect(&doubt.planned, at);
+                self.effect(&doubt.planned, made.as_ref(), at);
                 let first = failed.first().map_or_else(String::new, |f| f.failure.to_string());
                 self.fail(name, first, at);
             }
@@ -218,7 +226,7 @@ impl Memory {
     }
 
     /// What a request that took effect changes in what we expect to see.
-    fn effect(&mut self, planned: &Planned, at: DateTime<Utc>) {
+    fn effect(&mut self, planned: &Planned, made: Option<&TaskDefinitionArn>, at: DateTime<Utc>) {
         match &planned.action {
             Action::SetPoolCapacity { pool, now, .. } => {
                 self.pools.entry(pool.clone()).or_default().expected = Some(*now);
@@ -227,6 +235,11 @@ impl Memory {
                 let memory = self.pools.entry(pool.clone()).or_default();
                 // By how much it falls depends on the host's weight: seen at the next look.
                 memory.expected = None;
+            }
+            Action::RegisterTask { service, .. } if matches!(planned.by, Origin::Release(_)) => {
+                if let Some(release) = self.releases.get_mut(service).filter(|r| r.is_open()) {
+                    release.now = made.cloned();
+                }
             }
             Action::RegisterTask { service, task } => {
                 self.registered.insert(service.clone(), task.clone());
@@ -325,6 +338,11 @@ impl Memory {
                     memory.note(edge, at);
                 }
             }
+            Note::Release { service, edge } => {
+                if let Some(release) = self.releases.get_mut(service).filter(|r| r.is_open()) {
+                    release.note(edge, at);
+                }
+            }
         }
     }
 
@@ -368,6 +386,22 @@ impl Memory {
                 }
             }
             Order::Cutover { cutover, steer } => self.steer(cutover, steer, (actor, reason), at),
+            Order::Release { service, steer: ReleaseOrder::Start { image, container } } => {
+                let before = self.releases.remove(service);
+                let next = match before {
+                    Some(open) if open.is_open() => open,
+                    before => {
+                        let by = (actor.as_str(), reason.as_str());
+                        ReleaseMemory::ordered(image, container.as_ref(), by, at, before)
+                    }
+                };
+                self.releases.insert(service.clone(), next);
+            }
+            Order::Release { service, steer: ReleaseOrder::Abort } => {
+                if let Some(release) = self.releases.get_mut(service) {
+                    release.abort(actor, reason, at);
+                }
+            }
         }
     }
 
@@ -404,6 +438,14 @@ impl Memory {
     fn forget(&mut self, now: DateTime<Utc>) {
         self.removals.retain(|at| now - *at < BUDGET_WINDOW);
         self.launches.retain(|(at, _)| now - *at < BUDGET_WINDOW);
+        while self.releases.len() > RELEASES_MAX {
+            let finished = self.releases.iter().filter(|(_, release)| !release.is_open());
+            let oldest = finished.min_by_key(|(_, release)| release.since);
+            let Some((service, _)) = oldest.map(|(service, r)| (service.clone(), r.since)) else {
+                break;
+            };
+            self.releases.remove(&service);
+        }
         for memory in self.pools.values_mut() {
             memory.foreign_writes.retain(|at| now - *at < BUDGET_WINDOW);
         }

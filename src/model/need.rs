@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::id::{ClusterName, InstanceId, ListenerArn, PoolId};
+use super::id::{ClusterName, ImageName, InstanceId, ListenerArn, PoolId, ServiceName};
 
 /// What `observe` must fetch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,9 +17,21 @@ pub struct Need {
     /// What must be known of load balancers; nothing if no listener is ours to steer.
     #[serde(default)]
     pub traffic: Option<TrafficNeed>,
+    /// What must be known of releases; nothing if none is open.
+    #[serde(default)]
+    pub releases: Option<ReleaseNeed>,
     /// Only traffic and services are wanted, quickly: everything else is left as it was.
     #[serde(default)]
     pub only_traffic: bool,
+}
+
+/// What must be known of releases.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleaseNeed {
+    /// Of these: containers, digests that run, and why tasks failed.
+    pub services: BTreeSet<ServiceName>,
+    /// Looked up in their registries.
+    pub images: BTreeSet<ImageName>,
 }
 
 /// What must be known of load balancers.

@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::action::Subject;
 use super::drain::{DrainMark, DrainVerdict};
-use super::id::{CutoverName, InstanceId, InstanceType, PoolId};
+use super::id::{CutoverName, InstanceId, InstanceType, PoolId, ServiceName};
 use super::kept::{KeptAt, KeptEdge};
 use super::plan::HoldKey;
+use super::release::ReleaseEdge;
 use super::resources::Resources;
 use super::route::CutoverEdge;
 use super::snapshot::Units;
@@ -31,6 +32,8 @@ pub enum Fact {
     Unplaced { of: String },
     /// This intent has been observed once since it fell in doubt.
     ReadBack { intent: super::record::Seq },
+    /// What is booked for the service fits on hosts that are there.
+    RoomThere,
     /// A hold stands.
     Held { key: HoldKey },
 }
@@ -110,6 +113,12 @@ pub enum Note {
         at: KeptAt,
         #[serde(flatten)]
         edge: KeptEdge,
+    },
+    /// Something moved in a release.
+    Release {
+        service: ServiceName,
+        #[serde(flatten)]
+        edge: ReleaseEdge,
     },
     /// Something moved in a cutover.
     Cutover {

@@ -4,6 +4,7 @@
 //! and again as it is folded: one that is refused changes nothing.
 
 use super::id::{CutoverName, ServiceName};
+use super::record::Refusal;
 use super::route::{CutoverMemory, CutoverOrder, Stage};
 
 /// What is known of a cutover when an order comes.
@@ -13,14 +14,6 @@ pub struct Known {
     /// `None`: never started.
     pub stages: Option<Vec<(ServiceName, Stage)>>,
     pub paused: bool,
-}
-
-/// Why an order is not taken, and what to do instead.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    pub code: &'static str,
-    pub detail: String,
-    pub remedy: String,
 }
 
 impl Known {

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::action::{Action, ActionKind, Rank, Subject};
+use super::id::ServiceName;
 use super::note::{Fact, Note};
 use super::reason::Reason;
 use super::why::Why;
@@ -40,6 +41,7 @@ pub struct Draft {
     pub notes: Vec<Note>,
     /// What lasts and stands now; from it follow notes of what began and ended.
     pub facts: BTreeSet<(Subject, Fact)>,
+    pub bookings: Vec<Booking>,
 }
 
 impl Draft {
@@ -59,6 +61,27 @@ impl Draft {
         self.actions.dedup_by(|a, b| a.action == b.action);
         Plan { as_of: now, actions: self.actions, holds: self.holds, notes: self.notes }
     }
+
+    /// With the room that is booked beside the plan.
+    pub fn into_steps(mut self, now: DateTime<Utc>) -> Steps {
+        let bookings = std::mem::take(&mut self.bookings);
+        Steps { plan: self.into_plan(now), bookings }
+    }
+}
+
+/// A plan, and the room that what it begins will need.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Steps {
+    pub plan: Plan,
+    pub bookings: Vec<Booking>,
+}
+
+/// Room for more tasks of a service, wanted before ECS is asked to start them.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Booking {
+    pub service: ServiceName,
+    /// Tasks beside those that run, each of the shape the service has now.
+    pub count: u64,
 }
 
 /// An action with the permission it needs, its reason and who wants it.
@@ -92,6 +115,8 @@ pub enum Origin {
     /// `load_balancing` of a service, kept as declared.
     LoadBalancing,
     Cutover(super::id::CutoverName),
+    /// The release of this service.
+    Release(ServiceName),
     /// A person, by name.
     Operator(String),
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::action::{ActionKind, Rank};
 use super::failure::Failure;
-use super::id::{PoolId, RouteId, ServiceName};
+use super::id::{CutoverName, ImageName, PoolId, RouteId, ServiceName};
 use super::mode::Mode;
 use super::resources::Resources;
 
@@ -101,6 +101,13 @@ pub enum Reason {
     // What has left the configuration.
     Retained { until: DateTime<Utc> },
     StillUsed { group: String, by: String },
+    // Releases.
+    RoomMissing { service: ServiceName, tasks: u64, until: Option<DateTime<Utc>> },
+    RoomBooked,
+    RollingOut { running: u64, desired: u64, failed: u64, until: DateTime<Utc> },
+    GoingBack { running: u64, desired: u64 },
+    CutoverShifts { cutover: CutoverName },
+    ImageUnseen { image: ImageName },
     // Within one plan.
     Outranked { by: Rank, kind: ActionKind },
 }
@@ -303,6 +310,30 @@ impl fmt::Display for Reason {
             Self::StillUsed { group, by } => {
                 write!(f, "no longer in the configuration, but {group} is still used by {by}")
             }
+            Self::RoomMissing { service, tasks, until } => {
+                write!(f, "no room yet for {tasks} more tasks of {service}")?;
+                match until {
+                    Some(until) => write!(f, ", waits until {}", moment(until)),
+                    None => Ok(()),
+                }
+            }
+            Self::RoomBooked => f.write_str("its room is booked for a deployment"),
+            Self::RollingOut { running, desired, failed, until } => {
+                write!(f, "{running} of {desired} tasks run the new revision")?;
+                match failed {
+                    0 => {}
+                    1 => write!(f, ", 1 has failed")?,
+                    _ => write!(f, ", {failed} have failed")?,
+                }
+                write!(f, "; given up at {}", moment(until))
+            }
+            Self::GoingBack { running, desired } => {
+                write!(f, "{running} of {desired} tasks run the revision from before")
+            }
+            Self::CutoverShifts { cutover } => {
+                write!(f, "cutover {cutover} is moving its requests")
+            }
+            Self::ImageUnseen { image } => write!(f, "{image} was not seen to exist"),
             Self::Outranked { by, kind } => {
                 write!(f, "{kind} ({by}) on the same subject goes first")
             }

@@ -5,11 +5,12 @@ use serde::{Deserialize, Serialize};
 
 use super::action::Subject;
 use super::failure::Failure;
-use super::id::{CutoverName, PoolId};
+use super::id::{CutoverName, PoolId, ServiceName, TaskDefinitionArn};
 use super::memory::Memory;
 use super::mode::Mode;
 use super::note::Note;
 use super::plan::Planned;
+use super::release::ReleaseOrder;
 use super::route::CutoverOrder;
 
 /// Position in the journal, from 1, without holes.
@@ -89,6 +90,9 @@ pub enum Outcome {
     Done {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         failed: Vec<SubjectFailure>,
+        /// The revision that the request made, or found made already.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        made: Option<TaskDefinitionArn>,
     },
     /// An assumption no longer held; nothing was sent.
     Moved { expected: String, found: String },
@@ -96,6 +100,14 @@ pub enum Outcome {
     Refused { failure: Failure },
     /// Sent, no answer: observe before anything else on this subject.
     InDoubt { message: String },
+}
+
+/// Why an order is not taken, and what to do instead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    pub code: &'static str,
+    pub detail: String,
+    pub remedy: String,
 }
 
 /// One subject of a batch that failed.
@@ -135,4 +147,17 @@ pub enum Order {
         #[serde(flatten)]
         steer: CutoverOrder,
     },
+    /// Bring a new image of a service out, or lead that back.
+    Release {
+        service: ServiceName,
+        #[serde(flatten)]
+        steer: ReleaseOrder,
+    },
+}
+
+impl Outcome {
+    /// All of it took effect.
+    pub fn done() -> Self {
+        Self::Done { failed: Vec::new(), made: None }
+    }
 }

@@ -13,6 +13,7 @@ use super::drain::DrainMark;
 use super::failure::Failure;
 use super::id::*;
 use super::resources::Resources;
+use super::sight::ReleaseSight;
 use super::task::{Task, TaskShape, WaitingTasks};
 use super::traffic::Traffic;
 
@@ -79,6 +80,9 @@ pub struct Snapshot {
     /// Load balancers; empty where none was asked for.
     #[serde(default)]
     pub traffic: Part<Traffic>,
+    /// Services under release; empty where none is.
+    #[serde(default)]
+    pub releases: Part<ReleaseSight>,
     /// Hosts that a change event declared gone, with the version it spoke of, so that an older
     /// event that arrives late does not bring them back. Cleared by each full observation.
     #[serde(default)]
@@ -99,6 +103,7 @@ impl Snapshot {
             pools: Part::complete(BTreeMap::new(), at),
             rivals: Part::complete(BTreeSet::new(), at),
             traffic: Part::complete(Traffic::default(), at),
+            releases: Part::complete(ReleaseSight::default(), at),
             departed: BTreeMap::new(),
         }
     }
@@ -113,6 +118,7 @@ impl Snapshot {
             .chain(&self.pools.gaps)
             .chain(&self.rivals.gaps)
             .chain(&self.traffic.gaps)
+            .chain(&self.releases.gaps)
     }
 
     /// When the oldest part was read.
@@ -279,6 +285,22 @@ impl Service {
         self.deployments.len() > 1
             || self.deployments.iter().any(|d| d.rollout == Rollout::InProgress)
     }
+
+    /// The deployment that ECS brings out or has brought out.
+    pub fn primary(&self) -> Option<&Deployment> {
+        self.deployments.iter().find(|deployment| deployment.primary)
+    }
+
+    /// How many tasks a deployment may start beside those that run.
+    pub fn surge(&self) -> u64 {
+        let most = self.desired_count * self.maximum_percent / 100;
+        most.saturating_sub(self.desired_count)
+    }
+
+    /// Whether a deployment may stop tasks before it starts any.
+    pub fn may_stop_first(&self) -> bool {
+        (self.desired_count * self.minimum_healthy_percent).div_ceil(100) < self.desired_count
+    }
 }
 
 #[derive(
@@ -314,6 +336,9 @@ pub struct Deployment {
     pub pending_count: u64,
     pub failed_tasks: u64,
     pub rollout: Rollout,
+    /// ECS's words about it.
+    #[serde(default)]
+    pub rollout_reason: Option<String>,
     pub created_at: DateTime<Utc>,
 }
 

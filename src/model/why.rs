@@ -63,6 +63,8 @@ pub enum Why {
     Undeclared { service: ServiceName, since: DateTime<Utc> },
     /// A new revision that a person released.
     Released { by: String },
+    /// The revision from before is brought back.
+    LeadsBack { because: String },
     /// A person ordered the handover.
     Handover { provider: Option<String> },
 }
@@ -82,6 +84,8 @@ impl Why {
 pub enum Shortfall {
     /// Tasks that should exist and fit on no usable or launching host.
     Tasks { of: String, count: u64, needs: Resources, best_free: Option<Resources> },
+    /// Tasks that a deployment will start beside those that run.
+    Booked { of: String, count: u64, needs: Resources, best_free: Option<Resources> },
     /// Free room for this many tasks of this shape is wanted.
     Headroom { like: String, count: u64, needs: Resources },
     /// Reservation would be above its ceiling.
@@ -103,6 +107,17 @@ impl fmt::Display for Shortfall {
             Self::Tasks { of, count, needs, best_free } => {
                 let s = if *count == 1 { "task fits" } else { "tasks fit" };
                 write!(f, "{of}: {count} {s} on no host, each needs {needs}")?;
+                match best_free {
+                    Some(free) => write!(f, "; best free is {free}"),
+                    None => write!(f, "; no usable host"),
+                }
+            }
+            Self::Booked { of, count, needs, best_free } => {
+                let s = if *count == 1 { "task" } else { "tasks" };
+                write!(
+                    f,
+                    "{of}: no room for {count} more {s} of a deployment, each needs {needs}"
+                )?;
                 match best_free {
                     Some(free) => write!(f, "; best free is {free}"),
                     None => write!(f, "; no usable host"),
@@ -183,6 +198,7 @@ impl fmt::Display for Why {
                 write!(f, "{service} is not in the configuration since {}", since.format("%F %TZ"))
             }
             Self::Released { by } => write!(f, "released by {by}"),
+            Self::LeadsBack { because } => write!(f, "back: {because}"),
             Self::Handover { provider: Some(provider) } => {
                 write!(f, "handover from managed scaling of {provider}")
             }

@@ -20,6 +20,12 @@ pub(super) type Answer = Result<Vec<SubjectFailure>, Outcome>;
 impl World {
     /// Makes one AWS request. `Done` means it has been accepted; what follows takes its time.
     pub fn apply(&mut self, action: &Action) -> Outcome {
+        if let Action::RegisterTask { service, task } = action {
+            return match self.register_task(service, task) {
+                Ok(made) => Outcome::Done { failed: Vec::new(), made: Some(made) },
+                Err(outcome) => outcome,
+            };
+        }
         let answer = match action {
             Action::SetPoolCapacity { pool, was, now } => self.set_capacity(pool, *was, *now),
             Action::SetNewHostProtection { pool, was, now } => {
@@ -38,7 +44,7 @@ impl World {
         };
         self.wake();
         match answer {
-            Ok(failed) => Outcome::Done { failed },
+            Ok(failed) => Outcome::Done { failed, made: None },
             Err(outcome) => outcome,
         }
     }
@@ -52,12 +58,11 @@ impl World {
             Action::SuspendScaling { service, was, now } => {
                 self.suspend_scaling(service, *was, *now)
             }
-            Action::RegisterTask { service, task } => self.register_task(service, task),
             Action::CreateService { spec } => self.create_service(spec),
             Action::AttachGroup { service, group, container, port } => {
                 self.attach_group(service, group, container, *port)
             }
-            Action::Deploy { service, was, now } => self.deploy_definition(service, was, now),
+            Action::Deploy { service, was, now, .. } => self.deploy_definition(service, was, now),
             Action::CreateTargetGroup { spec } => self.create_target_group(spec),
             Action::SetHealthCheck { group, was, now } => self.set_health_check(group, was, now),
             Action::SetGroupAttributes { group, was, now } => {

@@ -24,19 +24,33 @@ impl World {
         Ok(Vec::new())
     }
 
-    pub(super) fn register_task(&mut self, service: &ServiceName, task: &TaskSpec) -> Answer {
+    /// A family whose newest revision is already what is wanted gets no other.
+    pub(super) fn register_task(
+        &mut self,
+        service: &ServiceName,
+        task: &TaskSpec,
+    ) -> Result<TaskDefinitionArn, Outcome> {
         match task {
             TaskSpec::Described(task) => {
                 let shape = TaskShape::plain(task.cpu_units, task.memory_mib);
-                self.register_definition(service.as_str(), shape, Some(&task.image), false);
+                Ok(self.register_definition(service.as_str(), shape, Some(&task.image), false))
             }
-            TaskSpec::Revised { of, image, .. } => {
+            TaskSpec::Revised { of, container, image } => {
                 let definition = self.definitions.get(of).ok_or_else(|| not_found(of))?;
+                if definition.container != *container {
+                    return Err(moved("a container", container, &definition.container));
+                }
                 let (family, shape) = (definition.family.clone(), definition.shape.clone());
-                self.register_definition(&family, shape, Some(image), false);
+                let newest = self.latest_definition(&family);
+                let alike = newest.filter(|(_, newest)| {
+                    newest.image.as_str() == image && newest.shape == shape && !newest.is_broken
+                });
+                match alike {
+                    Some((arn, _)) => Ok(arn.clone()),
+                    None => Ok(self.register_definition(&family, shape, Some(image), false)),
+                }
             }
         }
-        Ok(Vec::new())
     }
 
     pub(super) fn create_service(&mut self, new: &NewService) -> Answer {

@@ -7,11 +7,12 @@ use std::collections::BTreeSet;
 use chrono::TimeDelta;
 
 use crate::model::{
-    Constraint, InstanceId, InstanceType, Launch, ListenerArn, PoolId, RuleArn, RuleImage, Said,
-    Scheduling, ServiceName, ServiceTargets, TargetGroupArn, TaskShape, Zone,
+    Constraint, Digest, ImageName, InstanceId, InstanceType, Launch, ListenerArn, PoolId, RuleArn,
+    RuleImage, Said, Scheduling, ServiceName, ServiceTargets, TargetGroupArn, TaskShape, Zone,
 };
 
 use super::delays;
+use super::images::ImageFault;
 use super::requests::{Flow, Profile};
 
 /// Something that happens without Tidegate's doing.
@@ -50,8 +51,12 @@ pub enum Event {
     SetDesired { pool: PoolId, desired: u32 },
     /// CI deploys a revision whose tasks exit right after they start, the circuit breaker on.
     DeployBroken { service: ServiceName },
-    /// From now on tasks of this image exit right after they start.
-    BadImage { image: String },
+    /// From now on this is wrong with an image, by whatever name.
+    BadImage { image: ImageName, how: ImageFault },
+    /// An image is pushed under this name, which meant another before.
+    PushImage { image: ImageName, digest: Digest },
+    /// A registry forgets an image.
+    DeleteImage { image: ImageName },
     /// A person deletes the service with all its tasks.
     DeleteService { service: ServiceName },
     /// From now on so many requests a minute of a path; 0 for none.

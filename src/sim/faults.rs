@@ -108,6 +108,10 @@ impl Wire {
         self.throttle(&mut seen.tasks, last.map(|s| &s.tasks), tasks);
         self.throttle(&mut seen.waiting, last.map(|s| &s.waiting), "ecs:ListTasks");
         self.throttle(&mut seen.pools, last.map(|s| &s.pools), pool);
+        if !seen.releases.value.services.is_empty() {
+            let images = "ecr:DescribeImages";
+            self.throttle(&mut seen.releases, last.map(|s| &s.releases), images);
+        }
         // Only where load balancers were asked for, so that worlds without any fail as they did.
         if !seen.traffic.value.listeners.is_empty() {
             let rules = "elasticloadbalancing:DescribeRules";

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{
-    Deployment, Failure, Gap, Need, PoolId, Rival, Service, Snapshot, Task, TaskOwner, TaskStatus,
-    WaitingTasks,
+    Deployment, Failure, Gap, Need, PoolId, ReleaseNeed, Rival, Service, ServiceName, ServiceSight,
+    Snapshot, Task, TaskOwner, TaskStatus, WaitingTasks,
 };
 
 use super::state::{SimService, SimTask, TaskNo};
@@ -32,6 +32,9 @@ impl World {
         self.see_services(&mut seen);
         self.see_tasks(need, &mut seen);
         self.see_waiting(&mut seen);
+        if let Some(releases) = &need.releases {
+            self.see_releases(releases, &mut seen);
+        }
         seen.rivals.value = self.rivals(&need.pools);
         seen
     }
@@ -43,6 +46,47 @@ impl World {
             seen.shapes.value.extend(shapes);
             seen.services.value.insert(name.clone(), self.describe(service));
         }
+    }
+
+    fn see_releases(&self, need: &ReleaseNeed, seen: &mut Snapshot) {
+        let sight = &mut seen.releases.value;
+        for image in &need.images {
+            sight.images.insert(image.clone(), self.registry.look_up(image));
+        }
+        for name in &need.services {
+            let Some(service) = self.services.get(name) else {
+                continue;
+            };
+            sight.services.insert(name.clone(), self.look_closer(name, service));
+        }
+    }
+
+    fn look_closer(&self, name: &ServiceName, service: &SimService) -> ServiceSight {
+        let mut sight = ServiceSight::default();
+        let definition = service.deployments.first().map(|primary| &primary.definition);
+        if let Some((arn, known)) = definition.and_then(|arn| self.definitions.get_key_value(arn)) {
+            let containers = [(known.container.clone(), known.image.clone())].into();
+            sight.containers.insert(arn.clone(), containers);
+        }
+        let tasks = service.tasks.iter().filter_map(|no| self.tasks.get(no));
+        for task in tasks.filter(|task| task.status == TaskStatus::Running) {
+            if let Some(known) = self.definitions.get(&task.definition) {
+                let digest =
+                    task.digest.clone().unwrap_or_else(|| self.registry.digest(&known.image));
+                let of = sight.running.entry(task.definition.clone()).or_default();
+                of.entry(known.container.clone()).or_default().insert(digest);
+            }
+        }
+        let failed = self.failed_tasks.iter().filter(|(of, _)| of == name);
+        sight.failures = failed.map(|(_, failure)| failure.clone()).collect();
+        sight.unplaced = (service.unplaced > 0).then(|| {
+            let message = format!(
+                "(service {name}) was unable to place a task because no container instance met all \
+                 of its requirements."
+            );
+            (self.now, message)
+        });
+        sight
     }
 
     fn see_hosts(&self, need: &Need, seen: &mut Snapshot) {
@@ -85,6 +129,7 @@ impl World {
             pending_count: d.pending,
             failed_tasks: d.failed,
             rollout: d.rollout,
+            rollout_reason: None,
             created_at: d.created_at,
         });
         Service {

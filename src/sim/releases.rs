@@ -2,20 +2,30 @@
 //!
 //! Rule: a deployment that fails gives way to the last one that was complete, if there is one.
 
-use crate::model::{Rollout, ServiceName, TaskDefinitionArn, TaskOwner, TaskShape};
+use crate::model::{
+    ImageName, Rollout, ServiceName, StopCause, TaskDefinitionArn, TaskFailure, TaskOwner,
+    TaskShape,
+};
 
 use super::delays;
 use super::state::{Due, SimDeployment, SimService, TaskNo};
 use super::world::World;
+
+/// Failed tasks that are remembered of all services together.
+const FAILED_TASKS_MAX: usize = 200;
+
+const TASK_PREFIX: &str = "arn:aws:ecs:eu-west-1:123456789012:task";
 
 #[derive(Clone, Debug)]
 pub(super) struct SimDefinition {
     pub(super) family: String,
     pub(super) revision: u64,
     pub(super) shape: TaskShape,
-    pub(super) image: String,
+    /// Its only container, named like the family.
+    pub(super) container: String,
+    pub(super) image: ImageName,
     /// Its tasks exit right after they start.
-    is_broken: bool,
+    pub(super) is_broken: bool,
 }
 
 impl World {
@@ -42,8 +52,14 @@ impl World {
         let prefix = "arn:aws:ecs:eu-west-1:123456789012:task-definition";
         let arn: TaskDefinitionArn = format!("{prefix}/{family}:{revision}").into();
         let image = image.map_or_else(|| format!("{family}:{revision}"), str::to_owned);
-        let definition =
-            SimDefinition { family: family.to_owned(), revision, shape, image, is_broken };
+        let definition = SimDefinition {
+            family: family.to_owned(),
+            revision,
+            shape,
+            container: family.to_owned(),
+            image: image.into(),
+            is_broken,
+        };
         self.definitions.insert(arn.clone(), definition);
         arn
     }
@@ -103,15 +119,8 @@ impl World {
         self.services.insert(name.clone(), service);
     }
 
-    /// Whether a task's revision or image makes it exit right after its start.
-    pub(super) fn is_broken(&self, no: TaskNo) -> bool {
-        let task = self.tasks.get(&no);
-        let definition = task.and_then(|task| self.definitions.get(&task.definition));
-        definition.is_some_and(|d| d.is_broken || self.bad_images.contains(&d.image))
-    }
-
     /// One more task of a deployment has failed; says whether that trips its circuit breaker.
-    pub(super) fn count_failure(&mut self, no: TaskNo) -> bool {
+    pub(super) fn count_failure(&mut self, no: TaskNo, cause: StopCause) -> bool {
         let Some(task) = self.tasks.get(&no) else {
             return false;
         };
@@ -119,6 +128,13 @@ impl World {
             return false;
         };
         let (number, now) = (task.deployment, self.now);
+        let arn = format!("{TASK_PREFIX}/{}/{no:032x}", self.cluster).into();
+        let failure =
+            TaskFailure { at: now, task: arn, definition: task.definition.clone(), cause };
+        self.failed_tasks.push_back((name.clone(), failure));
+        while self.failed_tasks.len() > FAILED_TASKS_MAX {
+            self.failed_tasks.pop_front();
+        }
         let Some(service) = self.services.get_mut(name) else {
             return false;
         };

@@ -319,6 +319,7 @@ fn new_task(service: &SimService) -> Option<SimTask> {
         definition: primary.definition.clone(),
         shape: primary.shape.clone(),
         owner: TaskOwner::Service(service.spec.name.clone()),
+        digest: None,
         deployment: primary.number,
         groups: primary.groups.clone(),
         launch: service.spec.launch.clone(),

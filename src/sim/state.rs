@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 
 use crate::model::{
-    DeploymentId, Host, InstanceId, Launch, Lifecycle, ListenerArn, Market, Pool, PoolId, Rollout,
-    ServiceName, TargetGroupArn, TaskDefinitionArn, TaskOwner, TaskShape, TaskStatus,
+    DeploymentId, Digest, Host, InstanceId, Launch, Lifecycle, ListenerArn, Market, Pool, PoolId,
+    Rollout, ServiceName, TargetGroupArn, TaskDefinitionArn, TaskOwner, TaskShape, TaskStatus,
 };
 
 use super::event::{Event, ServiceSpec};
@@ -47,6 +47,8 @@ pub(super) struct SimTask {
     pub(super) definition: TaskDefinitionArn,
     pub(super) shape: TaskShape,
     pub(super) owner: TaskOwner,
+    /// What its image's name meant when it was started.
+    pub(super) digest: Option<Digest>,
     /// Of its service; 0 for standalone tasks.
     pub(super) deployment: u64,
     /// Target groups it registers with while it runs.

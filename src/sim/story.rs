@@ -1,5 +1,5 @@
 //! The demo's story: a small shop through a busy hour and a half, told in a table; at its end a
-//! monolith is taken apart, and a bad release leads itself back.
+//! monolith is taken apart, a bad green leads itself back, and so does a bad release.
 //!
 //! Rule: the story only does what happens to Tidegate from outside, the orders of people included;
 //! what it does about it is its own.
@@ -11,18 +11,23 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::config::{ClusterConfig, CutoverConfig, Headroom, Like, PoolConfig, Repair, ScaleIn};
 use crate::model::{
     ActionKind, Attributes, CutoverOrder, InstanceType, Market, Mode, Offering, Order, Pool,
-    PoolId, PoolState, Resources, TaskShape, Units, catalog,
+    PoolId, PoolState, ReleaseOrder, Resources, TaskShape, Units, catalog,
 };
 
 use super::event::{Event, ServiceSpec};
+use super::images::ImageFault;
 use super::tutorial;
 use super::world::World;
 
 /// From the first sentence to the last.
 pub const LENGTH: TimeDelta = TimeDelta::minutes(90);
 
-/// The cutover whose green is a bad release.
+/// The cutover whose green is bad.
 pub const BAD: &str = "posts";
+
+/// The service whose last release is bad, and the image of it.
+pub const RELEASED: &str = "orders";
+pub const BAD_IMAGE: &str = "orders:sale-over";
 
 /// When the monolith begins to be asked, a hundred times a second.
 const USERS_COME: TimeDelta = TimeDelta::minutes(62);
@@ -71,6 +76,7 @@ pub fn play(world: &mut World) {
 pub fn table() -> Vec<(i64, Event, &'static str)> {
     let count = |service: &str, count| Event::SetCount { service: service.into(), count };
     let bad = Event::Misbehaves { service: BAD.into(), errors_bp: 200, extra_latency_ms: 300 };
+    let bad_image = Event::BadImage { image: BAD_IMAGE.into(), how: ImageFault::Exits };
     let deploy = Event::Deploy { service: "orders".into(), shape: None };
     vec![
         (
@@ -108,8 +114,13 @@ pub fn table() -> Vec<(i64, Event, &'static str)> {
         (
             64,
             bad,
-            "A release of posts fails two requests of a hundred and is 300 ms slower; nobody sees \
+            "A version of posts fails two requests of a hundred and is 300 ms slower; nobody sees \
              it yet.",
+        ),
+        (
+            65,
+            bad_image,
+            "Somebody pushes a new image of orders, whose process ends right after its start.",
         ),
         (
             67,
@@ -122,18 +133,25 @@ pub fn table() -> Vec<(i64, Event, &'static str)> {
 }
 
 /// What a person orders next, with its sentence, so long after the beginning; `is_open` says of a
-/// cutover whether it is under way, and nothing of one that was never started.
+/// cutover whether it is under way, and nothing of one that was never started; `released` whether
+/// anything was released.
 pub fn order(
     passed: TimeDelta,
     is_open: impl Fn(&str) -> Option<bool>,
+    released: bool,
 ) -> Option<(Order, &'static str)> {
+    if is_open(BAD) == Some(false) && !released {
+        let steer = ReleaseOrder::Start { image: BAD_IMAGE.into(), container: None };
+        let order = Order::Release { service: RELEASED.into(), steer };
+        return Some((order, "Orders are released anew: `tidegate release orders IMAGE`."));
+    }
     let (cutover, sentence) = match is_open(tutorial::CUTOVER) {
         None if passed >= CUTOVER_AT => (
             tutorial::CUTOVER,
             "The monolith is taken apart: users, then threads, ten requests of a hundred first.",
         ),
         Some(false) if is_open(BAD).is_none() => {
-            (BAD, "Posts follow, with the release that nobody has seen.")
+            (BAD, "Posts follow, with the version that nobody has seen.")
         }
         _ => return None,
     };
@@ -158,7 +176,7 @@ fn cutovers() -> Vec<CutoverConfig> {
 /// How Tidegate is told to look after the shop and to take its monolith apart.
 pub fn shop() -> ClusterConfig {
     let mut config = config();
-    config.allow.insert(ActionKind::Cutover);
+    config.allow.extend([ActionKind::Cutover, ActionKind::Services]);
     config.cutovers = cutovers();
     config
 }

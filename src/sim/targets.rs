@@ -4,7 +4,7 @@
 
 use chrono::TimeDelta;
 
-use crate::model::{Health, ServiceName, TargetGroupArn, TaskOwner};
+use crate::model::{Health, ServiceName, StopCause, TargetGroupArn, TaskOwner};
 
 use super::balancer::SimGroup;
 use super::delays;
@@ -118,6 +118,7 @@ impl World {
     /// One health check of one target.
     pub(super) fn check_target(&mut self, arn: &TargetGroupArn, no: TaskNo) {
         let is_named = self.load_balancer_of(arn).is_some();
+        let fails = self.fails_checks(no);
         let Some(group) = self.traffic.groups.get_mut(arn) else {
             return;
         };
@@ -130,7 +131,7 @@ impl World {
         }
         let interval = TimeDelta::seconds(check.interval_seconds.into());
         let misbehaves = self.traffic.misbehaviours.get(&target.service);
-        let passes = !target.is_dead && !misbehaves.is_some_and(|m| m.fails_checks);
+        let passes = !fails && !target.is_dead && !misbehaves.is_some_and(|m| m.fails_checks);
         let before = target.state;
         if is_named {
             target.hear(passes, check.healthy_after, check.unhealthy_after);
@@ -160,8 +161,9 @@ impl World {
             return;
         }
         self.log(format!("{}: a task failed its health checks", arn.short()));
+        let message = format!("Task failed ELB health checks in (target-group {arn})");
+        self.count_failure(no, StopCause::Unhealthy { message });
         self.stop(no);
-        self.count_failure(no);
     }
 
     /// Whether ECS counts a running task as healthy. A group that no rule names checks nothing.

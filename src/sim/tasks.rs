@@ -10,6 +10,7 @@ use crate::model::{
 };
 
 use super::delays;
+use super::images::exited;
 use super::placement::Spread;
 use super::state::{Due, SimTask, TaskNo};
 use super::world::World;
@@ -67,6 +68,7 @@ impl World {
             return;
         }
         self.recount(no, TaskStatus::Running);
+        self.pulled(no);
         self.register_targets(no);
         if let Some(lasts) = lasts {
             self.enter(lasts, Due::TaskEnds(no));
@@ -84,11 +86,13 @@ impl World {
             return false;
         };
         let crashing = self.services.get(name).is_some_and(|service| service.crashing);
-        if !crashing && !self.is_broken(no) {
-            return false;
-        }
         let name = name.clone();
-        let tripped = self.count_failure(no);
+        let fault = self.fault_at_start(no);
+        let fault = fault.or_else(|| crashing.then(|| exited(name.as_str())));
+        let Some(cause) = fault else {
+            return false;
+        };
+        let tripped = self.count_failure(no, cause);
         let Some(service) = self.services.get_mut(&name) else {
             return false;
         };
@@ -264,6 +268,7 @@ impl World {
                 definition: definition.as_str().into(),
                 shape: shape.clone(),
                 owner: TaskOwner::Standalone(group.to_owned()),
+                digest: None,
                 deployment: 0,
                 groups: Vec::new(),
                 launch: launch.clone(),

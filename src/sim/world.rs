@@ -1,17 +1,18 @@
 //! The world: its state, its calendar, and the loop that lets time pass.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::model::{
     Change, ClusterName, InstanceId, InstanceType, Market, Pool, PoolId, Rival, ServiceName,
-    TaskDefinitionArn, Zone,
+    TaskDefinitionArn, TaskFailure, Zone,
 };
 
 use super::balancer::Balancing;
 use super::delays;
 use super::event::{Event, ServiceSpec};
+use super::images::Registry;
 use super::laws::Violation;
 use super::releases::SimDefinition;
 use super::rng::Rng;
@@ -49,7 +50,9 @@ pub struct World {
     pub(super) definitions: BTreeMap<TaskDefinitionArn, SimDefinition>,
     /// The latest of each family.
     pub(super) revisions: BTreeMap<String, u64>,
-    pub(super) bad_images: BTreeSet<String>,
+    pub(super) registry: Registry,
+    /// Tasks that failed, oldest first, as long as ECS lists them.
+    pub(super) failed_tasks: VecDeque<(ServiceName, TaskFailure)>,
     pub(super) traffic: Balancing,
     narration: Vec<(DateTime<Utc>, String)>,
     activities: Vec<(DateTime<Utc>, String)>,
@@ -80,7 +83,8 @@ impl World {
             violations: Vec::new(),
             definitions: BTreeMap::new(),
             revisions: BTreeMap::new(),
-            bad_images: BTreeSet::new(),
+            registry: Registry::default(),
+            failed_tasks: VecDeque::new(),
             traffic: Balancing::new(seed),
             narration: Vec::new(),
             activities: Vec::new(),
@@ -296,9 +300,9 @@ impl World {
             }
             Event::FailsChecks { service, on } => self.fail_checks(service, on),
             Event::KillTask { service } => self.kill_task(&service),
-            Event::BadImage { image } => {
-                self.bad_images.insert(image);
-            }
+            Event::BadImage { image, how } => self.registry.spoil(&image, how),
+            Event::PushImage { image, digest } => self.registry.push(&image, digest),
+            Event::DeleteImage { image } => self.registry.delete(&image),
             Event::EditsRule { listener, priority, image } => {
                 self.edit_rule(&listener, priority, image);
             }

@@ -24,7 +24,7 @@ after(async () => {
 
 /** A button of the cluster; the cards of cutovers have some of the same name. */
 const button = (name) =>
-  page.locator("button:not([data-cutover])").and(page.getByRole("button", { name }));
+  page.locator("button:not([data-cutover]):not([data-release])").and(page.getByRole("button", { name }));
 const banner = () => page.locator(".banner", { hasText: "Paused" });
 const dialog = () => page.getByRole("dialog");
 

@@ -74,11 +74,32 @@ impl Gate {
             pools: BTreeSet::from([PoolId::group("g")]),
             tasks_of: BTreeSet::new(),
             traffic: Some(traffic),
+            releases: self.images(),
             only_traffic: false,
         };
         let seen = self.aws.observe(&need).await;
         assert_eq!(seen.gaps().next(), None);
         seen
+    }
+
+    /// The images of releases under way; none of them is in a registry that is asked.
+    fn images(&self) -> Option<ReleaseNeed> {
+        let paths = self.memory.releases.values().filter_map(|release| release.path.as_ref());
+        let images = paths.flat_map(|path| [path.image.clone(), path.previous.clone()]);
+        Some(ReleaseNeed { services: BTreeSet::new(), images: images.collect() })
+    }
+
+    /// A release that has come as far as its deployment.
+    fn releases(&mut self, service: &ServiceName, path: ReleasePath, made: TaskDefinitionArn) {
+        let steer = ReleaseOrder::Start { image: path.image.clone(), container: None };
+        let order = Order::Release { service: service.clone(), steer };
+        let (actor, reason) = ("test".to_owned(), "test".to_owned());
+        let record = Record::Command { command: Command { actor, reason, order } };
+        let (seq, epoch, at) = (self.memory.seq, self.memory.epoch, SystemClock.now());
+        let memory = std::mem::take(&mut self.memory);
+        self.memory = memory.fold(&Entry { seq, epoch, at, record });
+        let release = self.memory.releases.get_mut(service).expect("it was ordered");
+        (release.stage, release.path, release.now) = (ReleaseStage::Booked, Some(path), Some(made));
     }
 
     async fn act(&mut self, action: Action) -> Outcome {
@@ -101,7 +122,9 @@ impl Gate {
 
     async fn done(&mut self, action: Action) {
         let told = action.to_string();
-        assert_eq!(self.act(action).await, Outcome::Done { failed: Vec::new() }, "{told}");
+        let outcome = self.act(action).await;
+        let done = matches!(&outcome, Outcome::Done { failed, .. } if failed.is_empty());
+        assert!(done, "{told}: {outcome:?}");
     }
 
     async fn green(&self) -> TargetGroup {
@@ -285,11 +308,22 @@ async fn deploy(gate: &mut Gate, group: &TargetGroupArn) {
     let service = ServiceName::from("users");
     let of = gate.see().await.services.value[&service].definition.clone();
     let image = "users@sha256:2".to_owned();
-    let task = TaskSpec::Revised { of: of.clone(), container: "users".to_owned(), image };
-    gate.done(Action::RegisterTask { service: service.clone(), task }).await;
-    let now = TaskDefinitionArn::from(of.as_str().replace(":1", ":2"));
-    assert_ne!(now, of);
-    gate.done(Action::Deploy { service: service.clone(), was: of, now: now.clone() }).await;
+    let container = "users".to_owned();
+    let path = ReleasePath {
+        container: container.clone(),
+        was: of.clone(),
+        previous: "users:1".into(),
+        previous_digest: None,
+        image: image.as_str().into(),
+    };
+    let task = TaskSpec::Revised { of: of.clone(), container, image };
+    let outcome = gate.act(Action::RegisterTask { service: service.clone(), task }).await;
+    let Outcome::Done { made: Some(now), .. } = outcome else { panic!("{outcome:?}") };
+    assert_eq!(now.as_str(), of.as_str().replace(":1", ":2"));
+    gate.releases(&service, path, now.clone());
+    let (alarms, back) = (Default::default(), false);
+    gate.done(Action::Deploy { service: service.clone(), was: of, now: now.clone(), alarms, back })
+        .await;
     let users = gate.world.steady("users").await;
     assert_eq!(users.task_definition(), Some(now.as_str()));
     let breaker = users

@@ -16,10 +16,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::commands::{check, tidegate};
 
-const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+pub(super) const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
 /// A server that shows `status` and takes every order; gives its address.
-async fn serve(status: ClusterStatus) -> String {
+pub(super) async fn serve(status: ClusterStatus) -> String {
     serve_news(status).await.0
 }
 

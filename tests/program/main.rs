@@ -8,3 +8,4 @@ mod cutover;
 mod docs;
 mod layers;
 mod listener;
+mod release;

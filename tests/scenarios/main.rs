@@ -6,6 +6,7 @@ mod crash;
 mod cutover;
 mod declared;
 mod mortal;
+mod release;
 mod stage;
 mod story;
 mod trouble;

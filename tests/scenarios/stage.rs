@@ -10,7 +10,7 @@ use tidegate::control::{
 };
 use tidegate::model::{
     Command, CutoverEdge, CutoverOrder, DrainCause, Hold, Host, InstanceId, Lifecycle, Mode, Need,
-    Note, Order, Outcome, Reason, Snapshot, Why,
+    Note, Order, Outcome, Reason, ReleaseEdge, Snapshot, Why,
 };
 use tidegate::sim::{Faults, SimClock, SimCloud, Violation, World};
 
@@ -177,6 +177,7 @@ impl Stage {
             pools: config.pools.iter().map(|pool| pool.id.clone()).collect(),
             tasks_of: Default::default(),
             traffic: None,
+            releases: None,
             only_traffic: false,
         };
         self.cloud.with_world(|world| world.snapshot(&need))
@@ -241,7 +242,7 @@ impl Script {
                 self.exposed = exposed.unwrap_or_default();
             }
             let answer = match outcome {
-                Outcome::Done { failed } if failed.is_empty() => String::new(),
+                Outcome::Done { failed, .. } if failed.is_empty() => String::new(),
                 other => format!(" ({other:?})"),
             };
             self.line(at, &format!("  {}{answer}", planned.action));
@@ -249,6 +250,10 @@ impl Script {
         for note in &report.plan.notes {
             if let Note::Cutover { edge, .. } = note {
                 self.write_edge(at, edge);
+            }
+            if let Note::Release { service, edge: ReleaseEdge::Moved { stage, because, .. } } = note
+            {
+                self.line(at, &format!("  release of {service} is {stage}: {because}"));
             }
         }
         self.holds = report.holds();

@@ -15,7 +15,8 @@ pub(crate) fn start() -> DateTime<Utc> {
 fn next(stage: &Stage) -> Option<Order> {
     let cutovers = &stage.cx.memory.cutovers;
     let is_open = |name: &str| Some(cutovers.get(&name.into())?.is_open());
-    if let Some((order, _)) = story::order(stage.now() - start(), is_open) {
+    let released = !stage.cx.memory.releases.is_empty();
+    if let Some((order, _)) = story::order(stage.now() - start(), is_open, released) {
         return Some(order);
     }
     let steer = CutoverOrder::Promote { route: None, full: false };

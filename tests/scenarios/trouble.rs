@@ -32,6 +32,7 @@ fn hosts_of(world: &World, name: &str) -> BTreeSet<InstanceId> {
         pools: BTreeSet::new(),
         tasks_of,
         traffic: None,
+        releases: None,
         only_traffic: false,
     };
     let all = world.snapshot(&need(BTreeSet::new())).hosts.value.into_keys().collect();

@@ -252,7 +252,7 @@ async fn each_action_is_one_request_and_done_once_it_shows() {
     for case in cases() {
         let fake = world(&case);
         let outcome = perform(&fake, &case).await;
-        assert_eq!(outcome, Outcome::Done { failed: Vec::new() }, "{}", case.action);
+        assert_eq!(outcome, Outcome::done(), "{}", case.action);
         assert_eq!(fake.asked(case.write).len(), 1, "{}", case.action);
     }
 }
@@ -352,7 +352,7 @@ async fn the_host_of_a_batch_that_failed_is_named() {
         subject: Subject::Host("i-1".into()),
         failure: Failure::Refused { message: "INACTIVE".to_owned() },
     };
-    assert_eq!(perform(&fake, &case).await, Outcome::Done { failed: vec![failed] });
+    assert_eq!(perform(&fake, &case).await, Outcome::Done { failed: vec![failed], made: None });
 }
 
 #[tokio::test(start_paused = true)]

@@ -27,6 +27,8 @@ pub(super) struct Asked {
     pub(super) call: String,
     /// JSON, or a form.
     pub(super) body: String,
+    /// Where it went.
+    pub(super) host: String,
 }
 
 impl Asked {
@@ -114,14 +116,18 @@ impl Fake {
 fn asked(request: &HttpRequest) -> Asked {
     let body = request.body().bytes().unwrap_or_default();
     let body = String::from_utf8_lossy(body).into_owned();
+    let host = request.uri().to_owned();
     if let Some((_, operation)) = request.uri().split_once("/operation/") {
-        return Asked { call: format!("cloudwatch:{operation}"), body };
+        return Asked { call: format!("cloudwatch:{operation}"), body, host };
     }
     let call = match request.headers().get("x-amz-target") {
         Some(target) => {
             let (service, operation) = target.split_once('.').unwrap();
-            let ecs = service.starts_with("AmazonEC2ContainerService");
-            let service = if ecs { "ecs" } else { "application-autoscaling" };
+            let service = match service {
+                ecs if ecs.starts_with("AmazonEC2ContainerService") => "ecs",
+                ecr if ecr.starts_with("AmazonEC2ContainerRegistry") => "ecr",
+                _ => "application-autoscaling",
+            };
             format!("{service}:{operation}")
         }
         None => {
@@ -135,7 +141,7 @@ fn asked(request: &HttpRequest) -> Asked {
             format!("{service}:{action}")
         }
     };
-    Asked { call, body }
+    Asked { call, body, host }
 }
 
 fn response(asked: &Asked, reply: Reply) -> Result<HttpResponse, ConnectorError> {

@@ -6,6 +6,7 @@ mod budget;
 mod fake;
 mod gate;
 mod looking;
+mod releases;
 mod steering;
 
 use std::sync::{Arc, Mutex};
@@ -79,6 +80,7 @@ fn need() -> Need {
         pools: [PoolId::group("workers")].into(),
         tasks_of: [].into(),
         traffic: None,
+        releases: None,
         only_traffic: false,
     }
 }

@@ -72,8 +72,11 @@ fn suspend_scaling() -> Case {
     }
 }
 
+const USERS_2: &str = "arn:aws:ecs:eu-west-1:1:task-definition/users:2";
+
 fn revision(image: &str) -> Reply {
     Reply::Json(json!({ "taskDefinition": {
+        "taskDefinitionArn": USERS_2,
         "family": "users", "networkMode": "bridge", "containerDefinitions": [{
             "name": "users", "image": image, "cpu": 256, "memory": 512,
             "portMappings": [{ "containerPort": 8080, "hostPort": 0 }],
@@ -93,7 +96,7 @@ fn register_task() -> Case {
     Case {
         action: Action::RegisterTask { service: "users".into(), task },
         write: "ecs:RegisterTaskDefinition",
-        accepted: Reply::Json(json!({})),
+        accepted: Reply::Json(json!({ "taskDefinition": { "taskDefinitionArn": USERS_2 } })),
         read: TASKS,
         before: Reply::Error(400, "ClientException", "Unable to describe task definition."),
         after: revision("users:2"),
@@ -147,6 +150,8 @@ fn deploy() -> Case {
             service: "shop".into(),
             was: definition(1).into(),
             now: definition(2).into(),
+            alarms: ["shop-errors".to_owned()].into(),
+            back: false,
         },
         write: "ecs:UpdateService",
         accepted: Reply::Json(json!({})),
@@ -402,7 +407,9 @@ async fn a_revision_keeps_everything_but_the_image() {
     };
     let fake = world(&case("users"));
     fake.on(TASKS, [answer(&old), answer(&old), answer(&new)]);
-    assert_eq!(kind(&perform(&fake, &case("users")).await), "done");
+    let made = Some(USERS_2.into());
+    let registered = Outcome::Done { failed: Vec::new(), made };
+    assert_eq!(perform(&fake, &case("users")).await, registered);
     let [sent] = fake.asked("ecs:RegisterTaskDefinition").try_into().unwrap();
     let sent = sent.json();
     for field in ["family", "networkMode", "cpu", "taskRoleArn", "executionRoleArn"] {
@@ -415,6 +422,23 @@ async fn a_revision_keeps_everything_but_the_image() {
     assert_eq!(containers[0]["secrets"], old["containerDefinitions"][0]["secrets"]);
     assert_eq!(containers[1]["image"], "proxy:1");
     assert!(sent.get("revision").is_none() && sent.get("status").is_none());
+
+    // One that is alike is taken, whatever AWS has added to it and however it sorts.
+    let fake = world(&case("users"));
+    new["taskDefinitionArn"] = json!("arn:aws:ecs:eu-west-1:1:task-definition/users:9");
+    new["revision"] = json!(9);
+    new["registeredBy"] = json!("arn:aws:iam::1:user/ci");
+    fake.on(TASKS, [answer(&old), answer(&new)]);
+    let made = Some("arn:aws:ecs:eu-west-1:1:task-definition/users:9".into());
+    let found = Outcome::Done { failed: Vec::new(), made };
+    assert_eq!(perform(&fake, &case("users")).await, found);
+    assert_eq!(fake.asked("ecs:RegisterTaskDefinition").len(), 0);
+    // One with the image but with something else changed is not.
+    new["cpu"] = json!("1024");
+    let fake = world(&case("users"));
+    fake.on(TASKS, [answer(&old), answer(&new)]);
+    assert_eq!(kind(&perform(&fake, &case("users")).await), "done");
+    assert_eq!(fake.asked("ecs:RegisterTaskDefinition").len(), 1);
 
     let fake = world(&case("typo"));
     assert_eq!(kind(&perform(&fake, &case("typo")).await), "moved");
@@ -440,6 +464,8 @@ async fn requests_say_exactly_what_was_meant() {
     let deployment = &deployed["deploymentConfiguration"];
     assert_eq!(deployment["deploymentCircuitBreaker"], breaker);
     assert_eq!(deployment["maximumPercent"], 150, "what the service had");
+    let alarms = json!({ "alarmNames": ["shop-errors"], "enable": true, "rollback": true });
+    assert_eq!(deployment["alarms"], alarms);
     let created = sent(create_service()).await.json();
     assert_eq!(created["launchType"], "EC2");
     assert_eq!(created["deploymentConfiguration"]["deploymentCircuitBreaker"], breaker);

@@ -10,6 +10,7 @@ use crate::model::{GroupSettings, ServiceName};
 pub(super) fn service(name: &ServiceName, service: &ServiceConfig, block: &mut Block) {
     block.set("desired_count", text(service.desired_count), false);
     block.set("evict", text(service.evict), service.evict == Evict::default());
+    block.set("alarms", list(&service.alarms), service.alarms.is_empty());
     let port_elsewhere = block.path("create.port");
     if let Some(exposure) = &service.exposure {
         let mut block = block.table("load_balancing", false);

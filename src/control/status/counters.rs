@@ -116,7 +116,7 @@ impl Counters {
 
 fn result(outcome: &Outcome) -> &'static str {
     match outcome {
-        Outcome::Done { failed } if failed.is_empty() => "done",
+        Outcome::Done { failed, .. } if failed.is_empty() => "done",
         Outcome::Done { .. } => "partly_done",
         Outcome::Moved { .. } => "moved",
         Outcome::Refused { .. } => "refused",

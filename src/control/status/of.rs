@@ -26,6 +26,7 @@ impl ClusterStatus {
         now: DateTime<Utc>,
     ) -> Self {
         let cutovers = cutovers::cutovers(config, snapshot, memory, plan, verdicts, now);
+        let releases = release::told::told(config, snapshot, memory, &plan.holds, verdicts, now);
         let plan = plan_view(plan, verdicts, memory);
         let hosts: Vec<_> = (snapshot.hosts.value.values())
             .map(|host| host_view(host, snapshot, memory, &plan))
@@ -58,6 +59,7 @@ impl ClusterStatus {
             pools: pools::pools(config, snapshot, memory, now),
             services,
             cutovers,
+            releases,
             plan,
             others_writing: snapshot.rivals.value.iter().map(other_writer).collect(),
             budgets: budgets(config, snapshot, memory, now),

@@ -142,7 +142,7 @@ pub(crate) fn status() -> ClusterStatus {
     }
     let mut status = of(&snapshot(), 3).after(&shown, TimeDelta::seconds(15));
     let fates = vec![
-        Decided::new(raise(), Fate::Outcome { outcome: Outcome::Done { failed: vec![] } }),
+        Decided::new(raise(), Fate::Outcome { outcome: Outcome::done() }),
         Decided::new(drain(), Fate::Held { hold: refused }),
     ];
     let decision = Decision::of(&status, fates);
@@ -233,4 +233,101 @@ fn with_cutovers(little: &mut Little) -> ClusterStatus {
     let (config, snapshot, memory) = (&little.config, &little.snapshot, &little.memory);
     let shown = ClusterStatus::of(config, snapshot, memory, &plan, &verdicts, little.now);
     ClusterStatus { cutovers: shown.cutovers, at: little.now, ..status() }
+}
+
+/// A release of `mail`: ordered, looked up, registered, booked, and half brought out.
+pub(crate) fn releasing() -> ClusterStatus {
+    let (memory, mut snapshot) = half_released();
+    deployed(&mut snapshot, crate::model::Rollout::InProgress);
+    released(&memory, &snapshot)
+}
+
+/// The same, led back by its circuit breaker.
+pub(crate) fn gone_back() -> ClusterStatus {
+    use crate::model::{ReleaseStage, ReleaseVerdict, StopCause};
+    let (mut memory, snapshot) = half_released();
+    let cause = StopCause::Exited { container: "mail".into(), exit_code: Some(1) };
+    let verdict = ReleaseVerdict::CrashLoop { failed: 3, cause };
+    let because = verdict.to_string();
+    memory = moved(memory, ReleaseStage::RollingBack, &because, Some(verdict), 90);
+    memory = moved(memory, ReleaseStage::RolledBack, "2 tasks run mail:1", None, 60);
+    released(&memory, &snapshot)
+}
+
+fn released(memory: &Memory, snapshot: &Snapshot) -> ClusterStatus {
+    use crate::{control, guard};
+    let mut config = config();
+    config.allow.insert(ActionKind::Services);
+    let plan = control::merge::plan(&config, snapshot, memory, build::now());
+    let lease = guard::Lease { epoch: memory.epoch, valid_until: None };
+    let case = guard::Case { config: &config, snapshot, memory, lease: &lease, now: build::now() };
+    let ask = |planned: &Planned| guard::admit(case, planned.clone()).map(|_| ());
+    let verdicts: Vec<_> = plan.actions.iter().map(|p| (p.clone(), ask(p))).collect();
+    ClusterStatus::of(&config, snapshot, memory, &plan, &verdicts, build::now())
+}
+
+fn half_released() -> (Memory, Snapshot) {
+    use crate::model::{
+        Command, Order, Record, ReleaseEdge, ReleaseOrder, ReleasePath, ReleaseStage,
+    };
+    let name = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/mail";
+    let digest = |n: u8| crate::model::Digest::from(format!("sha256:{}", n.to_string().repeat(64)));
+    let image = crate::model::ImageName::from(format!("{name}:v2"));
+    let path = ReleasePath {
+        container: "mail".to_owned(),
+        was: build::definition("mail"),
+        previous: format!("{name}:v1").into(),
+        previous_digest: Some(digest(1)),
+        image: image.pinned(&digest(2)),
+    };
+    let steer = ReleaseOrder::Start { image, container: None };
+    let order = Order::Release { service: "mail".into(), steer };
+    let command = Command { actor: "ann".into(), reason: "faster sending".into(), order };
+    let mut memory = folded(memory(), Record::Command { command }, 240);
+    memory = noted(memory, ReleaseEdge::Found { path }, 225);
+    memory = moved(memory, ReleaseStage::Resolved, "mail:1 goes to its new image", None, 225);
+    if let Some(release) = memory.releases.get_mut(&"mail".into()) {
+        release.now = Some("arn:aws:ecs:r:1:task-definition/mail:2".into());
+    }
+    memory = moved(memory, ReleaseStage::Registered, "mail:2 has the new image", None, 224);
+    memory = moved(memory, ReleaseStage::Booked, "room for 2 more tasks is there", None, 150);
+    memory = moved(memory, ReleaseStage::Deploying, "ECS brings mail:2 out", None, 148);
+    let mut snapshot = snapshot();
+    if let Some(mail) = snapshot.services.value.get_mut(&"mail".into()) {
+        *mail = build::service("mail", 2, 2);
+    }
+    (memory, snapshot)
+}
+
+fn deployed(snapshot: &mut Snapshot, rollout: crate::model::Rollout) {
+    let Some(mail) = snapshot.services.value.get_mut(&"mail".into()) else { return };
+    mail.definition = "arn:aws:ecs:r:1:task-definition/mail:2".into();
+    let mut ours = mail.deployments[0].clone();
+    (ours.definition, ours.rollout, ours.running_count) = (mail.definition.clone(), rollout, 1);
+    mail.deployments[0].primary = false;
+    mail.deployments.insert(0, ours);
+    let shape = TaskShape::plain(256, 512);
+    snapshot.shapes.value.insert(mail.definition.clone(), shape);
+}
+
+fn moved(
+    memory: Memory,
+    stage: crate::model::ReleaseStage,
+    because: &str,
+    verdict: Option<crate::model::ReleaseVerdict>,
+    seconds_ago: i64,
+) -> Memory {
+    let because = because.to_owned();
+    noted(memory, crate::model::ReleaseEdge::Moved { stage, because, verdict }, seconds_ago)
+}
+
+fn noted(memory: Memory, edge: crate::model::ReleaseEdge, seconds_ago: i64) -> Memory {
+    let note = crate::model::Note::Release { service: "mail".into(), edge };
+    folded(memory, crate::model::Record::Noted { note }, seconds_ago)
+}
+
+fn folded(memory: Memory, record: crate::model::Record, seconds_ago: i64) -> Memory {
+    let at = build::now() - TimeDelta::seconds(seconds_ago);
+    let (seq, epoch) = (Seq(memory.seq.0 + 1), memory.epoch);
+    memory.fold(&crate::model::Entry { seq, epoch, at, record })
 }

@@ -174,7 +174,7 @@ fn clusters_are_awaited_until_they_are_published() {
 
 fn report(trouble: Option<JournalError>) -> (Cluster, TickReport) {
     let planned = story::status().plan.would_do[0].planned.clone();
-    let acted = Verdict::Acted { intent: Seq(42), outcome: Outcome::Done { failed: vec![] } };
+    let acted = Verdict::Acted { intent: Seq(42), outcome: Outcome::done() };
     let verdicts = match trouble {
         None => vec![(planned.clone(), acted)],
         Some(_) => vec![],
@@ -268,4 +268,15 @@ fn a_cutover_under_way_comes_back_from_json_as_it_went_in() {
     let told = serde_json::to_string_pretty(&status).unwrap() + "\n";
     expect_file!["../../../tests/program/cutting.json"].assert_eq(&told);
     assert_eq!(serde_json::from_str::<ClusterStatus>(&told).unwrap(), status);
+}
+
+#[test]
+fn a_release_under_way_comes_back_from_json_as_it_went_in() {
+    for status in [story::releasing(), story::gone_back()] {
+        let json = serde_json::to_string(&status).unwrap();
+        assert_eq!(serde_json::from_str::<ClusterStatus>(&json).unwrap(), status);
+    }
+    // The command line's tests serve this.
+    let json = serde_json::to_string_pretty(&story::releasing()).unwrap() + "\n";
+    expect_test::expect_file!["../../../tests/program/releasing.json"].assert_eq(&json);
 }

@@ -168,7 +168,7 @@ impl Little {
                 continue;
             }
             self.apply(&planned.action);
-            self.record(Record::Outcome { of, outcome: Outcome::Done { failed: Vec::new() } });
+            self.record(Record::Outcome { of, outcome: Outcome::done() });
         }
         self.now += TimeDelta::seconds(seconds);
         plan
@@ -176,7 +176,7 @@ impl Little {
 
     /// What there is to do by the last look.
     pub(crate) fn plan(&self) -> Plan {
-        cutover::step(&self.config, &self.snapshot, &self.memory, self.now)
+        cutover::step(&self.config, &self.snapshot, &self.memory, self.now).plan
     }
 
     pub(crate) fn admit(&self, planned: &Planned) -> Result<guard::Admitted, Hold> {

@@ -89,13 +89,13 @@ fn a_listener_that_is_gone_with_its_rules_leaves_the_group_to_be_deleted() {
     assert!(need.listeners.is_empty() && need.left.contains(&LISTENER.into()));
     assert!(need.groups.contains("orders"));
     little.traffic().listeners.clear();
-    let plan = crate::cutover::step(
+    let steps = crate::cutover::step(
         &little.config,
         &little.snapshot,
         &little.memory,
         little.now + TimeDelta::hours(25),
     );
-    let [planned] = &plan.actions[..] else { panic!("{plan:?}") };
+    let [planned] = &steps.plan.actions[..] else { panic!("{steps:?}") };
     assert!(matches!(planned.action, Action::DeleteTargetGroup { .. }), "{}", planned.action);
 }
 

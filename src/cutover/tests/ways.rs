@@ -183,7 +183,7 @@ fn a_rule_read_before_our_own_write_says_nothing_of_who_changed_it() {
         let listener =
             snapshot.traffic.value.listeners.get_mut(&ListenerArn::from(LISTENER)).unwrap();
         listener.rules[1].image = RuleImage::forward_to(&group_arn("api"));
-        let plan = crate::cutover::step(&little.config, &snapshot, &little.memory, little.now);
+        let plan = crate::cutover::step(&little.config, &snapshot, &little.memory, little.now).plan;
         assert!(plan.notes.is_empty() && plan.actions.is_empty(), "{plan:?}");
         assert_eq!(plan.holds[0].reason.code(), "blind");
     }
@@ -197,7 +197,7 @@ fn the_way_back_is_taken_unseen_and_called_done_when_seen() {
     let mut blind = little.snapshot.clone();
     let source = "elasticloadbalancing:DescribeRules".to_owned();
     blind.traffic.gaps.push(Gap { source, failure: Failure::Throttled });
-    let plan = crate::cutover::step(&little.config, &blind, &little.memory, little.now);
+    let plan = crate::cutover::step(&little.config, &blind, &little.memory, little.now).plan;
     let [planned] = &plan.actions[..] else { panic!("{plan:?}") };
     assert_eq!(planned.rank(), Rank::Rollback);
     assert!(little.admit(planned).is_ok());
@@ -334,7 +334,7 @@ fn a_lost_answer_is_settled_by_what_stands() {
         play(&mut little, 30, |little| stage(little, "users") == Stage::Shifting);
         little.look();
         let plan =
-            crate::cutover::step(&little.config, &little.snapshot, &little.memory, little.now);
+            crate::cutover::step(&little.config, &little.snapshot, &little.memory, little.now).plan;
         let planned = plan.actions[0].clone();
         little.record(Record::Intent { planned: planned.clone() });
         if took_effect {
@@ -366,4 +366,47 @@ fn a_handful_of_requests_asks_for_no_more_targets() {
         play(&mut little, 90, |little| stage(little, "users") == Stage::Baked);
         assert_eq!(stage(&little, "users"), stage_after, "{requests} a minute");
     }
+}
+
+#[test]
+fn a_load_balancer_added_to_a_running_service_waits_for_the_room_of_its_surge() {
+    let mut little = Little::tutorial(&["users"]);
+    let exposure = crate::config::Exposure {
+        listener: LISTENER.into(),
+        target_group: Some("users".to_owned()),
+        container: "users".to_owned(),
+        port: 80,
+        settings: None,
+        paths: Vec::new(),
+        hosts: Vec::new(),
+        priority: None,
+    };
+    little.config.services.get_mut(&"users".into()).unwrap().exposure = Some(exposure);
+    let users = ServiceName::from("users");
+    little.snapshot.services.value.get_mut(&users).unwrap().targets.clear();
+    little.start();
+    play(&mut little, 5, |little| stage(little, "users") == Stage::Attached);
+    let step = |little: &Little| {
+        crate::cutover::step(&little.config, &little.snapshot, &little.memory, little.now)
+    };
+    let attaches = |steps: &Steps| {
+        let actions = steps.plan.actions.iter().map(|planned| &planned.action);
+        actions.filter(|action| matches!(action, Action::AttachGroup { .. })).count()
+    };
+    let held = |steps: &Steps| steps.plan.holds.iter().any(|h| h.reason.code() == "room_missing");
+    let booking = Booking { service: users.clone(), count: 2 };
+
+    let steps = step(&little);
+    assert_eq!(
+        (attaches(&steps), held(&steps), &steps.bookings),
+        (0, true, &vec![booking.clone()])
+    );
+    // ECS may stop a task first: it need not wait, but the room is asked for.
+    let mut halves = little.clone();
+    halves.snapshot.services.value.get_mut(&users).unwrap().minimum_healthy_percent = 50;
+    let steps = step(&halves);
+    assert_eq!((attaches(&steps), held(&steps), &steps.bookings), (1, false, &vec![booking]));
+    little.memory.since.insert((Subject::Service(users), Fact::RoomThere), little.now);
+    let steps = step(&little);
+    assert_eq!((attaches(&steps), held(&steps)), (1, false));
 }

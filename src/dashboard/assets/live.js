@@ -112,6 +112,9 @@
     abort: ["Abort", "The old service gets every request back, and the rules of the cutover are removed."],
     rollback: ["Roll back", "The old service gets every request back at once."],
   };
+  const releases = {
+    abort: ["Abort the release of", "Before its deployment nothing changes; after it the revision from before is brought back."],
+  };
   const texts = {
     pause: "Nothing is written to AWS until somebody resumes. A request under way is finished.",
     resume: "Writing goes on, breakers close, and pools lowered to recommend may be written again.",
@@ -123,8 +126,9 @@
     const button = event.target.closest("[data-order]");
     if (!button) return;
     order = { id: button.id, ...button.dataset };
-    const [steer, told] = order.cutover ? steers[order.order] : [];
-    const title = steer ? `${steer} ${order.cutover}`
+    const [steer, told] = order.cutover ? steers[order.order]
+      : order.release ? releases[order.order] : [];
+    const title = steer ? `${steer} ${order.cutover ?? order.release}`
       : order.mode ? `${titles.mode} ${order.mode}` : titles[order.order];
     document.getElementById("ask-title").textContent = title;
     document.getElementById("ask-go").textContent = title;
@@ -152,7 +156,8 @@
     if (actor) headers["x-tidegate-actor"] = actor;
     go.disabled = true;
     try {
-      const of = order.cutover ? `cutovers/${encodeURIComponent(order.cutover)}/` : "";
+      const of = order.cutover ? `cutovers/${encodeURIComponent(order.cutover)}/`
+        : order.release ? `releases/${encodeURIComponent(order.release)}/` : "";
       const path = `/api/v1/clusters/${encodeURIComponent(cluster)}/${of}${order.order}`;
       const answer = await fetch(path, { method: "POST", headers, body: JSON.stringify(body) });
       if (answer.ok) {

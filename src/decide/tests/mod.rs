@@ -1,5 +1,6 @@
 //! Stories of deciding: a cluster in a few words, and the plan as an operator would read it.
 
+mod booked;
 mod drains;
 mod growing;
 mod shrinking;
@@ -21,7 +22,7 @@ fn config() -> ClusterConfig {
 
 #[track_caller]
 fn check(config: &ClusterConfig, snapshot: &Snapshot, memory: &Memory, want: Expect) {
-    let plan = capacity(config, snapshot, memory, now());
+    let plan = capacity(config, snapshot, memory, &[], now());
     let dos = plan.actions.iter().map(|p| format!("do {}\n   {}\n", p.action, p.why));
     let holds =
         plan.holds.iter().map(|h| format!("hold {} {}\n   {}\n", h.wants, h.subject, h.reason));

@@ -107,7 +107,7 @@ fn a_second_foreign_write_within_the_hour_lowers_the_pool_to_recommend() {
     let subject = Subject::Pool(workers());
     memory.originals.insert((subject, Attribute::DesiredCapacity), 2.into());
     memory.pools.entry(workers()).or_default().expected = Some(Units(5));
-    let notes = |memory: &Memory| capacity(&config(), &two_thirds(), memory, now()).notes;
+    let notes = |memory: &Memory| capacity(&config(), &two_thirds(), memory, &[], now()).notes;
     let (expected, found) = (Units(5), Units(2));
     let foreign = Note::ForeignWrite { pool: workers(), expected, found };
     assert!(notes(&memory).contains(&foreign));

@@ -54,7 +54,7 @@ fn record() -> impl Strategy<Value = Record> {
     ];
     let throttled = Outcome::Refused { failure: Failure::Throttled };
     let outcomes = prop_oneof![
-        Just(Outcome::Done { failed: vec![] }),
+        Just(Outcome::done()),
         Just(throttled),
         Just(Outcome::InDoubt { message: "no answer".into() }),
     ];

@@ -165,8 +165,9 @@ fn a_service_is_created_behind_a_group_that_a_rule_names() {
     park(&mut world);
     let refused = kind(&world.apply(&create(&world.clone())));
     assert_eq!(refused, "refused by AWS: family mail has no task definition");
-    assert_eq!(world.apply(&Action::RegisterTask { service: "mail".into(), task }), done());
+    let registered = world.apply(&Action::RegisterTask { service: "mail".into(), task });
     let arn = world.latest_revision("mail").unwrap();
+    assert_eq!(registered, Outcome::Done { failed: Vec::new(), made: Some(arn.clone()) });
     assert_eq!((arn.short(), world.image_of(&arn)), ("mail:1", Some("mail:1")));
     assert_eq!(world.apply(&create(&world.clone())), done());
     minutes(&mut world, 2);
@@ -202,6 +203,7 @@ fn service(world: &World, name: &str) -> Service {
         pools: BTreeSet::new(),
         tasks_of: BTreeSet::new(),
         traffic: None,
+        releases: None,
         only_traffic: false,
     };
     world.snapshot(&need).services.value[&ServiceName::from(name)].clone()
@@ -210,16 +212,23 @@ fn service(world: &World, name: &str) -> Service {
 #[test]
 fn a_release_of_a_bad_image_is_taken_back_by_its_circuit_breaker() {
     let mut world = ready();
-    world.happen(Event::BadImage { image: "users:bad".to_owned() });
+    world.happen(Event::BadImage { image: "users:bad".into(), how: ImageFault::Exits });
     let was = service(&world, "users").definition;
     let task = TaskSpec::Revised {
         of: was.clone(),
         container: "users".to_owned(),
         image: "users:bad".to_owned(),
     };
-    assert_eq!(world.apply(&Action::RegisterTask { service: "users".into(), task }), done());
+    let registered = world.apply(&Action::RegisterTask { service: "users".into(), task });
     let now = world.latest_revision("users").unwrap();
-    let deploy = Action::Deploy { service: "users".into(), was: was.clone(), now: now.clone() };
+    assert_eq!(registered, Outcome::Done { failed: Vec::new(), made: Some(now.clone()) });
+    let deploy = Action::Deploy {
+        service: "users".into(),
+        was: was.clone(),
+        now: now.clone(),
+        alarms: BTreeSet::new(),
+        back: false,
+    };
     assert_eq!(world.apply(&deploy), done());
     assert!(kind(&world.apply(&deploy)).starts_with("moved: task definition users:1"));
     let failed = |world: &World| {

@@ -42,6 +42,7 @@ pub(super) fn see(world: &World) -> Snapshot {
         pools: BTreeSet::from([workers(), fleet()]),
         tasks_of,
         traffic: None,
+        releases: None,
         only_traffic: false,
     };
     let hosts = world.snapshot(&need(BTreeSet::new())).hosts.value;
@@ -103,14 +104,14 @@ pub(super) fn resize(was: u32, now: u32) -> Action {
 }
 
 pub(super) fn done() -> Outcome {
-    Outcome::Done { failed: Vec::new() }
+    Outcome::done()
 }
 
 /// `moved`, `refused: …` or `done`, as far as a table needs it.
 pub(super) fn kind(outcome: &Outcome) -> String {
     match outcome {
-        Outcome::Done { failed } if failed.is_empty() => "done".to_owned(),
-        Outcome::Done { failed } => format!("done, {} failed", failed.len()),
+        Outcome::Done { failed, .. } if failed.is_empty() => "done".to_owned(),
+        Outcome::Done { failed, .. } => format!("done, {} failed", failed.len()),
         Outcome::Moved { expected, found } => format!("moved: {expected} -> {found}"),
         Outcome::Refused { failure } => failure.to_string(),
         Outcome::InDoubt { message } => format!("in doubt: {message}"),

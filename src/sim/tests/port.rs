@@ -12,6 +12,7 @@ fn need() -> Need {
         pools: BTreeSet::from([workers()]),
         tasks_of: BTreeSet::new(),
         traffic: None,
+        releases: None,
         only_traffic: false,
     }
 }

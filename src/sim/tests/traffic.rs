@@ -104,6 +104,7 @@ fn need_of(traffic: TrafficNeed) -> Need {
         pools: BTreeSet::new(),
         tasks_of: BTreeSet::new(),
         traffic: Some(traffic),
+        releases: None,
         only_traffic: true,
     }
 }

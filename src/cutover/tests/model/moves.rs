@@ -156,7 +156,7 @@ impl Game {
 
     pub(super) fn plan(&self, world: &World) -> Plan {
         let snapshot = self.look(world);
-        let mut plan = cutover::step(&self.little.config, &snapshot, &world.memory, now());
+        let mut plan = cutover::step(&self.little.config, &snapshot, &world.memory, now()).plan;
         if matches!(self.plant, Plant::DropsBlue | Plant::DropsBlueGuarded) {
             plan.actions.extend(hasty(world));
         }
@@ -261,7 +261,7 @@ impl Game {
             world.aws.apply(&planned.action);
         }
         let lost = || Outcome::InDoubt { message: "no answer".to_owned() };
-        let done = || Outcome::Done { failed: Vec::new() };
+        let done = || Outcome::done();
         let believed = self.plant == Plant::BelievesDoubts;
         let outcome = match fate {
             Fate::Refused => Outcome::Refused { failure: Failure::Throttled },
