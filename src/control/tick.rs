@@ -12,7 +12,7 @@ use super::merge::plan;
 use crate::cloud::{Calls, Cloud};
 use crate::decide::edges::hold_edges;
 use crate::journal::{Journal, JournalError};
-use crate::model::{Hold, Note, Outcome, Plan, Planned, Snapshot};
+use crate::model::{Fact, Hold, Note, Outcome, Plan, Planned, Snapshot};
 
 /// Wall-clock time between ticks beyond the interval after which timers for removals start anew.
 const CLOCK_JUMP: TimeDelta = TimeDelta::seconds(60);
@@ -33,9 +33,14 @@ pub struct TickReport {
 }
 
 impl TickReport {
-    /// Whether a request took effect or a route moved on, so that looking again soon is worth it.
+    /// Whether a request took effect, or something moved on that others wait for, so that looking
+    /// again soon is worth it.
     pub fn acted(&self) -> bool {
-        let moved = |note: &Note| matches!(note, Note::Cutover { .. } | Note::Release { .. });
+        let moved = |note: &Note| match note {
+            Note::Cutover { .. } | Note::Release { .. } => true,
+            Note::Began { what, .. } => *what == Fact::RoomThere,
+            _ => false,
+        };
         let done = |verdict: &Verdict| {
             matches!(verdict, Verdict::Acted { outcome: Outcome::Done { .. }, .. })
         };

@@ -227,10 +227,7 @@ pub fn heal(route: Route<'_>, draft: &mut Draft) -> Verdict {
     }
     match gates::healthy_enough(route, route.percent_at(0)) {
         Ok(healthy) => Verdict::Go(Stage::Healthy, 0, format!("{healthy} healthy targets")),
-        Err(reason) => {
-            route.hold(draft, reason);
-            Verdict::Stay
-        }
+        Err(reason) => route.wait(reason, draft),
     }
 }
 

@@ -22,10 +22,7 @@ pub fn begin(route: Route<'_>, draft: &mut Draft) -> Verdict {
     }
     match may_step(route, 0) {
         Ok(()) => Verdict::Go(Stage::Shifting, 0, "everything is ready".to_owned()),
-        Err(Standing::Hold(reason)) => {
-            route.hold(draft, reason);
-            Verdict::Stay
-        }
+        Err(Standing::Hold(reason)) => route.wait(reason, draft),
         Err(Standing::Stop(because)) => Verdict::Stop(because),
     }
 }
@@ -51,10 +48,7 @@ fn step_on(route: Route<'_>, because: String, draft: &mut Draft) -> Verdict {
     let next = route.memory.step + 1;
     match may_step(route, next) {
         Ok(()) => Verdict::Go(Stage::Shifting, next, because),
-        Err(Standing::Hold(reason)) => {
-            route.hold(draft, reason);
-            Verdict::Stay
-        }
+        Err(Standing::Hold(reason)) => route.wait(reason, draft),
         Err(Standing::Stop(because)) => Verdict::Stop(because),
     }
 }
@@ -93,7 +87,7 @@ pub fn at_weight(route: Route<'_>, percent: u32, draft: &mut Draft) -> Result<()
         }
         match may_step(route, route.memory.step) {
             Ok(()) => write_step(route, rule, wanted, percent, draft),
-            Err(Standing::Hold(reason)) => route.hold(draft, reason),
+            Err(Standing::Hold(reason)) => return Err(route.wait(reason, draft)),
             Err(Standing::Stop(because)) => return Err(Verdict::Stop(because)),
         }
         return Err(Verdict::Stay);

@@ -252,6 +252,18 @@ impl<'a> Route<'a> {
         Verdict::Stay
     }
 
+    /// Stays until what a step needs is there. Targets that green has no tasks for are ordered.
+    pub fn wait(self, reason: Reason, draft: &mut Draft) -> Verdict {
+        if let (Reason::TooFewHealthy { needed, .. }, Some(green)) = (&reason, self.green())
+            && green.desired_count < *needed
+        {
+            let (service, was) = (green.name.clone(), green.desired_count);
+            let action = Action::SetServiceCount { service, was, now: *needed };
+            self.prepare(draft, action, "the next step needs as many tasks");
+        }
+        self.stay(reason, draft)
+    }
+
     /// The write of its rule.
     pub fn write(self, rule: &Rule, was: Option<RuleImage>, now: RuleImage) -> Action {
         Action::WriteRule {

@@ -133,7 +133,7 @@ fn what_cannot_be_done_says_so_with_the_code_for_it() {
               |
             4 |     pols: []
               |     ^^^^
-              = did you mean `pools`? known keys: name, region, role_arn, external_id, mode, allow, pools, reservation_ceiling, headroom, services, cutovers, windows, scale_in, repair, releases, budgets, retention, interval
+              = did you mean `pools`? known keys: name, region, role_arn, external_id, mode, allow, pools, reservation_ceiling, headroom, services, cutovers, windows, scale_in, repair, releases, budgets, retention, i…
         "#]],
     );
     check(

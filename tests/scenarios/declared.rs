@@ -97,7 +97,7 @@ async fn what_leaves_the_configuration_is_marked_and_deleted_once_nobody_uses_it
     assert_eq!(stage.violations(), []);
     expect![[r#"
         left the configuration:
-        orders cutover: no longer in the configuration: what Tidegate made for it is deleted at 2026-11-21 09:18:03Z; put it back into the configuration to keep it
+        orders cutover: no longer in the configuration: what Tidegate made for it is deleted at 2026-11-21 09:18:04Z; put it back into the configuration to keep it
         came back:
 
         left again, and goes on running:
@@ -110,13 +110,13 @@ async fn what_leaves_the_configuration_is_marked_and_deleted_once_nobody_uses_it
     expect![[r#"
           0:00   create target group demo-orders
           0:01   create rule service/orders at priority 49000: demo-orders 100
-          0:02   orders registers with target group demo-orders
-          5:33   mark h1, h2 for drain (scale_in)
-          5:34   drain h1, h2
-         11:20   terminate h1, general desired capacity 4 -> 3
-         11:21   terminate h2, general desired capacity 3 -> 2
-         23:07   delete rule service/orders
-         23:08   delete target group demo-orders
+          0:03   orders registers with target group demo-orders
+          5:34   mark h1, h2 for drain (scale_in)
+          5:35   drain h1, h2
+         11:21   terminate h1, general desired capacity 4 -> 3
+         11:22   terminate h2, general desired capacity 3 -> 2
+         23:08   delete rule service/orders
+         23:09   delete target group demo-orders
     "#]]
     .assert_eq(stage.script.text());
 }

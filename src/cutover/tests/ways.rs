@@ -352,8 +352,8 @@ fn a_lost_answer_is_settled_by_what_stands() {
 }
 
 #[test]
-fn a_handful_of_requests_asks_for_no_more_targets() {
-    for (requests, stage_after) in [(10, Stage::Baked), (6000, Stage::Shifting)] {
+fn as_many_tasks_are_ordered_as_the_next_step_needs_and_none_for_a_handful_of_requests() {
+    for (requests, tasks) in [(10, 1), (6000, 3)] {
         let mut little = Little::tutorial(&["users"]);
         little.config.cutovers[0].routes[0].healthy_targets = None;
         little.config.cutovers[0].gates.requests_min = 100;
@@ -364,7 +364,8 @@ fn a_handful_of_requests_asks_for_no_more_targets() {
         first_step(&mut little);
         little.order(CutoverOrder::Promote { route: None, full: true });
         play(&mut little, 90, |little| stage(little, "users") == Stage::Baked);
-        assert_eq!(stage(&little, "users"), stage_after, "{requests} a minute");
+        assert_eq!(stage(&little, "users"), Stage::Baked, "{requests} a minute");
+        assert_eq!(little.service("users").desired_count, tasks, "{requests} a minute");
     }
 }
 
@@ -383,9 +384,9 @@ fn a_load_balancer_added_to_a_running_service_waits_for_the_room_of_its_surge() 
     };
     little.config.services.get_mut(&"users".into()).unwrap().exposure = Some(exposure);
     let users = ServiceName::from("users");
-    little.snapshot.services.value.get_mut(&users).unwrap().targets.clear();
-    little.start();
-    play(&mut little, 5, |little| stage(little, "users") == Stage::Attached);
+    little.service("users").targets.clear();
+    let balancer = little.traffic().listeners[&LISTENER.into()].load_balancer.clone();
+    little.group("users").load_balancer = Some(balancer);
     let step = |little: &Little| {
         crate::cutover::step(&little.config, &little.snapshot, &little.memory, little.now)
     };
@@ -403,7 +404,7 @@ fn a_load_balancer_added_to_a_running_service_waits_for_the_room_of_its_surge() 
     );
     // ECS may stop a task first: it need not wait, but the room is asked for.
     let mut halves = little.clone();
-    halves.snapshot.services.value.get_mut(&users).unwrap().minimum_healthy_percent = 50;
+    halves.service("users").minimum_healthy_percent = 50;
     let steps = step(&halves);
     assert_eq!((attaches(&steps), held(&steps), &steps.bookings), (1, false, &vec![booking]));
     little.memory.since.insert((Subject::Service(users), Fact::RoomThere), little.now);
