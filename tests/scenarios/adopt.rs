@@ -56,6 +56,7 @@ async fn an_adopted_rule_is_edited_in_place_and_no_other_is_made_for_the_route()
     ended(&mut stage).await;
     assert_eq!(at(&stage, "users"), At::Finalized);
     expect![[r#"
+        min:sec
           0:00   route/break/users: api 100 -> api 100, users 0
           0:01   users is attached: the route has a rule with green at 0
           0:03   users is provisioned: 2 tasks of users ordered
@@ -76,7 +77,7 @@ async fn an_adopted_rule_is_edited_in_place_and_no_other_is_made_for_the_route()
           7:40   api desired count 4 -> 0
           7:41   users is finalized: blue is no longer needed
     "#]]
-    .assert_eq(stage.script.text());
+    .assert_eq(&format!("min:sec\n{}", stage.script.text()));
 }
 
 #[tokio::test]

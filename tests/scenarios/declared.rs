@@ -108,6 +108,7 @@ async fn what_leaves_the_configuration_is_marked_and_deleted_once_nobody_uses_it
 
     "#]].assert_eq(&told);
     expect![[r#"
+        min:sec
           0:00   create target group demo-orders
           0:01   create rule service/orders at priority 49000: demo-orders 100
           0:03   orders registers with target group demo-orders
@@ -118,7 +119,7 @@ async fn what_leaves_the_configuration_is_marked_and_deleted_once_nobody_uses_it
          23:08   delete rule service/orders
          23:09   delete target group demo-orders
     "#]]
-    .assert_eq(stage.script.text());
+    .assert_eq(&format!("min:sec\n{}", stage.script.text()));
 }
 
 #[tokio::test]
