@@ -64,7 +64,7 @@ async fn tells(mut stage: Stage, name: &str, want: Expect) -> Stage {
         stage.script.tail(9)
     );
     assert_eq!(stage.violations(), []);
-    want.assert_eq(stage.script.text());
+    want.assert_eq(&format!("min:sec\n{}", stage.script.text()));
     stage
 }
 
@@ -72,14 +72,15 @@ async fn tells(mut stage: Stage, name: &str, want: Expect) -> Stage {
 async fn room_comes_first_and_then_the_new_revision() {
     let stage = begin(world(), config(), "web", "web:v2").await;
     let stage = tells(stage, "web", expect![[r#"
+        min:sec
           0:15   release of web is resolved: web:1 goes to web@sha256:7b9b6f56ddec64e2ec047e7f4a7375cb8fd44b4529a340f1184b5a6cbe3c51d8
           0:16   register a task definition of web: web:1 with image web@sha256:7b9b6f56ddec64e2ec047e7f4a7375cb8fd44b4529a340f1184b5a6cbe3c51d8
           0:17   release of web is registered: web:2 has the new image
           0:18   general desired capacity 2 -> 3
-          1:49   release of web is booked: room for 6 more tasks is there
-          1:50   web deploys web:1 -> web:2
-          1:51   release of web is deploying: ECS brings web:2 out
-          2:07   release of web is released: 6 tasks run web:2
+          1:35   release of web is booked: room for 6 more tasks is there
+          1:36   web deploys web:1 -> web:2
+          1:37   release of web is deploying: ECS brings web:2 out
+          1:53   release of web is released: 6 tasks run web:2
     "#]]).await;
     let web = service(&stage, "web");
     assert_eq!((web.definition.short(), web.running_count), ("web:2", 6));
@@ -91,15 +92,16 @@ async fn a_crash_loop_is_led_back() {
     world.happen(image_is("web:bad", ImageFault::Exits));
     let stage = begin(world, config(), "web", "web:bad").await;
     let stage = tells(stage, "web", expect![[r#"
+        min:sec
           0:15   release of web is resolved: web:1 goes to web@sha256:901720595cbd20c7d23227241e9827ba145d2ea3d8f72e3d567829de9ad22940
           0:16   register a task definition of web: web:1 with image web@sha256:901720595cbd20c7d23227241e9827ba145d2ea3d8f72e3d567829de9ad22940
           0:17   release of web is registered: web:2 has the new image
           0:18   general desired capacity 2 -> 3
-          1:49   release of web is booked: room for 6 more tasks is there
-          1:50   web deploys web:1 -> web:2
-          1:51   release of web is deploying: ECS brings web:2 out
-          2:07   release of web is rolling_back: crash loop: web exited with code 1 (6 failed tasks)
-          2:23   release of web is rolled_back: 6 tasks run web:1
+          1:35   release of web is booked: room for 6 more tasks is there
+          1:36   web deploys web:1 -> web:2
+          1:37   release of web is deploying: ECS brings web:2 out
+          1:53   release of web is rolling_back: crash loop: web exited with code 1 (6 failed tasks)
+          2:09   release of web is rolled_back: 6 tasks run web:1
     "#]]).await;
     let web = service(&stage, "web");
     assert_eq!((web.definition.short(), web.running_count), ("web:1", 6));
@@ -111,15 +113,16 @@ async fn a_pull_failure_is_told_apart() {
     world.happen(image_is("web:bad", ImageFault::CannotPull));
     let stage = begin(world, config(), "web", "web:bad").await;
     tells(stage, "web", expect![[r#"
+        min:sec
           0:15   release of web is resolved: web:1 goes to web@sha256:901720595cbd20c7d23227241e9827ba145d2ea3d8f72e3d567829de9ad22940
           0:16   register a task definition of web: web:1 with image web@sha256:901720595cbd20c7d23227241e9827ba145d2ea3d8f72e3d567829de9ad22940
           0:17   release of web is registered: web:2 has the new image
           0:18   general desired capacity 2 -> 3
-          1:49   release of web is booked: room for 6 more tasks is there
-          1:50   web deploys web:1 -> web:2
-          1:51   release of web is deploying: ECS brings web:2 out
-          2:07   release of web is rolling_back: pull failure: CannotPullContainerError: pull image manifest: web@sha256:901720595cbd20c7d23227241e9827ba145d2ea3d8f72e3d567829de9ad22940: not found (6 failed tasks)
-          2:23   release of web is rolled_back: 6 tasks run web:1
+          1:35   release of web is booked: room for 6 more tasks is there
+          1:36   web deploys web:1 -> web:2
+          1:37   release of web is deploying: ECS brings web:2 out
+          1:53   release of web is rolling_back: pull failure: CannotPullContainerError: pull image manifest: web@sha256:901720595cbd20c7d23227241e9827ba145d2ea3d8f72e3d567829de9ad22940: not found (6 failed tasks)
+          2:09   release of web is rolled_back: 6 tasks run web:1
     "#]]).await;
 }
 
@@ -141,14 +144,15 @@ async fn a_failed_health_check_is_told_apart() {
     let bad = image_is("api:bad", ImageFault::FailsChecks);
     let stage = of_api("api:bad", bad, TimeDelta::minutes(30)).await;
     tells(stage, "api", expect![[r#"
+        min:sec
           0:15   release of api is resolved: api:1 goes to api@sha256:b0d22b947c782b0af2f72ce93e5d2c773498256ef83225f076bd2213ba17228d
           0:16   register a task definition of api: api:1 with image api@sha256:b0d22b947c782b0af2f72ce93e5d2c773498256ef83225f076bd2213ba17228d
           0:17   release of api is registered: api:2 has the new image
-          0:33   release of api is booked: room for 4 more tasks is there
-          0:34   api deploys api:1 -> api:2
-          0:35   release of api is deploying: ECS brings api:2 out
-          1:36   release of api is rolling_back: failed health check: Task failed ELB health checks in (target-group arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/api/0000000000000001) (4 failed tasks)
-          1:37   release of api is rolled_back: 4 tasks run api:1
+          0:19   release of api is booked: room for 4 more tasks is there
+          0:20   api deploys api:1 -> api:2
+          0:21   release of api is deploying: ECS brings api:2 out
+          1:22   release of api is rolling_back: failed health check: Task failed ELB health checks in (target-group arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/api/0000000000000001) (4 failed tasks)
+          1:23   release of api is rolled_back: 4 tasks run api:1
     "#]]).await;
 }
 
@@ -161,6 +165,7 @@ async fn without_room_nothing_is_changed() {
     world.advance(start());
     let stage = begin(world, config(), "web", "web:v2").await;
     let stage = tells(stage, "web", expect![[r#"
+        min:sec
           0:15   release of web is resolved: web:1 goes to web@sha256:7b9b6f56ddec64e2ec047e7f4a7375cb8fd44b4529a340f1184b5a6cbe3c51d8
           0:16   register a task definition of web: web:1 with image web@sha256:7b9b6f56ddec64e2ec047e7f4a7375cb8fd44b4529a340f1184b5a6cbe3c51d8
           0:17   release of web is registered: web:2 has the new image
@@ -178,8 +183,9 @@ async fn an_image_that_does_not_exist_is_refused_at_once() {
         stage,
         "web",
         expect![[r#"
-          0:00   release of web is refused: image web:v2 does not exist
-    "#]],
+            min:sec
+              0:00   release of web is refused: image web:v2 does not exist
+        "#]],
     )
     .await;
 }
@@ -209,14 +215,15 @@ async fn somebody_elses_deployment_is_left_alone() {
     let event = Event::Deploy { service: "web".into(), shape: None };
     stage.cloud.with_world(|world| world.happen(event));
     let mut stage = tells(stage, "web", expect![[r#"
+        min:sec
           0:15   release of web is resolved: web:1 goes to web@sha256:7b9b6f56ddec64e2ec047e7f4a7375cb8fd44b4529a340f1184b5a6cbe3c51d8
           0:16   register a task definition of web: web:1 with image web@sha256:7b9b6f56ddec64e2ec047e7f4a7375cb8fd44b4529a340f1184b5a6cbe3c51d8
           0:17   release of web is registered: web:2 has the new image
           0:18   general desired capacity 2 -> 3
-          1:49   release of web is booked: room for 6 more tasks is there
-          1:50   web deploys web:1 -> web:2
-          1:51   release of web is deploying: ECS brings web:2 out
-          1:51   release of web is superseded: somebody else deployed web:3, expected was web:2
+          1:35   release of web is booked: room for 6 more tasks is there
+          1:36   web deploys web:1 -> web:2
+          1:37   release of web is deploying: ECS brings web:2 out
+          1:37   release of web is superseded: somebody else deployed web:3, expected was web:2
     "#]]).await;
     stage.run(TimeDelta::minutes(10)).await;
     assert_eq!(service(&stage, "web").definition.short(), "web:3");
@@ -229,15 +236,16 @@ async fn an_abort_brings_the_old_revision_back_by_one_write() {
     assert!(stage.run_until(TimeDelta::minutes(20), deploys).await);
     stage.order(Order::Release { service: "web".into(), steer: ReleaseOrder::Abort }).await;
     tells(stage, "web", expect![[r#"
+        min:sec
           0:15   release of web is resolved: web:1 goes to web@sha256:7b9b6f56ddec64e2ec047e7f4a7375cb8fd44b4529a340f1184b5a6cbe3c51d8
           0:16   register a task definition of web: web:1 with image web@sha256:7b9b6f56ddec64e2ec047e7f4a7375cb8fd44b4529a340f1184b5a6cbe3c51d8
           0:17   release of web is registered: web:2 has the new image
           0:18   general desired capacity 2 -> 3
-          1:49   release of web is booked: room for 6 more tasks is there
-          1:50   web deploys web:1 -> web:2
-          1:51   release of web is deploying: ECS brings web:2 out
-          1:51   web goes back web:2 -> web:1
-          2:07   release of web is rolled_back: 6 tasks run web:1
+          1:35   release of web is booked: room for 6 more tasks is there
+          1:36   web deploys web:1 -> web:2
+          1:37   release of web is deploying: ECS brings web:2 out
+          1:37   web goes back web:2 -> web:1
+          1:53   release of web is rolled_back: 6 tasks run web:1
     "#]]).await;
 }
 
@@ -247,15 +255,16 @@ async fn a_deployment_that_hangs_is_led_back_in_time() {
     let bad = image_is("api:bad", ImageFault::FailsChecks);
     let stage = of_api("api:bad", bad, TimeDelta::seconds(30)).await;
     let stage = tells(stage, "api", expect![[r#"
+        min:sec
           0:15   release of api is resolved: api:1 goes to api@sha256:b0d22b947c782b0af2f72ce93e5d2c773498256ef83225f076bd2213ba17228d
           0:16   register a task definition of api: api:1 with image api@sha256:b0d22b947c782b0af2f72ce93e5d2c773498256ef83225f076bd2213ba17228d
           0:17   release of api is registered: api:2 has the new image
-          0:33   release of api is booked: room for 4 more tasks is there
-          0:34   api deploys api:1 -> api:2
-          0:35   release of api is deploying: ECS brings api:2 out
-          1:06   release of api is rolling_back: not done within 30 s
-          1:07   api goes back api:2 -> api:1
-          1:38   release of api is rolled_back: 4 tasks run api:1
+          0:19   release of api is booked: room for 4 more tasks is there
+          0:20   api deploys api:1 -> api:2
+          0:21   release of api is deploying: ECS brings api:2 out
+          0:52   release of api is rolling_back: not done within 30 s
+          0:53   api goes back api:2 -> api:1
+          1:24   release of api is rolled_back: 4 tasks run api:1
     "#]]).await;
     assert_eq!(service(&stage, "api").definition.short(), "api:1");
 }
