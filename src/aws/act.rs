@@ -39,6 +39,12 @@ pub(super) struct Ready {
     pub(super) deployment: Option<DeploymentConfiguration>,
 }
 
+impl Ready {
+    fn revision(&self) -> Result<&Revision, Outcome> {
+        self.revision.as_ref().ok_or_else(|| senseless("nothing to register"))
+    }
+}
+
 /// What an accepted request came to.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sent {
@@ -163,9 +169,7 @@ impl<K: Clock> Aws<K> {
                 writes.suspend_scaling(cluster, service, *now, limit).await?;
             }
             Action::RegisterTask { .. } => {
-                let wanted = ready.revision.as_ref();
-                let wanted = wanted.ok_or_else(|| senseless("nothing to register"))?;
-                let made = Some(writes.register_task(wanted, limit).await?);
+                let made = Some(writes.register_task(ready.revision()?, limit).await?);
                 return Ok(Sent { failed: Vec::new(), made });
             }
             Action::CreateService { spec } => {

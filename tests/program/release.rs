@@ -15,6 +15,7 @@ fn releasing() -> ClusterStatus {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::too_many_lines, reason = "one story, mostly golden text")]
 async fn a_running_server_is_asked_and_told() {
     let dir = tempfile::tempdir().unwrap();
     let url = serve(releasing()).await;
