@@ -20,5 +20,6 @@ mod harness;
 mod leaving;
 mod monolith;
 mod proxy;
+mod release;
 mod sharing;
 mod watching;
