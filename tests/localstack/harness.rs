@@ -12,6 +12,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -199,6 +200,24 @@ impl Tidegate {
         let what = format!("a hold {code}");
         let status = self.status_when(&what, |status| hold(status, code).is_some()).await;
         hold(&status, code).expect("just seen").clone()
+    }
+
+    /// Every record of the journal in order, as its kind and what it is about without reasons and
+    /// times; read beside the process that writes it.
+    pub fn records(&self) -> Vec<(String, String)> {
+        let file = self.state().join(format!("{}.journal", self.cluster));
+        let db = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY);
+        let db = db.expect("a journal");
+        let mut all = db.prepare(
+            "SELECT it.record ->> 'record',
+                    coalesce(json_remove(it.record -> 'planned', '$.why'),
+                             json_remove(intent.record -> 'planned', '$.why'), it.record)
+             FROM entries it LEFT JOIN entries intent ON intent.seq = it.record ->> 'of'
+             ORDER BY it.seq",
+        );
+        let all = all.as_mut().expect("SQL");
+        let records = all.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).expect("its entries");
+        records.collect::<Result<_, _>>().expect("text")
     }
 
     pub fn log(&self) -> String {
