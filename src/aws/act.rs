@@ -124,6 +124,12 @@ impl<K: Clock> Aws<K> {
             Action::WriteRule { rule, was, now, .. } => {
                 self.check_rule(rule, was.as_ref(), now).await
             }
+            Action::SetRuleConditions { rule, purpose, was, now, .. } => {
+                self.check_conditions(rule, purpose, was, now).await
+            }
+            Action::SetRulePriority { listener, rule, purpose, was, now } => {
+                self.check_priority(listener, rule, purpose, *was, *now).await
+            }
             Action::DeleteRule { rule, purpose, was, .. } => {
                 self.check_rule_to_delete(rule, purpose, was).await
             }
@@ -198,6 +204,12 @@ impl<K: Clock> Aws<K> {
                 writes.create_rule(listener, place, image, tags, limit).await?;
             }
             Action::WriteRule { rule, now, .. } => writes.write_rule(rule, now, limit).await?,
+            Action::SetRuleConditions { rule, now, .. } => {
+                writes.set_conditions(rule, now, limit).await?;
+            }
+            Action::SetRulePriority { rule, now, .. } => {
+                writes.set_priority(rule, *now, limit).await?;
+            }
             Action::DeleteRule { rule, .. } => writes.delete_rule(rule, limit).await?,
             Action::DeleteTargetGroup { group, .. } => writes.delete_group(group, limit).await?,
         }
@@ -264,6 +276,12 @@ impl<K: Clock> Aws<K> {
             Action::WriteRule { rule, now, .. } => {
                 let now = canonical(now.clone());
                 self.rule(rule).await?.is_some_and(|found| found.image == now)
+            }
+            Action::SetRuleConditions { rule, now, .. } => {
+                self.rule(rule).await?.is_some_and(|found| found.conditions == *now)
+            }
+            Action::SetRulePriority { rule, now, .. } => {
+                self.rule(rule).await?.is_some_and(|found| found.priority == *now)
             }
             Action::DeleteRule { rule, .. } => self.rule(rule).await?.is_none(),
             Action::DeleteTargetGroup { group, .. } => self.is_group_gone(group).await?,

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use aws_sdk_elasticloadbalancingv2::types::Tag;
+use aws_sdk_elasticloadbalancingv2::types::{RulePriorityPair, Tag};
 
 use super::Aws;
 use super::act::{Ready, done, moved, senseless, unknown};
@@ -91,6 +91,56 @@ impl<K: Clock> Aws<K> {
         if canonical(was.clone()) != found.image {
             return Err(moved(was.to_string(), found.image.to_string()));
         }
+        self.check_ours(rule, purpose).await
+    }
+
+    /// A rule's conditions are those the plan saw, and it is ours.
+    pub(super) async fn check_conditions(
+        &self,
+        rule: &RuleArn,
+        purpose: &Purpose,
+        was: &BTreeSet<Condition>,
+        now: &BTreeSet<Condition>,
+    ) -> Result<Ready, Outcome> {
+        let Some(found) = self.rule(rule).await? else {
+            return Err(moved(Condition::list(was), "no rule"));
+        };
+        if found.conditions == *now {
+            return Err(done());
+        }
+        if found.conditions != *was {
+            return Err(moved(Condition::list(was), Condition::list(&found.conditions)));
+        }
+        self.check_ours(rule, purpose).await
+    }
+
+    /// A rule of ours stands where the plan saw it, and its new place is free.
+    pub(super) async fn check_priority(
+        &self,
+        listener: &ListenerArn,
+        rule: &RuleArn,
+        purpose: &Purpose,
+        was: u16,
+        now: u16,
+    ) -> Result<Ready, Outcome> {
+        let rules = self.reads.rules(listener).await.map_err(unknown)?;
+        let expected = || format!("priority {was}");
+        match rules.iter().find(|found| found.arn == *rule) {
+            None => return Err(moved(expected(), "no rule")),
+            Some(found) if found.priority == now => return Err(done()),
+            Some(found) if found.priority != was => {
+                return Err(moved(expected(), format!("priority {}", found.priority)));
+            }
+            Some(_) => {}
+        }
+        if let Some(there) = rules.iter().find(|found| found.priority == now) {
+            return Err(moved(format!("priority {now} free"), there.image.to_string()));
+        }
+        self.check_ours(rule, purpose).await
+    }
+
+    /// By its tags now, it was made for this purpose.
+    async fn check_ours(&self, rule: &RuleArn, purpose: &Purpose) -> Result<Ready, Outcome> {
         match self.owner_of(&[rule.to_string()]).await?.as_slice() {
             [Owner::Tidegate(found)] if found == purpose => Ok(Ready::default()),
             [Owner::Tidegate(found)] => Err(moved(purpose.to_string(), found.to_string())),
@@ -154,6 +204,32 @@ impl Writes {
         let actions = actions(now).map_err(|message| senseless(&message))?;
         let call = self.elbv2.modify_rule().rule_arn(rule.as_str()).set_actions(Some(actions));
         let source = "elasticloadbalancing:ModifyRule";
+        sent!(aws_sdk_elasticloadbalancingv2, source, limit, call).map(drop)
+    }
+
+    /// `ModifyRule`: the conditions only; actions and transforms stay.
+    pub(super) async fn set_conditions(
+        &self,
+        rule: &RuleArn,
+        now: &BTreeSet<Condition>,
+        limit: Duration,
+    ) -> Result<(), Outcome> {
+        let conditions = sdk_conditions(now).map_err(|message| senseless(&message))?;
+        let call = self.elbv2.modify_rule().rule_arn(rule.as_str());
+        let call = call.set_conditions(Some(conditions));
+        let source = "elasticloadbalancing:ModifyRule";
+        sent!(aws_sdk_elasticloadbalancingv2, source, limit, call).map(drop)
+    }
+
+    pub(super) async fn set_priority(
+        &self,
+        rule: &RuleArn,
+        now: u16,
+        limit: Duration,
+    ) -> Result<(), Outcome> {
+        let pair = RulePriorityPair::builder().rule_arn(rule.as_str()).priority(now.into());
+        let call = self.elbv2.set_rule_priorities().rule_priorities(pair.build());
+        let source = "elasticloadbalancing:SetRulePriorities";
         sent!(aws_sdk_elasticloadbalancingv2, source, limit, call).map(drop)
     }
 

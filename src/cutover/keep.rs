@@ -6,11 +6,12 @@
 
 use std::collections::BTreeSet;
 
-use crate::config::{ClusterConfig, Exposure};
+use crate::config::{ClusterConfig, CutoverConfig, Exposure, RuleMode};
 use crate::model::{
-    Action, ActionKind, Booking, Condition, Draft, Fact, GroupSettings, Hold, KeptAt, KeptEdge,
-    Launch, ListenerArn, Memory, Note, Origin, Owner, Planned, Purpose, Reason, RuleImage, Service,
-    ServiceName, Snapshot, Subject, TargetGroup, TargetGroupSpec, TargetType, Why,
+    Action, ActionKind, Booking, Condition, CutoverMemory, CutoverName, Draft, Fact, GroupSettings,
+    Hold, KeptAt, KeptEdge, Launch, ListenerArn, Memory, Note, Origin, Owner, Planned, Purpose,
+    Reason, Rule, RuleImage, Service, ServiceName, Snapshot, Subject, TargetGroup, TargetGroupSpec,
+    TargetType, Why,
 };
 
 use super::view::{group_name, group_of};
@@ -77,7 +78,7 @@ impl<'a> Keeper<'a> {
             None => self.create_group(name, draft),
             Some(group) => {
                 self.settle(group, draft);
-                self.rule(group, draft);
+                self.rule(group, memory, draft);
                 self.attach(group, memory, draft);
             }
         }
@@ -118,26 +119,23 @@ impl<'a> Keeper<'a> {
     }
 
     /// The rule the configuration asks for, or one that only names the group.
-    fn rule(self, group: &TargetGroup, draft: &mut Draft) {
+    fn rule(self, group: &TargetGroup, memory: &Memory, draft: &mut Draft) {
         let purpose = purpose(self.name, self.exposure);
         let traffic = &self.snapshot.traffic.value;
         let listener = &self.exposure.listener;
-        if traffic.rule_for(listener, &purpose).is_some() {
-            return;
+        if let Some(rule) = traffic.rule_for(listener, &purpose) {
+            return self.settle_rule(rule, purpose, group, memory, draft);
         }
         let parks = matches!(purpose, Purpose::Park(_));
         if parks && group.owner == Owner::Other && group.load_balancer.is_some() {
             return;
         }
-        let taken: BTreeSet<_> =
-            traffic.listeners[listener].rules.iter().map(|rule| rule.priority).collect();
+        let taken = self.taken();
         let free = || (1..=PRIORITY_MAX).rev().find(|priority| !taken.contains(priority));
         let priority = self.exposure.priority.or_else(free);
         let Some(priority) = priority.filter(|priority| !taken.contains(priority)) else {
-            let what = match self.exposure.priority {
-                Some(priority) => format!("priority {priority} is taken"),
-                None => format!("the listener has no free priority up to {PRIORITY_MAX}"),
-            };
+            let none = || format!("the listener has no free priority up to {PRIORITY_MAX}");
+            let what = self.exposure.priority.map_or_else(none, is_taken);
             return self.hold(draft, Reason::NoPriority { what });
         };
         let what = if parks { "a park rule for the target group" } else { "a rule" };
@@ -149,6 +147,60 @@ impl<'a> Keeper<'a> {
             image: RuleImage::forward_to(&group.arn),
         };
         self.act(draft, action, what);
+    }
+
+    /// What the configuration says of a rule that stands, one request at a time. Where it sends
+    /// requests is never written over: whoever changed that had a reason.
+    fn settle_rule(
+        self,
+        rule: &Rule,
+        purpose: Purpose,
+        group: &TargetGroup,
+        memory: &Memory,
+        draft: &mut Draft,
+    ) {
+        let adopts = |cutover: &CutoverConfig| cutover.rules == RuleMode::Adopt(rule.arn.clone());
+        let is_route = self.config.cutovers.iter().any(adopts);
+        if !rule.image.names(&group.arn) && !is_route {
+            let [expected, found] =
+                [&RuleImage::forward_to(&group.arn), &rule.image].map(ToString::to_string);
+            return self.hold(draft, Reason::RuleChanged { expected, found });
+        }
+        let conditions = self.conditions(&purpose);
+        let moves = self.exposure.priority.filter(|priority| *priority != rule.priority);
+        if rule.conditions == conditions && moves.is_none() {
+            return;
+        }
+        if let Some(cutover) = self.open_cutover(memory) {
+            return self.hold(draft, Reason::CutoverShifts { cutover: cutover.clone() });
+        }
+        let (listener, arn) = (self.exposure.listener.clone(), rule.arn.clone());
+        if rule.conditions != conditions {
+            let (was, now) = (rule.conditions.clone(), conditions);
+            let action = Action::SetRuleConditions { listener, rule: arn, purpose, was, now };
+            return self.act(draft, action, "the conditions of the rule");
+        }
+        if let Some(now) = moves {
+            if self.taken().contains(&now) {
+                return self.hold(draft, Reason::NoPriority { what: is_taken(now) });
+            }
+            let was = rule.priority;
+            let action = Action::SetRulePriority { listener, rule: arn, purpose, was, now };
+            self.act(draft, action, "the priority of the rule");
+        }
+    }
+
+    fn taken(self) -> BTreeSet<u16> {
+        let listener = self.snapshot.traffic.value.listeners.get(&self.exposure.listener);
+        listener.into_iter().flat_map(|seen| &seen.rules).map(|rule| rule.priority).collect()
+    }
+
+    /// Its rules stand above and below others of this listener, by what those say now.
+    fn open_cutover(self, memory: &Memory) -> Option<&'a CutoverName> {
+        let here = |cutover: &&CutoverConfig| cutover.listener == self.exposure.listener;
+        let is_open = |name| memory.cutovers.get(name).is_some_and(CutoverMemory::is_open);
+        let mut here = self.config.cutovers.iter().filter(here).map(|cutover| &cutover.name);
+        here.find(|name| is_open(*name))
     }
 
     /// ECS takes a group only once a rule names it; taking it is a deployment.
@@ -219,4 +271,8 @@ fn attributes(settings: &GroupSettings) -> (u32, u32, Option<u32>) {
         settings.slow_start_seconds,
         settings.stickiness_seconds,
     )
+}
+
+fn is_taken(priority: u16) -> String {
+    format!("priority {priority} is taken")
 }

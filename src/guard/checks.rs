@@ -35,6 +35,7 @@ pub(super) const ALL: &[Check] = &[
     traffic::some_weight,
     traffic::forward,
     traffic::backward,
+    traffic::places,
     traffic::deletes,
     traffic::removes,
     traffic::floor,

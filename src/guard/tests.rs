@@ -275,3 +275,34 @@ fn a_writer_that_lost_its_lease_writes_nothing() {
     check("lease_lost", raise(), |s| s.lease.valid_until = Some(now()));
     check("lease_lost", raise(), |s| s.memory.epoch = Epoch(1));
 }
+
+fn moved_rule(owner: Owner) -> Story {
+    let purpose = Purpose::Service("users".into());
+    let (listener, rule) = (LISTENER.into(), "arn:rule".into());
+    let action = Action::SetRulePriority { listener, rule, purpose, was: 7, now: 40 };
+    let mut story = removal(action);
+    named(&mut story, owner);
+    story
+}
+
+#[test]
+fn a_rule_of_a_service_is_moved_only_if_ours_as_it_was_seen_and_no_cutover_is_open() {
+    let ours = || moved_rule(Owner::Tidegate(Purpose::Service("users".into())));
+    let rules = |s: &mut Story, change: fn(&mut Rule)| {
+        let listeners = s.snapshot.traffic.value.listeners.values_mut();
+        listeners.flat_map(|listener| &mut listener.rules).for_each(change);
+    };
+    check("admitted", ours(), |_| {});
+    check("implausible", moved_rule(Owner::Other), |_| {});
+    check("implausible", moved_rule(Owner::Tidegate(Purpose::Park("users".into()))), |_| {});
+    check("outdated", ours(), |s| rules(s, |rule| rule.priority = 8));
+    check("outdated", ours(), |s| rules(s, |rule| rule.arn = "arn:other".into()));
+    check("blind", ours(), |s| s.snapshot.traffic.gaps.push(gap()));
+    check("cutover_shifts", ours(), |s| {
+        let mut cutover = crate::sim::tutorial::cutover();
+        cutover.listener = LISTENER.into();
+        let open = CutoverMemory::started("a person", "token", &["users".into()], now());
+        s.memory.cutovers.insert(cutover.name.clone(), open);
+        s.config.cutovers.push(cutover);
+    });
+}

@@ -7,8 +7,8 @@ use super::Case;
 use crate::cutover::view::{Route, Saga};
 use crate::cutover::{back, gates, remove};
 use crate::model::{
-    Action, ActionKind, Owner, Planned, Purpose, Rank, Reason, RouteId, RuleImage, ServiceName,
-    Stage,
+    Action, ActionKind, ListenerArn, Owner, Planned, Purpose, Rank, Reason, RouteId, Rule, RuleArn,
+    RuleImage, ServiceName, Stage,
 };
 
 /// A forward to nobody: ALB would answer 503 to every request.
@@ -88,15 +88,10 @@ pub(super) fn deletes(case: Case<'_>, planned: &Planned) -> Option<Reason> {
     let Action::DeleteRule { listener, rule, purpose, was } = &planned.action else {
         return None;
     };
-    let listener = case.snapshot.traffic.value.listeners.get(listener);
-    let live = listener.and_then(|seen| seen.rules.iter().find(|live| live.arn == *rule));
-    let Some(live) = live else {
-        return Some(Reason::Outdated { what: format!("the rule of {purpose}") });
+    let live = match ours(case, listener, rule, purpose) {
+        Ok(live) => live,
+        Err(reason) => return Some(reason),
     };
-    if live.owner != Owner::Tidegate(purpose.clone()) {
-        let what = format!("rule {} is not ours to delete", rule.as_str());
-        return Some(Reason::Implausible { what });
-    }
     if live.image != *was {
         return Some(changed(was, &live.image));
     }
@@ -108,6 +103,50 @@ pub(super) fn deletes(case: Case<'_>, planned: &Planned) -> Option<Reason> {
         let (service, rule) = (id.to.clone(), format!("the rule of {id}"));
         Reason::StillServes { service, rule }
     })
+}
+
+/// Which requests a rule takes changes only for a service's own, as it was seen, and while no
+/// cutover moves requests of its listener.
+pub(super) fn places(case: Case<'_>, planned: &Planned) -> Option<Reason> {
+    let (Action::SetRuleConditions { listener, rule, purpose, .. }
+    | Action::SetRulePriority { listener, rule, purpose, .. }) = &planned.action
+    else {
+        return None;
+    };
+    let live = match ours(case, listener, rule, purpose) {
+        Ok(live) => live,
+        Err(reason) => return Some(reason),
+    };
+    if !matches!(purpose, Purpose::Service(_) | Purpose::Park(_)) {
+        let what = format!("the rule of {purpose} is not a service's");
+        return Some(Reason::Implausible { what });
+    }
+    let as_seen = match &planned.action {
+        Action::SetRuleConditions { was, .. } => live.conditions == *was,
+        Action::SetRulePriority { was, .. } => live.priority == *was,
+        _ => true,
+    };
+    if !as_seen {
+        return Some(Reason::Outdated { what: format!("the rule of {purpose}") });
+    }
+    let mut shifting = open(case).filter(|saga| saga.config.listener == *listener);
+    shifting.next().map(|saga| Reason::CutoverShifts { cutover: saga.config.name.clone() })
+}
+
+/// The rule as it was seen, if its tag says that it was made for this.
+fn ours<'a>(
+    case: Case<'a>,
+    listener: &ListenerArn,
+    rule: &RuleArn,
+    purpose: &Purpose,
+) -> Result<&'a Rule, Reason> {
+    let listener = case.snapshot.traffic.value.listeners.get(listener);
+    let live = listener.and_then(|seen| seen.rules.iter().find(|live| live.arn == *rule));
+    let live = live.ok_or_else(|| Reason::Outdated { what: format!("the rule of {purpose}") })?;
+    if live.owner != Owner::Tidegate(purpose.clone()) {
+        return Err(Reason::Implausible { what: format!("rule {rule} is not ours") });
+    }
+    Ok(live)
 }
 
 /// What was made for a service goes only once it has been marked for long enough and nobody uses

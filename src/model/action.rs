@@ -91,6 +91,16 @@ pub enum Action {
         was: Option<RuleImage>,
         now: RuleImage,
     },
+    /// `ModifyRule`: which requests a rule of ours takes; what it does with them stays.
+    SetRuleConditions {
+        listener: ListenerArn,
+        rule: RuleArn,
+        purpose: Purpose,
+        was: BTreeSet<Condition>,
+        now: BTreeSet<Condition>,
+    },
+    /// `SetRulePriorities` of one rule of ours.
+    SetRulePriority { listener: ListenerArn, rule: RuleArn, purpose: Purpose, was: u16, now: u16 },
     /// `DeleteRule` of a rule of ours that still says `was`.
     DeleteRule { listener: ListenerArn, rule: RuleArn, purpose: Purpose, was: RuleImage },
     /// `DeleteTargetGroup` of a group of ours that no rule names any more.
@@ -137,7 +147,9 @@ impl Action {
                 BTreeSet::from([Subject::TargetGroup(group.short().to_owned())])
             }
             // Two new rules of one listener could ask for the same priority.
-            Self::CreateRule { listener, .. } => {
+            Self::CreateRule { listener, .. }
+            | Self::SetRuleConditions { listener, .. }
+            | Self::SetRulePriority { listener, .. } => {
                 BTreeSet::from([Subject::Listener(listener.clone())])
             }
             Self::WriteRule { listener, purpose, .. }
@@ -183,6 +195,8 @@ impl Action {
             // A broken way forward must never close the way back.
             Self::WriteRule { was: None, .. } => "roll_back_rule",
             Self::WriteRule { .. } => "write_rule",
+            Self::SetRuleConditions { .. } => "set_rule_conditions",
+            Self::SetRulePriority { .. } => "set_rule_priority",
             Self::DeleteRule { .. } => "delete_rule",
             Self::DeleteTargetGroup { .. } => "delete_target_group",
         }
@@ -216,6 +230,8 @@ impl Action {
             | Self::SetGroupAttributes { .. }
             | Self::CreateRule { .. }
             | Self::WriteRule { .. }
+            | Self::SetRuleConditions { .. }
+            | Self::SetRulePriority { .. }
             | Self::DeleteRule { .. }
             | Self::DeleteTargetGroup { .. } => Rank::CutoverForward,
         }
@@ -223,7 +239,14 @@ impl Action {
 
     /// Whether it changes what a load balancer does with requests.
     pub fn steers(&self) -> bool {
-        matches!(self, Self::CreateRule { .. } | Self::WriteRule { .. } | Self::DeleteRule { .. })
+        matches!(
+            self,
+            Self::CreateRule { .. }
+                | Self::WriteRule { .. }
+                | Self::SetRuleConditions { .. }
+                | Self::SetRulePriority { .. }
+                | Self::DeleteRule { .. }
+        )
     }
 
     /// Whether a look at load balancers and services alone shows what it did.
@@ -449,6 +472,12 @@ impl fmt::Display for Action {
             }
             Self::WriteRule { purpose, was: None, now, .. } => {
                 write!(f, "{purpose}: back to {now}")
+            }
+            Self::SetRuleConditions { purpose, now, .. } => {
+                write!(f, "rule {purpose} takes {}", Condition::list(now))
+            }
+            Self::SetRulePriority { purpose, was, now, .. } => {
+                write!(f, "rule {purpose} moves from priority {was} to {now}")
             }
             Self::DeleteRule { purpose, .. } => write!(f, "delete rule {purpose}"),
             Self::DeleteTargetGroup { group, .. } => {

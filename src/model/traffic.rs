@@ -193,6 +193,27 @@ pub enum Condition {
     },
 }
 
+impl Condition {
+    /// All of a rule's, for people.
+    pub fn list(conditions: &BTreeSet<Self>) -> String {
+        conditions.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    }
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list =
+            |values: &BTreeSet<String>| values.iter().cloned().collect::<Vec<_>>().join(", ");
+        match self {
+            Self::Path { values } => write!(f, "path {}", list(values)),
+            Self::Host { values } => write!(f, "host {}", list(values)),
+            Self::Header { name, values } => write!(f, "header {name}: {}", list(values)),
+            Self::Method { values } => write!(f, "method {}", list(values)),
+            Self::Other { json } => f.write_str(json),
+        }
+    }
+}
+
 /// What a rule does: the list that `ModifyRule` replaces as a whole.
 #[derive(
     Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,

@@ -74,6 +74,12 @@ impl World {
             Action::WriteRule { listener, rule, purpose, was, now } => {
                 self.write_rule(listener, rule, purpose, was.as_ref(), now)
             }
+            Action::SetRuleConditions { listener, rule, purpose, was, now } => {
+                self.set_rule_conditions(listener, rule, purpose, was, now)
+            }
+            Action::SetRulePriority { listener, rule, purpose, was, now } => {
+                self.set_rule_priority(listener, rule, purpose, *was, *now)
+            }
             Action::DeleteRule { listener, rule, purpose, was } => {
                 self.delete_rule(listener, rule, purpose, was)
             }

@@ -137,6 +137,52 @@ impl World {
         Ok(Vec::new())
     }
 
+    pub(super) fn set_rule_conditions(
+        &mut self,
+        listener: &ListenerArn,
+        arn: &RuleArn,
+        purpose: &Purpose,
+        was: &BTreeSet<Condition>,
+        now: &BTreeSet<Condition>,
+    ) -> Answer {
+        let rule = rule_of(self.listener_shown(listener)?, arn, purpose)?;
+        if rule.conditions != *was {
+            let [was, is] = [was, &rule.conditions].map(Condition::list);
+            return Err(moved("conditions", &was, &is));
+        }
+        check_conditions(now)?;
+        self.steer(listener, |listener| {
+            if let Some(rule) = listener.rules.iter_mut().find(|rule| rule.arn == *arn) {
+                rule.conditions.clone_from(now);
+            }
+        });
+        Ok(Vec::new())
+    }
+
+    pub(super) fn set_rule_priority(
+        &mut self,
+        listener: &ListenerArn,
+        arn: &RuleArn,
+        purpose: &Purpose,
+        was: u16,
+        now: u16,
+    ) -> Answer {
+        let shown = self.listener_shown(listener)?;
+        let rule = rule_of(shown, arn, purpose)?;
+        if rule.priority != was {
+            return Err(moved("priority", &was.to_string(), &rule.priority.to_string()));
+        }
+        if shown.rules.iter().any(|rule| rule.priority == now) {
+            return Err(refused(format!("PriorityInUse: {now} has a rule")));
+        }
+        self.steer(listener, |listener| {
+            if let Some(rule) = listener.rules.iter_mut().find(|rule| rule.arn == *arn) {
+                rule.priority = now;
+            }
+        });
+        Ok(Vec::new())
+    }
+
     pub(super) fn delete_rule(
         &mut self,
         listener: &ListenerArn,

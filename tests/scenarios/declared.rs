@@ -4,7 +4,7 @@
 use chrono::TimeDelta;
 use expect_test::expect;
 use tidegate::config::{ClusterConfig, Exposure, ServiceConfig};
-use tidegate::model::{Action, CutoverOrder, GroupSettings, Outcome, TaskShape};
+use tidegate::model::{Action, CutoverOrder, GroupSettings, Outcome, RuleImage, TaskShape};
 use tidegate::sim::{Event, Faults, ServiceSpec, World, tutorial};
 
 use crate::cutover::{rules, short, world};
@@ -144,6 +144,79 @@ async fn a_service_without_paths_is_parked_and_its_rule_goes_with_it() {
     stage.run(TimeDelta::minutes(12)).await;
     assert!(is_forgotten(&stage) && !group_stands(&stage), "{}", stage.script.text());
     assert_eq!(rules(&stage), [""; 0]);
+}
+
+fn at_priority(config: &mut ClusterConfig, priority: u16) {
+    let orders = config.services.get_mut(&"orders".into()).expect("it is declared");
+    orders.exposure.as_mut().expect("with load balancing").priority = Some(priority);
+}
+
+#[tokio::test]
+async fn a_rule_that_stands_follows_the_configuration() {
+    let mut stage = made(&["/orders*"]).await;
+    let after = stage.script.text().len();
+    let mut config = declaring(&["/orders", "/orders/*"]);
+    at_priority(&mut config, 40);
+    stage.configure(config).await;
+    stage.run(TimeDelta::minutes(1)).await;
+    expect![[r#"
+        min:sec
+          4:04   rule service/orders takes path /orders, /orders/*
+          4:05   rule service/orders moves from priority 49000 to 40
+    "#]]
+    .assert_eq(&format!("min:sec\n{}", &stage.script.text()[after..]));
+    assert_eq!(rules(&stage), ["service/orders: demo-orders 100"]);
+    assert_eq!(stage.violations(), []);
+}
+
+#[tokio::test]
+async fn a_priority_that_somebody_has_is_left_to_them() {
+    let mut stage = made(&["/orders*"]).await;
+    let mut config = declaring(&["/orders*"]);
+    at_priority(&mut config, tutorial::MONOLITH_PRIORITY);
+    stage.configure(config).await;
+    stage.run(TimeDelta::minutes(1)).await;
+    let held = stage.script.holds();
+    assert!(held.contains(&format!("priority {} is taken", tutorial::MONOLITH_PRIORITY)), "{held}");
+}
+
+#[tokio::test]
+async fn where_somebody_sends_its_requests_stands_and_is_shown() {
+    let mut stage = made(&["/orders*"]).await;
+    let elsewhere = stage
+        .cloud
+        .with_world(|world| world.target_group("api").expect("the monolith's group").arn);
+    happen(
+        &stage,
+        Event::EditsRule {
+            listener: tutorial::listener(),
+            priority: Some(49_000),
+            image: Some(RuleImage::forward_to(&elsewhere)),
+        },
+    );
+    stage.run(TimeDelta::minutes(1)).await;
+    let held = stage.script.holds();
+    assert!(held.contains("orders cutover: somebody changed the rule"), "{held}");
+    assert!(rules(&stage)[0].ends_with("api 100"), "{:?}", rules(&stage));
+}
+
+#[tokio::test]
+async fn a_rule_waits_while_a_cutover_of_its_listener_is_open() {
+    let mut config = short();
+    config.services = declaring(&["/orders*"]).services;
+    config.cutovers[0].approve_before_percent = Some(1);
+    let mut stage = crate::cutover::begin(with_orders(), config.clone(), Faults::default()).await;
+    stage.run(TimeDelta::minutes(5)).await;
+    config.services = declaring(&["/orders", "/orders/*"]).services;
+    stage.configure(config).await;
+    stage.run(TimeDelta::minutes(1)).await;
+    let held = stage.script.holds();
+    assert!(held.contains("orders cutover: cutover break is moving its requests"), "{held}");
+    stage.steer(tutorial::CUTOVER, CutoverOrder::Abort).await;
+    let takes = "rule service/orders takes path /orders, /orders/*";
+    let moved = |stage: &Stage| stage.script.text().contains(takes);
+    let moved = stage.run_until(TimeDelta::minutes(10), moved).await;
+    assert!(moved, "{}", stage.script.text());
 }
 
 #[tokio::test]

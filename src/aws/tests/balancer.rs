@@ -72,8 +72,14 @@ pub(super) fn forward(weights: &[(&str, u32)]) -> String {
 
 /// A rule on one path.
 pub(super) fn rule(arn: &str, priority: &str, actions: &str) -> String {
-    let condition = "<member><Field>path-pattern</Field><PathPatternConfig><Values>\
-                     <member>/api/users*</member></Values></PathPatternConfig></member>";
+    rule_on("/api/users*", arn, priority, actions)
+}
+
+fn rule_on(path: &str, arn: &str, priority: &str, actions: &str) -> String {
+    let condition = format!(
+        "<member><Field>path-pattern</Field><PathPatternConfig><Values><member>{path}</member>\
+         </Values></PathPatternConfig></member>"
+    );
     format!(
         "<member><RuleArn>{arn}</RuleArn><Priority>{priority}</Priority>\
          <Conditions>{condition}</Conditions><Actions>{actions}</Actions>\
@@ -85,6 +91,11 @@ pub(super) fn rule(arn: &str, priority: &str, actions: &str) -> String {
 /// Our rule by the weights of blue and green.
 pub(super) fn ours(blue: u32, green: u32) -> String {
     rule(RULE, "10", &forward(&[("blue", blue), ("green", green)]))
+}
+
+/// Our rule at a place, for requests to a path.
+pub(super) fn ours_at(priority: &str, path: &str) -> String {
+    rule_on(path, RULE, priority, &forward(&[("green", 1)]))
 }
 
 pub(super) fn theirs() -> String {

@@ -74,6 +74,41 @@ fn a_deleted_rule_is_ours_and_says_what_it_said() {
 }
 
 #[test]
+fn a_rule_takes_other_requests_or_another_place() {
+    let path =
+        |value: &str| BTreeSet::from([Condition::Path { values: [value.to_owned()].into() }]);
+    let rule =
+        |world: &World, of: usize| world.listener(&tutorial::listener()).unwrap().rules[of].clone();
+    let takes = |was: Option<&str>, now: &str| {
+        let (was, now) = (was.map(path), path(now));
+        move |world: &World| Action::SetRuleConditions {
+            listener: tutorial::listener(),
+            rule: rule(world, 0).arn,
+            purpose: purpose("users"),
+            was: was.clone().unwrap_or(rule(world, 0).conditions),
+            now: now.clone(),
+        }
+    };
+    answers(takes(None, "/api/users"), "done");
+    answers(
+        takes(Some("/other"), "/api/users"),
+        "moved: conditions path /other -> conditions path /api/users*",
+    );
+    let moves = |was: u16, now: u16| {
+        move |world: &World| Action::SetRulePriority {
+            listener: tutorial::listener(),
+            rule: rule(world, 0).arn,
+            purpose: purpose("users"),
+            was,
+            now,
+        }
+    };
+    answers(moves(10, 11), "done");
+    answers(moves(9, 11), "moved: priority 9 -> priority 10");
+    answers(moves(10, tutorial::MONOLITH_PRIORITY), "refused by AWS: PriorityInUse: 99 has a rule");
+}
+
+#[test]
 fn a_load_balancer_takes_a_hundred_rules() {
     let mut world = ready();
     let mut outcomes = Vec::new();
