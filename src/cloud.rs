@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+
 use crate::journal::Intent;
 use crate::model::{Change, ClusterName, Need, Outcome, Snapshot};
 
@@ -18,6 +20,10 @@ pub trait Cloud: Send + Sync {
 
     /// Returns when something changed. Facts only; never returning means polling only.
     fn changes(&self, cluster: &ClusterName) -> impl Future<Output = Vec<Change>> + Send;
+
+    /// Until when every change would have been told by `changes`; `None` where nothing is told, or
+    /// nobody knows, and only looking helps.
+    fn hears_until(&self) -> Option<DateTime<Utc>>;
 
     /// Requests sent to AWS so far, retries included.
     fn calls(&self) -> Calls;

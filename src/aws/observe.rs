@@ -57,7 +57,6 @@ pub(super) async fn observe(
         services,
         traffic,
         releases,
-        departed: BTreeMap::new(),
     }
 }
 
@@ -88,7 +87,6 @@ pub(super) async fn observe_traffic(
         rivals: Part::default(),
         traffic,
         releases: Part::default(),
-        departed: BTreeMap::new(),
     }
 }
 

@@ -83,7 +83,10 @@ fn windows() -> impl Strategy<Value = Vec<Window>> {
     prop::collection::vec(window, 0..3)
 }
 
-fn limits() -> impl Strategy<Value = (ScaleIn, Repair, Releases, Budgets, TimeDelta, TimeDelta)> {
+/// Interval, queue and resync.
+type Rhythm = (TimeDelta, Option<String>, TimeDelta);
+
+fn limits() -> impl Strategy<Value = (ScaleIn, Repair, Releases, Budgets, TimeDelta, Rhythm)> {
     let seconds = |range: std::ops::RangeInclusive<i64>| range.prop_map(TimeDelta::seconds);
     let scale_in = (seconds(300..=86_400), seconds(60..=86_400), seconds(0..=86_400)).prop_map(
         |(stabilization, drain_deadline, host_age_min)| ScaleIn {
@@ -110,7 +113,12 @@ fn limits() -> impl Strategy<Value = (ScaleIn, Repair, Releases, Budgets, TimeDe
     let releases = (seconds(60..=86_400), seconds(60..=86_400))
         .prop_map(|(room_within, done_within)| Releases { room_within, done_within });
     let retention = seconds(60..=2_592_000);
-    (sometimes_default, repair, releases, budgets, retention, seconds(5..=300))
+    let rhythm = (
+        seconds(5..=300),
+        prop::option::of("https://sqs[.][a-z]{2,5}/[0-9]{2}/[a-z]{2}"),
+        seconds(60..=3_600),
+    );
+    (sometimes_default, repair, releases, budgets, retention, rhythm)
 }
 
 fn cluster() -> impl Strategy<Value = ClusterConfig> {
@@ -128,7 +136,8 @@ fn cluster() -> impl Strategy<Value = ClusterConfig> {
             let (region, role_arn, external_id, external) = access;
             let (mode, allow, pools) = work;
             let (cpu_percent, memory_percent, headroom, services, windows, limits) = rest;
-            let (scale_in, repair, releases, budgets, retention, interval) = limits;
+            let (scale_in, repair, releases, budgets, retention, rhythm) = limits;
+            let (interval, queue, resync) = rhythm;
             ClusterConfig {
                 // A listener stands in the Region of its cluster.
                 region: region.map(|_| traffic::REGION.to_owned()),
@@ -146,6 +155,8 @@ fn cluster() -> impl Strategy<Value = ClusterConfig> {
                 releases,
                 budgets,
                 retention,
+                queue,
+                resync,
                 interval,
                 ..ClusterConfig::new(name, pools)
             }

@@ -82,6 +82,10 @@ pub struct ClusterConfig {
     pub retention: TimeDelta,
     /// Time between two ticks when nothing wakes the loop.
     pub interval: TimeDelta,
+    /// URL of the SQS queue with what EventBridge tells of this cluster; `None`: only looks tell.
+    pub queue: Option<String>,
+    /// Time between two whole looks while the queue tells of no change.
+    pub resync: TimeDelta,
 }
 
 impl ClusterConfig {
@@ -106,6 +110,8 @@ impl ClusterConfig {
             budgets: Budgets::default(),
             retention: TimeDelta::hours(24),
             interval: TimeDelta::seconds(15),
+            queue: None,
+            resync: TimeDelta::minutes(10),
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Rule: every key is here and nowhere else; defaults are those of the resolved types.
 
+use super::alb::Url;
 use super::names::{AlarmName, ExternalId, FleetId, GroupName, Region, RoleArn};
 use super::read::{Named, Written, table};
 use super::scalar::{Percent, Period};
@@ -77,6 +78,11 @@ table! {
         retention: Period,
         /// Time between two looks when nothing calls for an earlier one; 5s to 5m.
         interval: Period,
+        /// URL of the SQS queue that gets EventBridge's events of this cluster; without it
+        /// everything is looked at in each interval.
+        queue: Url,
+        /// Time between two whole looks while the queue tells of no change; 1m to 1h.
+        resync: Period,
     }
 }
 

@@ -49,12 +49,12 @@ fn push(file: &mut String, line: &str) {
     file.push('\n');
 }
 
-/// Lines that say nothing: defaults of single items, and credentials that are not used.
+/// Lines that say nothing: defaults of single items, and what has no default and is not set.
 fn leaves_out(cluster: &ClusterConfig, line: &Line) -> bool {
     let whole_list_is_default = line.path.starts_with("headroom")
         && cluster.headroom == ClusterConfig::new("", Vec::new()).headroom;
-    let credentials = matches!(line.path.as_str(), "region" | "role_arn" | "external_id");
-    line.default && ((line.in_item() && !whole_list_is_default) || credentials)
+    let unset = matches!(line.path.as_str(), "region" | "role_arn" | "external_id" | "queue");
+    line.default && ((line.in_item() && !whole_list_is_default) || unset)
 }
 
 /// What the schema says about a setting, as comments of at most 100 columns.

@@ -142,6 +142,8 @@ fn cluster(written: &Written<RawCluster>, problems: &mut Problems) -> Option<Clu
         budgets: budgets(given(&raw.budgets), problems),
         retention: period(&raw.retention, default.retention, MINUTE..=MONTH, problems),
         interval,
+        queue: given(&raw.queue).map(|queue| queue.0.clone()),
+        resync: period(&raw.resync, default.resync, MINUTE..=HOUR, problems),
         name: default.name,
         pools: default.pools,
     })
@@ -273,6 +275,7 @@ fn window(written: &Written<RawWindow>, problems: &mut Problems) -> Option<Windo
 
 /// The longest time anything may be told to take.
 const DAY: TimeDelta = TimeDelta::hours(24);
+const HOUR: TimeDelta = TimeDelta::hours(1);
 const MONTH: TimeDelta = TimeDelta::hours(720);
 const MINUTE: TimeDelta = TimeDelta::minutes(1);
 

@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use futures::future::join_all;
 
 use super::clock::Clock;
+use super::hearing::Hearing;
 use super::inbox::{Inbox, Ordered};
 use super::need::need;
 use super::originals::originals;
@@ -18,7 +19,7 @@ use crate::cutover;
 use crate::guard::{self, Admitted, Case, Lease};
 use crate::journal::{Intent, Journal, JournalError};
 use crate::model::{
-    Entry, Hold, Memory, Note, Outcome, Planned, Reason, Record, Seq, Snapshot, Subject,
+    Change, Entry, Hold, Memory, Note, Outcome, Planned, Reason, Record, Seq, Snapshot, Subject,
 };
 
 /// Requests of equal rank that are under way at one time.
@@ -35,6 +36,8 @@ pub struct Cluster {
     pub seen: Option<Snapshot>,
     /// When that whole look was taken.
     pub looked_at: Option<DateTime<Utc>>,
+    /// What was told since.
+    pub hearing: Hearing,
 }
 
 /// What became of a planned action.
@@ -56,17 +59,29 @@ impl Cluster {
     ) -> Result<Self, JournalError> {
         let memory = journal.recover().await?;
         let lease = Lease { epoch: journal.epoch(), valid_until: None };
-        Ok(Self { config, memory, lease, seen: None, looked_at: None })
+        let hearing = Hearing::default();
+        Ok(Self { config, memory, lease, seen: None, looked_at: None, hearing })
     }
 
-    /// Looks at everything; or, while a route moves, at traffic and services between whole looks.
+    /// Takes up what was told; whether it is worth a look at once.
+    pub fn hear(&mut self, changes: Vec<Change>) -> bool {
+        self.hearing.hear(changes, self.seen.as_mut())
+    }
+
+    /// Looks at everything; or, while a route moves, at traffic and services between whole looks;
+    /// or at nothing, where nothing is to be done and no change was told.
     pub async fn look(&mut self, cloud: &impl Cloud, clock: &impl Clock) -> Snapshot {
         let now = clock.now();
+        if let Some(still) = self.undisturbed(cloud.hears_until(), now) {
+            return still;
+        }
         let mut need = need(&self.config, &self.memory, self.seen.as_ref(), now);
         let due = self.looked_at.is_none_or(|at| now - at >= self.config.interval || at > now);
+        need.tasks_of.extend(self.hearing.warned());
         let quick = !due && cutover::need::is_urgent(&self.config, &self.memory);
-        let snapshot = match self.seen.take().filter(|_| quick) {
-            Some(mut seen) => {
+        let mut snapshot = match self.seen.as_ref().filter(|_| quick) {
+            Some(seen) => {
+                let mut seen = seen.clone();
                 need.only_traffic = true;
                 let fresh = cloud.observe(&need).await;
                 seen.taken_at = fresh.taken_at;
@@ -76,11 +91,24 @@ impl Cluster {
             }
             None => {
                 self.looked_at = Some(now);
-                cloud.observe(&need).await
+                let fresh = cloud.observe(&need).await;
+                self.hearing.looked(self.seen.as_ref(), &fresh, &self.memory);
+                fresh
             }
         };
+        self.hearing.fold(&mut snapshot, &self.memory);
         self.seen = Some(snapshot.clone());
         snapshot
+    }
+
+    fn undisturbed(
+        &self,
+        hears_until: Option<DateTime<Utc>>,
+        now: DateTime<Utc>,
+    ) -> Option<Snapshot> {
+        let (seen, looked_at) = (self.seen.as_ref()?, self.looked_at?);
+        let state = (&self.config, &self.memory);
+        self.hearing.confirmed(state, seen, looked_at, hears_until?, now)
     }
 
     /// Takes up what the journal holds after a write of unknown fate, under a new epoch.
@@ -169,6 +197,9 @@ impl Cluster {
             .flat_map(|admitted| originals(seen, &self.memory, &admitted.planned().action))
             .collect();
         self.note(journal, first, clock).await?;
+        if !admitted.is_empty() {
+            self.hearing.stir();
+        }
         if admitted.iter().any(|admitted| !admitted.planned().action.shows_in_traffic()) {
             // A quick look would not show it, and it would be done again.
             self.looked_at = None;

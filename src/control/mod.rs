@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod cluster;
+pub mod hearing;
 pub mod inbox;
 pub mod merge;
 pub mod need;

@@ -1,5 +1,6 @@
 //! The loop of one cluster: tick, tell, wait for time, a change or an order.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -37,15 +38,32 @@ pub async fn run(
             tracing::error!(cluster = %cx.config.name, %trouble, "journal");
             reopen(cx, journal).await;
         }
+        wait(cloud, journal, cx, clock, inbox, stop, pause_after(cx, &report)).await;
+    }
+}
+
+/// Until it is time, or something happens that cannot wait until then.
+async fn wait(
+    cloud: &impl Cloud,
+    journal: &mut impl Journal,
+    cx: &mut Cluster,
+    clock: &impl Clock,
+    inbox: &mut Inbox,
+    stop: &CancellationToken,
+    pause: Duration,
+) {
+    let mut over = pin!(clock.sleep(pause));
+    loop {
         tokio::select! {
-            () = stop.cancelled() => {}
-            () = clock.sleep(pause_after(cx, &report)) => {}
-            _facts = cloud.changes(&cx.config.name) => {}
+            () = stop.cancelled() => return,
+            () = &mut over => return,
+            told = cloud.changes(&cx.config.name) => if cx.hear(told) { return },
             ordered = inbox.next() => {
                 if let Err(error) = cx.obey(journal, ordered, clock).await {
                     tracing::error!(cluster = %cx.config.name, %error, "order not recorded");
                     reopen(cx, journal).await;
                 }
+                return;
             }
         }
     }

@@ -9,7 +9,7 @@ use super::view::{Draft, View};
 use crate::model::{
     Action, ActionKind, DrainCause, DrainMark, DrainVerdict, Hold, Host, HostStatus, InstanceId,
     Lifecycle, Note, Origin, Planned, Pool, PoolId, Reason, Subject, TaskOwner, TaskStatus, Units,
-    Why,
+    Warning, Why,
 };
 
 /// Plans the next step of every drain, and notes those that began or ended.
@@ -66,6 +66,10 @@ fn step(view: View<'_>, host: &Host, needed_again: bool) -> Step {
     if host.lifecycle == Lifecycle::Terminating {
         return Step::None;
     }
+    if host.warned.is_some() && (host.mark.is_none() || host.status != HostStatus::Draining) {
+        // `interruption` is at it.
+        return Step::None;
+    }
     let Some(mark) = host.mark else {
         let ours = view.memory.drains.contains_key(&host.instance);
         return match host.status {
@@ -78,7 +82,9 @@ fn step(view: View<'_>, host: &Host, needed_again: bool) -> Step {
             HostStatus::Registering | HostStatus::Active | HostStatus::Other => Step::None,
         };
     };
-    let late = view.now >= mark.deadline;
+    let at_risk = host.warned.is_some_and(|warned| warned.warning == Warning::AtRisk);
+    // It may serve on for hours: its tasks are waited for, whatever the deadline.
+    let late = view.now >= mark.deadline && !at_risk;
     let lost = matches!(mark.cause, DrainCause::Repair | DrainCause::Spot);
     if mark.cause == DrainCause::Repair && host.agent_connected {
         return Step::GiveBack(mark, "its agent is connected again".to_owned());

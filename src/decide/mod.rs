@@ -8,6 +8,7 @@ pub mod drain;
 pub mod edges;
 pub mod evictable;
 pub mod handover;
+pub mod interruption;
 pub mod placement;
 pub mod pools;
 pub mod repair;
@@ -44,6 +45,7 @@ pub fn capacity(
     let mut bins = room::bins(view, &fresh);
     let booked = demand::booked(view, booked);
     let growing = scale_out::scale_out(view, &fresh, &mut bins, wanted, booked, &mut draft);
+    interruption::interruptions(view, &mut draft);
     repair::repair(view, &mut draft);
     let reclaimed = room::reclaimed(&bins);
     if !growing && reclaimed.is_empty() {

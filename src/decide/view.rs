@@ -59,6 +59,7 @@ impl<'a> View<'a> {
     /// Whether it is leaving: draining by anyone, marked, or terminating.
     pub fn is_leaving(&self, host: &Host) -> bool {
         host.mark.is_some()
+            || host.warned.is_some()
             || host.status == HostStatus::Draining
             || self.memory.drains.contains_key(&host.instance)
     }

@@ -42,6 +42,7 @@ pub fn host(instance: &str) -> Host {
         launched_at: now() - TimeDelta::hours(2),
         registered_at: Some(now() - TimeDelta::hours(2)),
         version: 1,
+        warned: None,
     }
 }
 

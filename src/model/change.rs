@@ -3,28 +3,83 @@
 //! Rule: delivery is at least once and unordered, so applying is idempotent and a later version
 //! always wins; the order in which changes arrive does not matter.
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::id::InstanceId;
-use super::snapshot::{Host, Snapshot};
+use super::id::{InstanceId, PoolId, ServiceName};
+use super::resources::Resources;
+use super::snapshot::{Host, HostStatus, Snapshot, Warned, Warning};
 
 /// A fact somebody told us between two observations.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "change")]
 pub enum Change {
     /// The container instance as ECS describes it in its state-change event.
-    Host { host: Box<Host> },
+    Host { state: HostState },
     /// The container instance is no more, as of this version.
     HostGone { instance: InstanceId, version: u64 },
+    /// EC2 will take the host, or says that it might.
+    Warned { instance: InstanceId, warning: Warning, at: DateTime<Utc> },
+    /// A task of the cluster started, stopped or waits.
+    Task { task: String, status: String },
+    /// What ECS says of a service, by the name of its event: `SERVICE_TASK_PLACEMENT_FAILURE`.
+    Service { service: ServiceName, event: String },
+    /// What EC2 Auto Scaling says of a group.
+    Pool { pool: PoolId, event: String },
+    /// A CloudWatch alarm went over into this state.
+    Alarm { name: String, state: String },
+}
+
+/// What an event says of a container instance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostState {
+    pub instance: InstanceId,
+    /// ECS's version counter of the container instance.
+    pub version: u64,
+    pub status: HostStatus,
+    pub agent_connected: bool,
+    pub registered: Resources,
+    pub remaining: Resources,
+}
+
+impl From<&Host> for HostState {
+    fn from(host: &Host) -> Self {
+        Self {
+            instance: host.instance.clone(),
+            version: host.version,
+            status: host.status,
+            agent_connected: host.agent_connected,
+            registered: host.registered,
+            remaining: host.remaining,
+        }
+    }
 }
 
 /// What became of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Applied {
-    /// It was news.
+    /// It was news, and is in the snapshot now.
     Newer,
     /// The snapshot already knew that or more.
     Stale,
+    /// It is about something the snapshot does not hold: only a look can tell.
+    Unknown,
+}
+
+impl Change {
+    /// Whether waiting for the next look would cost what the change is about.
+    pub fn is_urgent(&self) -> bool {
+        match self {
+            Self::Warned { .. } => true,
+            Self::Service { event, .. } => {
+                event == "SERVICE_TASK_PLACEMENT_FAILURE" || event == "SERVICE_DEPLOYMENT_FAILED"
+            }
+            Self::Alarm { state, .. } => state == "ALARM",
+            // What waits for room; what starts or stops is looked at in its turn.
+            Self::Task { status, .. } => status == "PROVISIONING",
+            Self::Host { .. } | Self::HostGone { .. } | Self::Pool { .. } => false,
+        }
+    }
 }
 
 impl Snapshot {
@@ -33,46 +88,49 @@ impl Snapshot {
     /// For any set of changes, every order of applying them, with any repetition, gives the same
     /// snapshot.
     pub fn apply(&mut self, change: &Change) -> Applied {
+        let instance = match change {
+            Change::Host { state } => &state.instance,
+            Change::HostGone { instance, .. } | Change::Warned { instance, .. } => instance,
+            _ => return Applied::Unknown,
+        };
+        let Some(host) = self.hosts.value.get_mut(instance) else {
+            return Applied::Unknown;
+        };
+        let before = host.clone();
         match change {
-            Change::Host { host } => self.apply_host(host),
-            Change::HostGone { instance, version } => self.apply_gone(instance, *version),
+            // Two different descriptions of one version cannot come from ECS; the larger is kept
+            // so that order still does not matter.
+            Change::Host { state } if rank(state) > rank(&HostState::from(&before)) => {
+                host.version = state.version;
+                host.status = state.status;
+                host.agent_connected = state.agent_connected;
+                host.registered = state.registered;
+                host.remaining = state.remaining;
+            }
+            Change::HostGone { version, .. } if *version >= host.version => {
+                host.version = *version;
+                host.status = HostStatus::Other;
+                host.agent_connected = false;
+                host.remaining = Resources::default();
+            }
+            Change::Warned { warning, at, .. } => {
+                let warned = Warned { warning: *warning, at: *at };
+                host.warned = Some(before.warned.map_or(warned, |known| known.min(warned)));
+            }
+            _ => {}
         }
-    }
-
-    fn apply_host(&mut self, host: &Host) -> Applied {
-        let gone = self.departed.get(&host.instance).copied();
-        if gone.is_some_and(|gone| gone >= host.version) {
-            return Applied::Stale;
-        }
-        // Two different descriptions of one version cannot come from ECS; the larger is kept so
-        // that order still does not matter.
-        let known = self.hosts.value.get(&host.instance);
-        if known.is_some_and(|known| rank(known) >= rank(host)) {
-            return Applied::Stale;
-        }
-        self.departed.remove(&host.instance);
-        self.hosts.value.insert(host.instance.clone(), host.clone());
-        Applied::Newer
-    }
-
-    fn apply_gone(&mut self, instance: &InstanceId, version: u64) -> Applied {
-        let gone = self.departed.get(instance).copied();
-        let known = self.hosts.value.get(instance).map(|host| host.version);
-        if gone >= Some(version) || known > Some(version) {
-            return Applied::Stale;
-        }
-        self.hosts.value.remove(instance);
-        self.departed.insert(instance.clone(), version);
-        Applied::Newer
+        if *host == before { Applied::Stale } else { Applied::Newer }
     }
 }
 
-fn rank(host: &Host) -> (u64, String) {
-    (host.version, format!("{host:?}"))
+/// A host that is gone says nothing more, so that counts as the last word of its version.
+fn rank(state: &HostState) -> (u64, bool, String) {
+    (state.version, state.status == HostStatus::Other, format!("{state:?}"))
 }
 
 #[cfg(test)]
 mod tests {
+    use chrono::TimeDelta;
     use proptest::prelude::*;
 
     use super::*;
@@ -80,19 +138,29 @@ mod tests {
 
     fn change() -> impl Strategy<Value = Change> {
         let (hosts, versions) = (0..3_u8, 0..4_u64);
-        (hosts, versions, any::<bool>(), any::<bool>()).prop_map(|(n, version, gone, connected)| {
+        (hosts, versions, 0..4_u8, any::<bool>()).prop_map(|(n, version, kind, flag)| {
             let mut host = build::host(&format!("i-{n}"));
-            if gone {
-                return Change::HostGone { instance: host.instance, version };
+            let instance = host.instance.clone();
+            match kind {
+                0 => Change::HostGone { instance, version },
+                1 => Change::Warned {
+                    instance,
+                    warning: if flag { Warning::Ends } else { Warning::AtRisk },
+                    at: build::now() + TimeDelta::seconds(version.cast_signed()),
+                },
+                _ => {
+                    host.version = version;
+                    host.agent_connected = flag;
+                    Change::Host { state: HostState::from(&host) }
+                }
             }
-            host.version = version;
-            host.agent_connected = connected;
-            Change::Host { host: Box::new(host) }
         })
     }
 
+    /// Two of the three hosts are known.
     fn applied(changes: &[Change]) -> Snapshot {
-        let mut snapshot = build::snapshot();
+        let mut snapshot = build::snapshot().with_host(build::host("i-0"));
+        snapshot = snapshot.with_host(build::host("i-1"));
         for change in changes {
             snapshot.apply(change);
         }
@@ -113,12 +181,29 @@ mod tests {
 
     #[test]
     fn an_old_event_does_not_bring_a_host_back() {
-        let mut snapshot = build::snapshot();
+        let mut snapshot = applied(&[]);
         let mut host = build::host("i-1");
         host.version = 7;
         let gone = Change::HostGone { instance: host.instance.clone(), version: 9 };
         assert_eq!(snapshot.apply(&gone), Applied::Newer);
-        assert_eq!(snapshot.apply(&Change::Host { host: Box::new(host) }), Applied::Stale);
-        assert!(snapshot.hosts.value.is_empty());
+        assert_eq!(snapshot.apply(&Change::Host { state: HostState::from(&host) }), Applied::Stale);
+        assert!(!snapshot.hosts.value[&host.instance].is_usable());
+    }
+
+    #[test]
+    fn what_the_snapshot_does_not_hold_only_a_look_can_tell() {
+        let host = build::host("i-9");
+        let change = Change::Host { state: HostState::from(&host) };
+        assert_eq!(applied(&[]).apply(&change), Applied::Unknown);
+    }
+
+    #[test]
+    fn a_host_that_ends_for_certain_is_not_merely_at_risk() {
+        let warned = |warning| Change::Warned { instance: "i-1".into(), warning, at: build::now() };
+        let mut snapshot = applied(&[warned(Warning::Ends), warned(Warning::AtRisk)]);
+        let host = &snapshot.hosts.value[&"i-1".into()];
+        assert_eq!(host.warned.map(|warned| warned.warning), Some(Warning::Ends));
+        assert!(!host.is_usable());
+        assert_eq!(snapshot.apply(&warned(Warning::Ends)), Applied::Stale);
     }
 }

@@ -29,7 +29,7 @@ pub mod traffic;
 pub mod why;
 
 pub use action::{Action, ActionKind, Rank, Subject};
-pub use change::{Applied, Change};
+pub use change::{Applied, Change, HostState};
 pub use constraint::{Attributes, Constraint};
 pub use drain::{Drain, DrainCause, DrainMark, DrainVerdict};
 pub use failure::Failure;

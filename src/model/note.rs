@@ -10,7 +10,7 @@ use super::plan::HoldKey;
 use super::release::ReleaseEdge;
 use super::resources::Resources;
 use super::route::CutoverEdge;
-use super::snapshot::Units;
+use super::snapshot::{Units, Warning};
 
 /// Something that lasts and whose beginning matters.
 #[derive(
@@ -26,6 +26,8 @@ pub enum Fact {
     AgentLost,
     /// The host was given up: lost or unregistered for too long.
     GivenUp,
+    /// EC2 has warned that it will take the host, or might.
+    Warned { warning: Warning },
     /// AWS has not launched all of the pool's capacity.
     Undelivered,
     /// Tasks of the service, or of the group named, fit on no host.

@@ -83,10 +83,6 @@ pub struct Snapshot {
     /// Services under release; empty where none is.
     #[serde(default)]
     pub releases: Part<ReleaseSight>,
-    /// Hosts that a change event declared gone, with the version it spoke of, so that an older
-    /// event that arrives late does not bring them back. Cleared by each full observation.
-    #[serde(default)]
-    pub departed: BTreeMap<InstanceId, u64>,
 }
 
 impl Snapshot {
@@ -104,7 +100,6 @@ impl Snapshot {
             rivals: Part::complete(BTreeSet::new(), at),
             traffic: Part::complete(Traffic::default(), at),
             releases: Part::complete(ReleaseSight::default(), at),
-            departed: BTreeMap::new(),
         }
     }
 
@@ -119,6 +114,32 @@ impl Snapshot {
             .chain(&self.rivals.gaps)
             .chain(&self.traffic.gaps)
             .chain(&self.releases.gaps)
+    }
+
+    /// Whether every part was read whole.
+    pub fn is_complete(&self) -> bool {
+        self.gaps().next().is_none()
+    }
+
+    /// The same, as of a later moment up to which nothing has changed.
+    #[must_use]
+    pub fn confirmed(mut self, at: DateTime<Utc>) -> Self {
+        let parts = [
+            &mut self.hosts.as_of,
+            &mut self.services.as_of,
+            &mut self.shapes.as_of,
+            &mut self.tasks.as_of,
+            &mut self.waiting.as_of,
+            &mut self.pools.as_of,
+            &mut self.rivals.as_of,
+            &mut self.traffic.as_of,
+            &mut self.releases.as_of,
+            &mut self.taken_at,
+        ];
+        for as_of in parts {
+            *as_of = at.max(*as_of);
+        }
+        self
     }
 
     /// When the oldest part was read.
@@ -173,6 +194,43 @@ pub struct Host {
     /// ECS's version counter of the container instance; grows with each change.
     #[serde(default)]
     pub version: u64,
+    /// EC2's warning that it will take the host, or might. No description tells it, so it comes
+    /// from events and from memory.
+    #[serde(default)]
+    pub warned: Option<Warned>,
+}
+
+/// What EC2 says of a Spot instance before it takes it back.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::Display,
+    utoipa::ToSchema,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum Warning {
+    /// The interruption notice: two minutes are left (EC2 User Guide, Spot interruption notices).
+    Ends,
+    /// The rebalance recommendation: an interruption is more likely than usual.
+    AtRisk,
+}
+
+/// A warning and when EC2 gave it. The gravest is the least.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,
+)]
+pub struct Warned {
+    pub warning: Warning,
+    pub at: DateTime<Utc>,
 }
 
 impl Host {
@@ -183,6 +241,7 @@ impl Host {
             && self.agent_connected
             && self.lifecycle != Lifecycle::Terminating
             && self.mark.is_none()
+            && self.warned.is_none()
     }
 
     pub fn is_registered(&self) -> bool {

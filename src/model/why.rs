@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::drain::DrainCause;
 use super::id::{PoolId, RouteId, ServiceName};
 use super::resources::Resources;
+use super::snapshot::Warning;
 
 /// The reason for an action, with the numbers it rests on.
 #[derive(
@@ -33,6 +34,8 @@ pub enum Why {
     AgentLost { since: DateTime<Utc> },
     /// Launched then, and not a container instance yet.
     NeverRegistered { since: DateTime<Utc> },
+    /// EC2 takes the host, or might, and said so then.
+    Warned { warning: Warning, since: DateTime<Utc> },
     /// The next step of a drain begun before.
     DrainGoesOn { cause: DrainCause, deadline: DateTime<Utc> },
     /// The deadline passed on a host that is lost anyway; what runs there is lost with it.
@@ -161,6 +164,12 @@ impl fmt::Display for Why {
             Self::AgentLost { since } => write!(f, "agent disconnected since {}", clock(since)),
             Self::NeverRegistered { since } => {
                 write!(f, "launched at {} and never registered", clock(since))
+            }
+            Self::Warned { warning: Warning::Ends, since } => {
+                write!(f, "EC2 takes it two minutes after its notice of {}", clock(since))
+            }
+            Self::Warned { warning: Warning::AtRisk, since } => {
+                write!(f, "EC2 recommends to replace it, since {}", clock(since))
             }
             Self::DrainGoesOn { cause, deadline } => {
                 write!(f, "drain ({cause}) goes on, deadline {}", clock(deadline))

@@ -3,6 +3,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+
 use crate::cloud::{Calls, Cloud};
 use crate::control::Clock;
 use crate::journal::Intent;
@@ -87,6 +89,11 @@ impl Cloud for SimCloud {
                 return changes;
             }
         }
+    }
+
+    /// Nobody says whether a simulated world has told everything.
+    fn hears_until(&self) -> Option<DateTime<Utc>> {
+        None
     }
 
     /// A simulated AWS is sent no requests.

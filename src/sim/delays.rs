@@ -22,6 +22,9 @@ pub const LAUNCH_RETRY: TimeDelta = TimeDelta::seconds(60);
 /// A fleet is `modifying` for this long after its target was set.
 pub const FLEET_MODIFYING: TimeDelta = TimeDelta::seconds(5);
 
+/// From the interruption notice to the end (EC2 User Guide, Spot interruption notices).
+pub const SPOT_NOTICE: TimeDelta = TimeDelta::minutes(2);
+
 /// From terminate to gone: EC2's shutting-down.
 pub const TERMINATE: (TimeDelta, TimeDelta) = (TimeDelta::seconds(15), TimeDelta::seconds(60));
 

@@ -8,7 +8,8 @@ use chrono::TimeDelta;
 
 use crate::model::{
     Constraint, Digest, ImageName, InstanceId, InstanceType, Launch, ListenerArn, PoolId, RuleArn,
-    RuleImage, Said, Scheduling, ServiceName, ServiceTargets, TargetGroupArn, TaskShape, Zone,
+    RuleImage, Said, Scheduling, ServiceName, ServiceTargets, TargetGroupArn, TaskShape, Warning,
+    Zone,
 };
 
 use super::delays;
@@ -41,6 +42,9 @@ pub enum Event {
     LoseAgent { host: Option<InstanceId> },
     /// The agent is back; `None`: of every host.
     AgentBack { host: Option<InstanceId> },
+    /// EC2 warns that it takes the host in two minutes, or that it might; `None`: of any that
+    /// works.
+    Warn { host: Option<InstanceId>, warning: Warning },
     /// EC2 loses the instance with all on it; `None`: any.
     HostDies { host: Option<InstanceId> },
     /// The next `count` hosts this pool launches never register.

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use chrono::TimeDelta;
 
 use crate::model::{
-    Attributes, Host, HostStatus, InstanceId, Lifecycle, Offering, PoolId, Resources, Zone,
+    Attributes, Change, Host, HostStatus, InstanceId, Lifecycle, Offering, PoolId, Resources,
+    Warning, Zone,
 };
 
 use super::delays;
@@ -45,6 +46,7 @@ impl World {
             launched_at: self.now,
             registered_at: None,
             version: 0,
+            warned: None,
         };
         let delay = self.rng.quantile(delays::LAUNCH);
         let in_service = delay * delays::IN_SERVICE_PERCENT / 100;
@@ -142,6 +144,18 @@ impl World {
         }
         self.log(format!("{id}: agent disconnected"));
         self.touch(&id);
+    }
+
+    /// EC2 says that it takes a host, and does; or that it might, and does not.
+    pub(super) fn warn(&mut self, id: Option<InstanceId>, warning: Warning) {
+        let Some(instance) = id.or_else(|| self.any_working_host()) else {
+            return;
+        };
+        self.log(format!("{instance}: EC2 warns ({warning})"));
+        if warning == Warning::Ends {
+            self.enter(delays::SPOT_NOTICE, Due::Interrupts(instance.clone()));
+        }
+        self.warnings.push(Change::Warned { instance, warning, at: self.now });
     }
 
     pub(super) fn agent_back(&mut self, id: Option<InstanceId>) {

@@ -25,6 +25,8 @@ pub(super) enum Due {
     InService(InstanceId),
     Registers(InstanceId),
     HostGone(InstanceId),
+    /// The two minutes of an interruption notice are over.
+    Interrupts(InstanceId),
     /// Time to look whether all that a drained host ran has found a place.
     Judge(InstanceId, Displaced),
     /// A second of requests has passed.

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::model::{
-    Change, ClusterName, InstanceId, InstanceType, Market, Pool, PoolId, Rival, ServiceName,
-    TaskDefinitionArn, TaskFailure, Zone,
+    Change, ClusterName, HostState, InstanceId, InstanceType, Market, Pool, PoolId, Rival,
+    ServiceName, TaskDefinitionArn, TaskFailure, Zone,
 };
 
 use super::balancer::Balancing;
@@ -44,6 +44,8 @@ pub struct World {
     pub(super) declared: BTreeSet<Rival>,
     /// Hosts changed since the last look, with the version a host left at that is gone.
     pub(super) changed: BTreeMap<InstanceId, Option<u64>>,
+    /// What EC2 has said of hosts and nobody has heard yet.
+    pub(super) warnings: Vec<Change>,
     /// When something last happened that was not our doing.
     pub(super) disturbed_at: Option<DateTime<Utc>>,
     pub(super) violations: Vec<Violation>,
@@ -79,6 +81,7 @@ impl World {
             round_due: false,
             declared: BTreeSet::new(),
             changed: BTreeMap::new(),
+            warnings: Vec::new(),
             disturbed_at: None,
             violations: Vec::new(),
             definitions: BTreeMap::new(),
@@ -205,9 +208,10 @@ impl World {
             None => self
                 .hosts
                 .get(&instance)
-                .map(|sim| Change::Host { host: Box::new(sim.host.clone()) }),
+                .map(|sim| Change::Host { state: HostState::from(&sim.host) }),
         };
-        changed.into_iter().filter_map(describe).collect()
+        let warnings = std::mem::take(&mut self.warnings);
+        changed.into_iter().filter_map(describe).chain(warnings).collect()
     }
 
     pub(super) fn enter(&mut self, after: TimeDelta, due: Due) {
@@ -246,6 +250,7 @@ impl World {
             Due::Registers(host) => self.register(&host),
             Due::Judge(host, displaced) => self.judge_drain(host, &displaced),
             Due::HostGone(host) => self.host_gone(&host),
+            Due::Interrupts(host) => self.shut_down(&host, "Spot interruption"),
             Due::Second => self.second(),
             Due::Spread(listener, change) => self.spread_rules(&listener, change),
             Due::Check(group, task) => self.check_target(&group, task),
@@ -274,6 +279,7 @@ impl World {
             }
             Event::ProtectTasks { service, on } => self.protect_tasks(&service, on),
             Event::LoseAgent { host } => self.lose_agent(host),
+            Event::Warn { host, warning } => self.warn(host, warning),
             Event::AgentBack { host } => self.agent_back(host),
             Event::HostDies { host } => self.host_dies(host),
             Event::FailRegistrations { pool, count } => {

@@ -12,12 +12,12 @@ use crate::stage::Stage;
 use crate::story::start;
 
 /// Group `general` of m6i.large: 2,048 CPU units, 7,618 MiB.
-fn general(desired: u32) -> Pool {
+pub(crate) fn general(desired: u32) -> Pool {
     story::group("general", "m6i.large", desired, 0, 8)
 }
 
 /// A cluster that has been quiet for half an hour.
-fn world(pools: Vec<Pool>, services: Vec<ServiceSpec>) -> World {
+pub(crate) fn world(pools: Vec<Pool>, services: Vec<ServiceSpec>) -> World {
     let mut world = World::new("shop", start() - TimeDelta::minutes(30), 1);
     for pool in pools {
         let market = if pool.id.is_fleet() { Market::Spot } else { Market::OnDemand };
@@ -31,7 +31,7 @@ fn world(pools: Vec<Pool>, services: Vec<ServiceSpec>) -> World {
 }
 
 /// Everything allowed, no headroom, the pools that the world has.
-fn config(pools: &[PoolId]) -> ClusterConfig {
+pub(crate) fn config(pools: &[PoolId]) -> ClusterConfig {
     let mut config = story::config();
     config.pools = pools.iter().cloned().map(PoolConfig::new).collect();
     config.headroom = Vec::new();
@@ -68,7 +68,7 @@ fn told(event: &Event) -> String {
     }
 }
 
-fn service(name: &str, count: u64, cpu: u64, memory: u64) -> ServiceSpec {
+pub(crate) fn service(name: &str, count: u64, cpu: u64, memory: u64) -> ServiceSpec {
     ServiceSpec::new(name, count, TaskShape::plain(cpu, memory))
 }
 
@@ -76,7 +76,7 @@ fn count(service: &str, count: u64) -> Event {
     Event::SetCount { service: service.into(), count }
 }
 
-fn id(name: &str) -> PoolId {
+pub(crate) fn id(name: &str) -> PoolId {
     PoolId::group(name)
 }
 

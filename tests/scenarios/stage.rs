@@ -149,6 +149,11 @@ impl Stage {
         }
     }
 
+    /// Tells the loop what the world would have told of itself in events.
+    pub(crate) fn hear(&mut self) -> bool {
+        self.cx.hear(self.cloud.with_world(World::take_changes))
+    }
+
     async fn tick(&mut self) -> TickReport {
         let (journal, cx) = (&mut self.journal, &mut self.cx);
         let (clock, inbox) = (&self.clock, &mut self.inbox);

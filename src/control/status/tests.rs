@@ -185,6 +185,7 @@ fn report(trouble: Option<JournalError>) -> (Cluster, TickReport) {
         lease: Lease { epoch: Epoch(3), valid_until: None },
         seen: None,
         looked_at: None,
+        hearing: crate::control::hearing::Hearing::default(),
     };
     let report = TickReport {
         began_at: build::now(),

@@ -53,10 +53,10 @@ async fn a_paced_world_tells_what_changed_while_nobody_looked() {
     let cloud = SimCloud::new(world, clock, Faults::default());
     cloud.observe(&need()).await;
     let changes = cloud.changes(&"web".into()).await;
-    let [Change::Host { host }] = changes.as_slice() else {
+    let [Change::Host { state }] = changes.as_slice() else {
         panic!("{changes:?}");
     };
-    assert_eq!((&host.instance, host.agent_connected), (&id, false));
+    assert_eq!((&state.instance, state.agent_connected), (&id, false));
 }
 
 #[tokio::test]
