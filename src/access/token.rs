@@ -42,7 +42,7 @@ impl Token {
                 Self::LENGTH_MIN
             ));
         }
-        if text.starts_with(PREFIX) && !is_whole(text) {
+        if is_ours(text) && !is_whole(text) {
             return Err(format!(
                 "the token begins with `{PREFIX}` and its checksum is wrong: copy all {} characters",
                 PREFIX.len() + SECRET_DIGITS + CHECKSUM_DIGITS
@@ -71,6 +71,11 @@ impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Token(…)")
     }
+}
+
+/// Whether it claims to have been made here.
+pub(super) fn is_ours(text: &str) -> bool {
+    text.starts_with(PREFIX)
 }
 
 /// Whether this is one of ours as it was made: no more than a typing error can be told.

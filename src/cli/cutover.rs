@@ -13,7 +13,7 @@ use super::exit::{Exit, Failure};
 use super::order::{Done, journal, now};
 use super::output::Output;
 use super::remote::{Remote, Where, actor};
-use crate::api::Token;
+use crate::access::nonce;
 use crate::control::status::ClusterStatus;
 use crate::cutover::told::{CutoverTold, MoveTold};
 use crate::journal::Journal;
@@ -182,8 +182,8 @@ async fn start(args: StartArgs, output: Output) -> Result<Exit, Failure> {
             return Err(Failure::new(Exit::Usage, text).hint("give it with --config FILE"));
         }
     };
-    let token = Token::random().map_err(|error| Failure::new(Exit::Failed, error))?;
-    let order = CutoverOrder::Start { token: token.reveal().to_owned(), routes };
+    let token = nonce().map_err(|error| Failure::new(Exit::Failed, error))?;
+    let order = CutoverOrder::Start { token, routes };
     give(&of, "start", order, &reason, output).await
 }
 
