@@ -52,4 +52,4 @@ pub struct Principal {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -11,9 +11,12 @@ use crate::control::status::{Publisher, story};
 use crate::control::{Clock, SystemClock};
 
 mod access;
+mod audit;
+mod browser;
 mod commands;
 mod cutovers;
 mod releases;
+mod roles;
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 

@@ -2,7 +2,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::*;
 
-mod alb;
+pub(crate) mod alb;
 mod record;
 mod token;
 
