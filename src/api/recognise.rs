@@ -102,12 +102,15 @@ fn token_of(value: &str) -> (String, bool) {
 fn by_alb(recognised: Result<Recognised, Forged>) -> Result<Principal, Problem> {
     match recognised {
         Ok(Recognised::Somebody(principal)) => Ok(principal),
-        Ok(Recognised::WithoutRole(name)) => Err(Problem::new(
-            StatusCode::FORBIDDEN,
-            "no_role",
-            format!("none of the groups of `{name}` has a role here"),
-            "an administrator gives roles to groups under `access.alb_oidc.roles`",
-        )),
+        Ok(Recognised::WithoutRole(name)) => {
+            tracing::warn!(name, "somebody without a role was refused");
+            Err(Problem::new(
+                StatusCode::FORBIDDEN,
+                "no_role",
+                format!("none of the groups of `{name}` has a role here"),
+                "an administrator gives roles to groups under `access.alb_oidc.roles`",
+            ))
+        }
         Err(forged) => {
             tracing::warn!(%forged, "an identity was refused");
             Err(Problem::new(

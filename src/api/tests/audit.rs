@@ -24,8 +24,8 @@ fn told(server: &Server) -> String {
         let (before, after) = (&deed.before, &deed.after);
         let change =
             [before, after].map(|json| json.as_ref().map_or("-".into(), |j| j.to_string()));
-        text += &format!(
-            "{} ({}, {}) {} {} `{}` {} {result} {detail}\n",
+        let line = format!(
+            "{} ({}, {}) {} {} `{}` {} {result} {detail}",
             deed.actor,
             deed.method,
             deed.role,
@@ -34,6 +34,8 @@ fn told(server: &Server) -> String {
             deed.reason,
             change.join(" -> ")
         );
+        text += line.trim_end();
+        text += "\n";
     }
     text
 }
@@ -75,9 +77,9 @@ async fn a_change_is_recorded_before_it_is_done_and_after() {
     let raise = r#"{"mode":"act","reason":"over"}"#;
     assert_eq!(post(&mut server, mode, raise, Err("disk full".into())).await, 503);
     expect![[r#"
-        ada (start_token, admin) pause web `incident 7` - -> - begun 
+        ada (start_token, admin) pause web `incident 7` - -> - begun
         ada (start_token, admin) pause web `incident 7` - -> - done journal 42
-        ada (start_token, admin) set_mode web `over` {"mode":"act"} -> {"mode":"act"} begun 
+        ada (start_token, admin) set_mode web `over` {"mode":"act"} -> {"mode":"act"} begun
         ada (start_token, admin) set_mode web `over` {"mode":"act"} -> {"mode":"act"} failed disk full
     "#]].assert_eq(&told(&server));
     let rows = rows(&server);
@@ -172,12 +174,13 @@ async fn a_token_is_shown_once_counts_at_once_and_can_be_taken_back() {
     assert_eq!(by_ci("/metrics").await, 401);
     let (_, audit) = ask("GET", "/api/v1/audit?limit=9", "").await;
     assert!(!audit.contains(&secret));
-    let lines: Vec<_> =
-        told(&server).lines().map(|l| l.split(" -> ").next().unwrap().to_owned()).collect();
+    let told = told(&server);
+    let lines = told.lines().filter_map(|line| line.rsplit_once('`'));
+    let lines: Vec<_> = lines.map(|(who_and_what, _change)| who_and_what).collect();
     expect![[r#"
-        ada (start_token, admin) token_create tokens/ci `deploys` -
-        ci (token, operator) GET /api/v1/tokens  `` -
-        ada (start_token, admin) token_revoke tokens/ci `leaked` {"expires":"2026-11-25T15:19:22.392988847Z","role":"operator"}"#]].assert_eq(&lines.join("\n"));
+        ada (start_token, admin) token_create tokens/ci `deploys
+        ci (token, operator) GET /api/v1/tokens  `
+        ada (start_token, admin) token_revoke tokens/ci `leaked"#]].assert_eq(&lines.join("\n"));
     let (_, verified) = ask("GET", "/api/v1/audit/verify", "").await;
     assert!(verified.starts_with(r#"{"intact":true,"head":{"seq":3"#), "{verified}");
 }
