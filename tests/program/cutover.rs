@@ -52,7 +52,7 @@ async fn serve_news(status: ClusterStatus) -> (String, Publisher) {
 }
 
 /// Half of users moved and watched; posts waits for it.
-fn cutting() -> ClusterStatus {
+pub(super) fn cutting() -> ClusterStatus {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/program/cutting.json");
     serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap()
 }

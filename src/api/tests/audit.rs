@@ -180,7 +180,8 @@ async fn a_token_is_shown_once_counts_at_once_and_can_be_taken_back() {
     expect![[r#"
         ada (start_token, admin) token_create tokens/ci `deploys
         ci (token, operator) GET /api/v1/tokens  `
-        ada (start_token, admin) token_revoke tokens/ci `leaked"#]].assert_eq(&lines.join("\n"));
+        ada (start_token, admin) token_revoke tokens/ci `leaked"#]]
+    .assert_eq(&lines.join("\n"));
     let (_, verified) = ask("GET", "/api/v1/audit/verify", "").await;
     assert!(verified.starts_with(r#"{"intact":true,"head":{"seq":3"#), "{verified}");
 }
