@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::{Extension, Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::get;
 use tokio::sync::watch;
 
+use crate::access::{Method, Principal};
 use crate::control::status::Status;
 
 mod chart;
@@ -51,6 +52,27 @@ struct Overview<'a> {
 #[template(path = "cluster.html")]
 struct ClusterPage<'a> {
     view: View<'a>,
+    who: Who,
+}
+
+/// What the form of an order need not ask, since the browser says it by itself.
+struct Who {
+    /// Name and role; `None`: whoever orders something must show a token.
+    known: Option<(String, String)>,
+    asks_name: bool,
+}
+
+impl Who {
+    fn of(principal: Option<Extension<Principal>>) -> Self {
+        let known = principal
+            .map(|Extension(principal)| principal)
+            .filter(|principal| principal.ambient && principal.method != Method::Nobody);
+        let shared = |known: &Principal| known.method == Method::StartToken;
+        Self {
+            asks_name: known.as_ref().is_none_or(shared),
+            known: known.map(|known| (known.name, known.role.to_string())),
+        }
+    }
 }
 
 #[derive(Template)]
@@ -75,13 +97,17 @@ async fn overview(State(status): State<Shown>) -> Response {
     page(StatusCode::OK, &Overview { status: &status })
 }
 
-async fn cluster(State(status): State<Shown>, Path(name): Path<String>) -> Response {
+async fn cluster(
+    State(status): State<Shown>,
+    Path(name): Path<String>,
+    principal: Option<Extension<Principal>>,
+) -> Response {
     let status = status.borrow().clone();
     let Some(cluster) = status.cluster(&name) else {
         return missing(&status, &name);
     };
     let view = View::of(&status, cluster);
-    page(StatusCode::OK, &ClusterPage { view })
+    page(StatusCode::OK, &ClusterPage { view, who: Who::of(principal) })
 }
 
 /// The part of a cluster's page that changes.

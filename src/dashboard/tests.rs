@@ -10,7 +10,7 @@ use super::*;
 use crate::control::status::{ClusterStatus, Publisher, story};
 use crate::cutover::listener::Severity;
 use crate::cutover::told::FindingTold;
-use crate::model::{ClusterName, Pause, build};
+use crate::model::{ClusterName, Pause, Role, build};
 
 async fn get_from(status: &Shown, path: &str) -> (StatusCode, String) {
     let request = Request::get(path).body(Body::empty()).unwrap();
@@ -339,4 +339,37 @@ async fn a_release_shows_stages_digests_counts_and_its_verdict() {
     let mut old = story::gone_back();
     old.at += chrono::TimeDelta::hours(2);
     assert!(!page_of(old).await.contains("Release of mail"));
+}
+
+/// Whom the door in front of the pages has recognised.
+async fn dialog_for(principal: Option<Principal>) -> String {
+    let mut request = Request::get("/clusters/web").body(Body::empty()).unwrap();
+    if let Some(principal) = principal {
+        request.extensions_mut().insert(principal);
+    }
+    let response = pages(shown(&[story::status()])).oneshot(request).await.unwrap();
+    let bytes = axum::body::to_bytes(response.into_body(), 1 << 24).await.unwrap();
+    let page = String::from_utf8(bytes.to_vec()).unwrap();
+    said(page.split("<dialog").nth(1).unwrap())
+}
+
+#[tokio::test]
+async fn an_order_asks_only_what_the_browser_does_not_say() {
+    let who = |method, ambient| {
+        Some(Principal { name: "ada@example.com".into(), role: Role::Operator, method, ambient })
+    };
+    for (principal, name, token) in [
+        (None, true, true),
+        (who(Method::Nobody, true), true, true),
+        (who(Method::Token, false), true, true),
+        (who(Method::StartToken, true), true, false),
+        (who(Method::Token, true), false, false),
+        (who(Method::AlbOidc, true), false, false),
+    ] {
+        let dialog = dialog_for(principal.clone()).await;
+        assert_eq!(dialog.contains("Your name"), name, "{principal:?}");
+        assert_eq!(dialog.contains("Token"), token, "{principal:?}");
+        let told = dialog.contains("You are ada@example.com, operator.");
+        assert_eq!(told, !token, "{principal:?}");
+    }
 }

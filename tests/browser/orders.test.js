@@ -48,7 +48,7 @@ async function tabTo(name) {
 test("a pause with a wrong token is refused and says so", async () => {
   await button("Pause").click();
   await answer({ actor: "ada", reason: "incident 7", token: "0123456789abcdef" });
-  await page.getByRole("alert").getByText("not the server's token").waitFor();
+  await page.getByRole("alert").getByText("not known here").waitFor();
   assert.ok(await dialog().isVisible());
   assert.equal((await demo.api()).pause, null);
 });
