@@ -91,13 +91,12 @@ pub(super) async fn run(args: Args, _output: Output) -> Result<Exit, Failure> {
         let cluster = Cluster::open(config, &mut journal).await?;
         scopes.push(Scope { cloud, journal, clock: SystemClock, cluster });
     }
-    let url = format!("http://{address}");
-    let left =
-        Address { url: url.clone(), token: token.reveal().to_owned(), pid: std::process::id() };
+    let url = format!("http://{}", from_here(address));
+    let left = Address { url, token: token.reveal().to_owned(), pid: std::process::id() };
     if let Err(error) = left.leave(&args.state) {
         tracing::warn!(%error, "commands on this machine will need --server and --token");
     }
-    say(&format!("dashboard and API   {url}/"));
+    say(&format!("dashboard and API   http://{address}/"));
     if shown {
         say(&format!("token for changes   {}", token.reveal()));
     }
@@ -111,6 +110,18 @@ pub(super) async fn run(args: Args, _output: Output) -> Result<Exit, Failure> {
         serve(scopes, Door { listener, token, hosts, ledger, alb }, |_, _, _| {}, stop).await;
     Address::remove(&args.state);
     served.map(|()| Exit::Ok)
+}
+
+/// Where commands on this machine reach a server that listens on all addresses.
+#[cfg(feature = "aws")]
+fn from_here(address: SocketAddr) -> SocketAddr {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+    let ip = match address {
+        SocketAddr::V4(v4) if v4.ip().is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        SocketAddr::V6(v6) if v6.ip().is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        known => known.ip(),
+    };
+    SocketAddr::new(ip, address.port())
 }
 
 /// The token of the command line, the environment or a file.
