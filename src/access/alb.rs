@@ -52,6 +52,8 @@ pub enum Forged {
 pub struct KeyId(String);
 
 impl KeyId {
+    /// # Errors
+    /// `KeyId` when it is no UUID.
     pub fn new(text: &str) -> Result<Self, Forged> {
         let groups: Vec<_> = text.split('-').collect();
         let lengths: Vec<_> = groups.iter().map(|group| group.len()).collect();
@@ -152,7 +154,7 @@ impl<'a> Claimed<'a> {
         Ok(Self { key, signed, signature: bytes(signature)?, claims })
     }
 
-    /// Who it is, if `key` signed it; `None` in the second place: they have no role here.
+    /// Who it is, if `key` signed it.
     ///
     /// # Errors
     /// `Signature`, or `Nameless` where neither e-mail address nor subject can be shown.

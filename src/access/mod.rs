@@ -12,6 +12,7 @@ mod digest;
 mod ledger;
 mod permission;
 mod record;
+mod sqlite;
 mod token;
 mod tokens;
 

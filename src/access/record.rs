@@ -113,6 +113,17 @@ impl Row {
     }
 }
 
+impl Sealed {
+    /// The row it holds.
+    ///
+    /// # Errors
+    /// When its text is none; whether it was changed is not asked here.
+    pub(super) fn read(&self) -> Result<Row, Broken> {
+        serde_json::from_str(&self.text)
+            .map_err(|error| Broken { seq: self.seq, what: format!("cannot be read: {error}") })
+    }
+}
+
 /// Reads the rows, if none of them was changed, taken out or moved since `head` was their last.
 ///
 /// # Errors
@@ -129,8 +140,7 @@ pub fn verify(rows: &[Sealed], head: Head) -> Result<Vec<Row>, Broken> {
         if sealed.digest != Digest::of(sealed.text.as_bytes()) {
             return Err(broken("was changed"));
         }
-        let row: Row = serde_json::from_str(&sealed.text)
-            .map_err(|error| broken(&format!("cannot be read: {error}")))?;
+        let row = sealed.read()?;
         if row.seq != seq || row.previous != last.digest {
             return Err(broken("does not follow the one before it"));
         }

@@ -67,6 +67,8 @@ pub(super) struct Asker {
     pub(super) request: String,
 }
 
+/// Longest path that is recorded, in characters.
+const PATH_MAX: usize = 200;
 /// Says that a request was made by our own script, which a page elsewhere cannot add.
 const FROM_PAGE: &str = "x-tidegate-page";
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -147,7 +149,8 @@ impl ApiState {
             _ if reads => Role::Viewer,
             _ => Role::Admin,
         };
-        self.check_role(&asker, needed, &format!("{method} {}", uri.path()))?;
+        let path = uri.path().chars().take(PATH_MAX).collect::<String>();
+        self.check_role(&asker, needed, &format!("{method} {path}"))?;
         if !reads {
             check_change(&asker.principal, headers)?;
         }

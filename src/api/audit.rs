@@ -22,8 +22,10 @@ use crate::model::Role;
 
 /// Rows of one answer.
 const ROWS_MAX: usize = 1000;
-/// Time in which the same refusal is recorded once: a program that is wrong asks again and again.
+/// Time in which the same refusal is recorded once, and at most [`REFUSALS_MAX`] of one actor: a
+/// program that is wrong asks again and again.
 const SAME_REFUSAL: TimeDelta = TimeDelta::minutes(1);
+const REFUSALS_MAX: usize = 10;
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct Audit {
@@ -75,7 +77,8 @@ pub(super) async fn verify(State(state): State<ApiState>) -> Result<Json<Verifie
 }
 
 impl ApiState {
-    /// Held for one row at a time; a thread that died with it left nothing half done.
+    /// Held for one row at a time, the length of one `fsync`; a thread that died with it left
+    /// nothing half done.
     pub(super) fn ledger(&self) -> MutexGuard<'_, Ledger> {
         self.access.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -107,13 +110,14 @@ impl ApiState {
     fn refused(&self, deed: &Deed, detail: String) {
         let now = SystemClock.now();
         let mut ledger = self.ledger();
-        let last = ledger.rows(None, 1).ok().and_then(|rows| rows.into_iter().next());
-        let again = last.is_some_and(|last| {
-            (last.result, &last.deed.actor, &last.deed.action)
-                == (Verdict::Refused, &deed.actor, &deed.action)
-                && now - last.at < SAME_REFUSAL
-        });
-        if again {
+        let lately = ledger.rows(None, 5 * REFUSALS_MAX).unwrap_or_default();
+        let same: Vec<_> = lately
+            .iter()
+            .filter(|row| now - row.at < SAME_REFUSAL && row.result == Verdict::Refused)
+            .filter(|row| row.deed.actor == deed.actor)
+            .collect();
+        let again = same.iter().any(|row| row.deed.action == deed.action);
+        if again || same.len() >= REFUSALS_MAX {
             return;
         }
         if let Err(error) = ledger.append(deed, Verdict::Refused, Some(detail), None, now) {

@@ -127,15 +127,17 @@ fn from_here(address: SocketAddr) -> SocketAddr {
 /// The token of the command line, the environment or a file.
 #[cfg(feature = "aws")]
 fn given_token(args: &Args) -> Result<Option<crate::access::Token>, Failure> {
-    let text = match (&args.token, &args.token_file) {
-        (Some(token), _) => token.clone(),
-        (None, Some(file)) => std::fs::read_to_string(file).map_err(|error| {
-            Failure::new(Exit::Usage, format!("--token-file {}: {error}", file.display()))
-        })?,
+    use crate::access::Token;
+    let (from, text) = match (&args.token, &args.token_file) {
+        (Some(token), _) => ("TIDEGATE_TOKEN or --token".to_owned(), Ok(token.clone())),
+        (None, Some(file)) => {
+            let text = std::fs::read_to_string(file).map_err(|error| error.to_string());
+            (format!("--token-file {}", file.display()), text)
+        }
         (None, None) => return Ok(None),
     };
-    let token = crate::access::Token::new(&text);
-    token.map(Some).map_err(|error| Failure::new(Exit::Usage, error))
+    let token = text.and_then(|text| Token::new(&text));
+    token.map(Some).map_err(|error| Failure::new(Exit::Usage, format!("{from}: {error}")))
 }
 
 /// Logs to standard error as `TIDEGATE_LOG` says.
