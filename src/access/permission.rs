@@ -69,6 +69,7 @@ pub const TABLE: &[(&str, &str, Permission)] = &[
     ("GET", "/clusters/{name}", Permission::Read),
     ("GET", "/clusters/{name}/fragment", Permission::Read),
     ("GET", "/assets/{file}", Permission::Read),
+    ("GET", "/audit", Permission::ReadRecord),
     ("GET", "/api/v1/openapi.json", Permission::Read),
     ("GET", "/api/v1/stream", Permission::Read),
     ("GET", "/api/v1/clusters", Permission::Read),

@@ -74,8 +74,8 @@ where
     let local = listener.local_addr().is_ok_and(|address| is_loopback(address.ip()));
     let open_to_readers = local && alb.is_none();
     let ledger = Arc::new(Mutex::new(ledger));
+    let pages = dashboard::pages(status.clone(), ledger.clone());
     let access = Access { token, hosts, ledger, alb, open_to_readers };
-    let pages = dashboard::pages(status.clone());
     let router = api::router(ApiState::new(status, orders, access, stop.clone()), pages);
     let served =
         axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());

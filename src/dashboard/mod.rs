@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use crate::access::{Method, Principal};
 use crate::control::status::Status;
 
+mod audit;
 mod chart;
 mod cutover;
 mod fleet;
@@ -27,7 +28,7 @@ use view::View;
 type Shown = watch::Receiver<Arc<Status>>;
 
 /// The pages, to be served beside the API under its protection.
-pub fn pages(status: Shown) -> Router {
+pub fn pages(status: Shown, record: audit::Record) -> Router {
     let asset = |kind: &'static str, content: &'static str| {
         let headers = [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-cache")];
         get(async move || (headers, content))
@@ -37,6 +38,7 @@ pub fn pages(status: Shown) -> Router {
         .route("/clusters/{name}", get(cluster))
         .route("/clusters/{name}/fragment", get(fragment))
         .with_state(status)
+        .merge(Router::new().route("/audit", get(audit::audit)).with_state(record))
         .route("/assets/tidegate.css", asset("text/css", include_str!("assets/tidegate.css")))
         .route("/assets/live.js", asset("text/javascript", include_str!("assets/live.js")))
         .route("/assets/icon.svg", asset("image/svg+xml", include_str!("assets/icon.svg")))

@@ -135,7 +135,7 @@ async fn beyond_loopback_nobody_may_look_either() {
 
 #[test]
 fn the_table_has_every_route_of_the_description_and_no_other() {
-    let pages = ["/", "/clusters/{name}", "/clusters/{name}/fragment", "/assets/{file}"];
+    let pages = ["/", "/clusters/{name}", "/clusters/{name}/fragment", "/assets/{file}", "/audit"];
     let mut described: Vec<_> = routes();
     for (method, path) in &described {
         assert!(matches!(find(method, path), Found::Permission(_)), "{method} {path}");
