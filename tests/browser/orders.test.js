@@ -135,3 +135,22 @@ test("a click counts though news come between press and release", async () => {
   await page.mouse.up();
   await dialog().waitFor();
 });
+
+test("a browser that was given the token shows the changes and orders without asking again", async () => {
+  await page.context().close();
+  const httpCredentials = { username: "ada", password: demo.token };
+  page = await open(browser, new URL("/audit", demo.url).href, { httpCredentials });
+  await page.getByRole("heading", { name: "Changes" }).waitFor();
+  await page.goto(demo.url);
+  await button("Pause").click();
+  await dialog().getByText("You are token, admin.").waitFor();
+  assert.equal(await dialog().getByLabel("Token").count(), 0);
+  await dialog().getByLabel("Your name").fill("ada");
+  await dialog().getByLabel("Reason").fill("incident 9");
+  await dialog().locator("[type=submit]").click();
+  await banner().getByText("incident 9").waitFor();
+  await page.getByRole("link", { name: "Changes" }).click();
+  const newest = page.locator("tbody tr").first();
+  await newest.getByText("incident 9").waitFor();
+  assert.match(await newest.innerText(), /ada[^]*pause shop[^]*done/);
+});
