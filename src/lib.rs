@@ -16,9 +16,10 @@
 //! ```
 //!
 //! The rooms, lowest first; each uses only those above it in this list, and rooms of one line do
-//! not use each other: `model`; `config`; `decide`, `cutover`, `release`; `guard`; `journal`;
-//! `cloud`; `control`; `aws`, `sim`, `telemetry`; `api`, `dashboard`; `cli`.
+//! not use each other: `model`; `config`; `decide`, `cutover`, `release`; `guard`; `journal`,
+//! `access`; `cloud`; `control`; `aws`, `sim`, `telemetry`; `api`, `dashboard`; `cli`.
 
+pub mod access;
 pub mod api;
 #[cfg(feature = "aws")]
 pub mod aws;

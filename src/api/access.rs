@@ -2,96 +2,76 @@
 //!
 //! Rule: fails closed and stands before every route. A name in `Host` that is not ours means a
 //! page elsewhere has pointed its own name at us (DNS rebinding); a foreign `Origin` means a page
-//! elsewhere asks; anything but a read needs the token.
+//! elsewhere asks; what a route needs is in one table, and what is not in it is refused.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex};
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::{ApiState, Problem};
-
-/// A secret that permits changes. Never printed by `Debug`.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Token(String);
-
-impl Token {
-    /// Shortest token taken from a configuration.
-    pub const LENGTH_MIN: usize = 16;
-
-    /// 128 random bits of the operating system.
-    ///
-    /// # Errors
-    /// When the operating system gives none.
-    pub fn random() -> Result<Self, String> {
-        let mut bytes = [0; 16];
-        getrandom::fill(&mut bytes).map_err(|e| format!("no randomness for a token: {e}"))?;
-        Ok(Self(bytes.iter().map(|b| format!("{b:02x}")).collect()))
-    }
-
-    /// # Errors
-    /// When it is shorter than [`Token::LENGTH_MIN`] or holds more than visible ASCII.
-    pub fn new(text: &str) -> Result<Self, String> {
-        let text = text.trim();
-        if text.len() < Self::LENGTH_MIN || !text.bytes().all(|b| b.is_ascii_graphic()) {
-            return Err(format!(
-                "a token has at least {} visible ASCII characters",
-                Self::LENGTH_MIN
-            ));
-        }
-        Ok(Self(text.to_owned()))
-    }
-
-    /// The secret itself, to be shown once at start.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-
-    /// Takes the same time wherever the first difference is.
-    fn matches(&self, given: &str) -> bool {
-        let pairs = self.0.bytes().zip(given.bytes());
-        let difference = pairs.fold(0, |all, (a, b)| std::hint::black_box(all | (a ^ b)));
-        self.0.len() == given.len() && difference == 0
-    }
-}
-
-impl fmt::Debug for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Token(…)")
-    }
-}
+use super::{ApiState, Problem, problem, recognise::Alb};
+use crate::access::{Found, Ledger, Permission, Principal, Token, find, nonce};
+use crate::model::Role;
 
 /// What requests are measured against.
 #[derive(Clone, Debug)]
 pub struct Access {
+    /// The server's own, which permits everything.
     pub token: Token,
     /// Names this server answers to, beyond loopback; without port.
     pub hosts: BTreeSet<String>,
+    /// The tokens that were handed out, and the record of what was done.
+    pub ledger: Arc<Mutex<Ledger>>,
+    /// `None`: identity headers are ignored.
+    pub alb: Option<Alb>,
+    /// Whether those who do not say who they are may look: only where none but the server's own
+    /// machine can reach it.
+    pub open_to_readers: bool,
 }
 
 /// A listening address that would open the server to others unprotected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0} can be reached from other machines: listen on a loopback address, or configure a token"
+    "{0} can be reached from other machines: listen on a loopback address, give a token \
+     (TIDEGATE_TOKEN or --token-file), create one with `tidegate token create`, or configure \
+     `access.alb_oidc`"
 )]
 pub struct BindRefused(SocketAddr);
 
 /// Whether the server may listen there.
 ///
 /// # Errors
-/// For anything but loopback while no token has been configured: the one made at start is printed
+/// For anything but loopback while nobody can say who they are: the token made at start is printed
 /// where others may read it.
-pub fn bind_allowed(address: SocketAddr, has_tokens: bool) -> Result<(), BindRefused> {
-    if address.ip().to_canonical().is_loopback() || has_tokens {
-        Ok(())
-    } else {
-        Err(BindRefused(address))
-    }
+pub fn bind_allowed(address: SocketAddr, authenticates: bool) -> Result<(), BindRefused> {
+    if is_loopback(address.ip()) || authenticates { Ok(()) } else { Err(BindRefused(address)) }
 }
+
+/// Whether only this machine reaches it.
+pub fn is_loopback(address: IpAddr) -> bool {
+    address.to_canonical().is_loopback()
+}
+
+/// Somebody who was let in, for the handlers.
+#[derive(Clone, Debug)]
+pub(super) struct Asker {
+    pub(super) principal: Principal,
+    /// The principal's name; of a shared token's bearers, what they say.
+    pub(super) actor: String,
+    /// Names this request in the record and in the answer.
+    pub(super) request: String,
+}
+
+/// Longest path that is recorded, in characters.
+const PATH_MAX: usize = 200;
+/// Says that a request was made by our own script, which a page elsewhere cannot add.
+const FROM_PAGE: &str = "x-tidegate-page";
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Stands before every route.
 pub(super) async fn protect(
@@ -99,9 +79,23 @@ pub(super) async fn protect(
     request: Request,
     next: Next,
 ) -> Response {
-    let mut response = match state.access.check(&request) {
-        Ok(()) => next.run(request).await,
-        Err(problem) => problem.into_response(),
+    let (mut asked, body) = request.into_parts();
+    let mut response = match state.let_in(&asked).await {
+        Ok(None) => next.run(Request::from_parts(asked, body)).await,
+        Ok(Some(asker)) => {
+            let id = HeaderValue::from_str(&asker.request).ok();
+            asked.extensions.insert(asker.principal.clone());
+            asked.extensions.insert(asker);
+            let mut response = next.run(Request::from_parts(asked, body)).await;
+            response.headers_mut().extend(id.map(|id| (REQUEST_ID, id)));
+            response
+        }
+        Err(problem) => {
+            let challenge = (problem.status == 401).then(|| challenge(asked.uri.path()));
+            let mut response = problem.into_response();
+            response.headers_mut().extend(challenge.map(|how| (header::WWW_AUTHENTICATE, how)));
+            response
+        }
     };
     for (name, value) in HEADERS {
         let value = HeaderValue::from_static(value);
@@ -114,7 +108,7 @@ pub(super) async fn protect(
     response
 }
 
-const HEADERS: [(header::HeaderName, &str); 5] = [
+const HEADERS: [(HeaderName, &str); 6] = [
     (
         header::CONTENT_SECURITY_POLICY,
         "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; \
@@ -123,19 +117,53 @@ const HEADERS: [(header::HeaderName, &str); 5] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::X_FRAME_OPTIONS, "DENY"),
     (header::REFERRER_POLICY, "no-referrer"),
-    (header::HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
 ];
 
-/// Probes that tell nothing; load balancers call them by address.
-const OPEN: [&str; 3] = ["/healthz", "/livez", "/readyz"];
+/// A browser asks for the token itself where a page is refused; a script shall be told.
+fn challenge(path: &str) -> HeaderValue {
+    HeaderValue::from_static(if path.starts_with("/api/") {
+        "Bearer realm=\"tidegate\""
+    } else {
+        "Basic realm=\"tidegate: any name, and a token\", charset=\"UTF-8\""
+    })
+}
+
+impl ApiState {
+    /// `None`: whoever it is may ask whether the server lives.
+    async fn let_in(&self, asked: &Parts) -> Result<Option<Asker>, Problem> {
+        let Parts { method, uri, headers, .. } = asked;
+        let found = find(method.as_str(), uri.path());
+        if found == Found::Permission(Permission::Probe) {
+            return Ok(None);
+        }
+        self.access.check_origin(headers, authority(asked).unwrap_or_default())?;
+        let principal = self.recognise(headers).await?;
+        let actor = actor(&principal, headers)?;
+        let request = nonce().map_err(problem::no_randomness)?;
+        let asker = Asker { principal, actor, request };
+        let reads = matches!(*method, Method::GET | Method::HEAD);
+        let needed = match found {
+            Found::Permission(permission) => permission.role().unwrap_or(Role::Viewer),
+            _ if reads => Role::Viewer,
+            _ => Role::Admin,
+        };
+        let path = uri.path().chars().take(PATH_MAX).collect::<String>();
+        self.check_role(&asker, needed, &format!("{method} {path}"))?;
+        if !reads {
+            check_change(&asker.principal, headers)?;
+        }
+        match found {
+            Found::Permission(_) => Ok(Some(asker)),
+            Found::NoMethod => Err(problem::no_such_method(method, uri.path())),
+            Found::NoRoute => Err(problem::no_such_route(uri.path())),
+        }
+    }
+}
 
 impl Access {
-    fn check(&self, request: &Request) -> Result<(), Problem> {
-        let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-        if reads && OPEN.contains(&request.uri().path()) {
-            return Ok(());
-        }
-        let authority = authority(request).unwrap_or_default();
+    fn check_origin(&self, headers: &HeaderMap, authority: &str) -> Result<(), Problem> {
         if !self.is_ours(host_of(authority)) {
             return Err(Problem::new(
                 StatusCode::MISDIRECTED_REQUEST,
@@ -144,7 +172,7 @@ impl Access {
                 "use a loopback address, or start the server with --allow-host NAME",
             ));
         }
-        if !same_origin(request.headers(), authority) {
+        if !same_origin(headers, authority) {
             return Err(Problem::new(
                 StatusCode::FORBIDDEN,
                 "bad_origin",
@@ -152,53 +180,58 @@ impl Access {
                 "ask from the server's own pages, or without an Origin header",
             ));
         }
-        if reads {
-            return Ok(());
-        }
-        self.check_token(request.headers())?;
-        if is_json(request.headers()) {
-            Ok(())
-        } else {
-            Err(Problem::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "not_json",
-                "the body is not declared as JSON",
-                "send `Content-Type: application/json`",
-            ))
-        }
+        Ok(())
     }
 
     fn is_ours(&self, host: &str) -> bool {
-        let loopback = host.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback());
-        loopback
+        host.parse::<IpAddr>().is_ok_and(is_loopback)
             || host.eq_ignore_ascii_case("localhost")
             || self.hosts.iter().any(|ours| host.eq_ignore_ascii_case(ours))
     }
+}
 
-    fn check_token(&self, headers: &HeaderMap) -> Result<(), Problem> {
-        let given = headers
-            .get(header::AUTHORIZATION)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.strip_prefix("Bearer "));
-        if given.is_some_and(|given| self.token.matches(given)) {
-            return Ok(());
+/// What every change must look like, so that no page elsewhere can make a browser send it.
+fn check_change(principal: &Principal, headers: &HeaderMap) -> Result<(), Problem> {
+    if !is_json(headers) {
+        return Err(Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "not_json",
+            "the body is not declared as JSON",
+            "send `Content-Type: application/json`",
+        ));
+    }
+    let site = headers.get("sec-fetch-site").map(|site| site == "same-origin");
+    let ours = site.unwrap_or_else(|| headers.contains_key(header::ORIGIN));
+    if principal.ambient && !(ours && headers.contains_key(FROM_PAGE)) {
+        return Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "not_from_page",
+            "a browser may have sent this for a page of another site",
+            format!(
+                "send `{FROM_PAGE}: 1` with `Sec-Fetch-Site: same-origin` or the server's own \
+                 `Origin`; programs use `Authorization: Bearer TOKEN`"
+            ),
+        ));
+    }
+    Ok(())
+}
+
+/// The name to record: a shared token's bearers say it themselves.
+fn actor(principal: &Principal, headers: &HeaderMap) -> Result<String, Problem> {
+    match headers.get("x-tidegate-actor") {
+        Some(name) if principal.method == crate::access::Method::StartToken => {
+            problem::plain("x-tidegate-actor", name.to_str().unwrap_or_default())
         }
-        Err(Problem::new(
-            StatusCode::UNAUTHORIZED,
-            "no_token",
-            "changes need the server's token",
-            "send `Authorization: Bearer TOKEN`; the token was printed when the server started, \
-             or is the configured one",
-        ))
+        _ => Ok(principal.name.clone()),
     }
 }
 
 /// HTTP/1 has it in `Host`, HTTP/2 in the request's own target. Two of them are none.
-fn authority(request: &Request) -> Option<&str> {
-    let mut hosts = request.headers().get_all(header::HOST).iter();
+fn authority(asked: &Parts) -> Option<&str> {
+    let mut hosts = asked.headers.get_all(header::HOST).iter();
     match (hosts.next(), hosts.next()) {
         (Some(host), None) => host.to_str().ok(),
-        (None, _) => request.uri().authority().map(|authority| authority.as_str()),
+        (None, _) => asked.uri.authority().map(|authority| authority.as_str()),
         (Some(_), Some(_)) => None,
     }
 }

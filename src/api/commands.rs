@@ -2,21 +2,22 @@
 
 use std::time::Duration;
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
+use axum::{Extension, Json};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::access::Asker;
+use super::problem::plain;
 use super::{ApiState, Problem, reads};
+use crate::access::{Deed, Permission, Verdict};
+use crate::control::Orders;
 use crate::control::status::PoolView;
 use crate::model::{ClusterName, Command, Mode, Order, PoolId, Seq};
-
-/// Longest reason and actor's name, in bytes.
-const TEXT_MAX: usize = 500;
 
 /// How long to wait until the loop has journalled a command: a tick's writes may be under way.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -74,11 +75,11 @@ pub(super) struct Handover {
 pub(super) async fn mode(
     State(state): State<ApiState>,
     Path(name): Path<String>,
-    headers: HeaderMap,
+    Extension(asker): Extension<Asker>,
     body: Body,
 ) -> Answer {
     let SetMode { mode, reason } = read(body)?;
-    give(&state, name, &headers, reason, Order::SetMode { mode }).await
+    give(&state, name, &asker, reason, Order::SetMode { mode }).await
 }
 
 /// Write nothing until resumed.
@@ -89,11 +90,11 @@ pub(super) async fn mode(
 pub(super) async fn pause(
     State(state): State<ApiState>,
     Path(name): Path<String>,
-    headers: HeaderMap,
+    Extension(asker): Extension<Asker>,
     body: Body,
 ) -> Answer {
     let Pause { reason } = read(body)?;
-    give(&state, name, &headers, reason, Order::Pause).await
+    give(&state, name, &asker, reason, Order::Pause).await
 }
 
 /// End a pause, close breakers, lift demotions.
@@ -104,11 +105,11 @@ pub(super) async fn pause(
 pub(super) async fn resume(
     State(state): State<ApiState>,
     Path(name): Path<String>,
-    headers: HeaderMap,
+    Extension(asker): Extension<Asker>,
     body: Body,
 ) -> Answer {
     let Resume { reason, pool } = read(body)?;
-    give(&state, name, &headers, reason, Order::Resume { pool }).await
+    give(&state, name, &asker, reason, Order::Resume { pool }).await
 }
 
 /// Take pools over from managed scaling, or show what that would change.
@@ -119,7 +120,7 @@ pub(super) async fn resume(
 pub(super) async fn handover(
     State(state): State<ApiState>,
     Path(name): Path<String>,
-    headers: HeaderMap,
+    Extension(asker): Extension<Asker>,
     body: Body,
 ) -> Answer {
     let Handover { reason, pools, apply } = read(body)?;
@@ -145,23 +146,20 @@ pub(super) async fn handover(
         return Ok(Json(CommandDone { seq: None, changes }));
     }
     let order = Order::Handover { pools };
-    let Json(CommandDone { seq, .. }) = give(&state, name, &headers, reason, order).await?;
+    let Json(CommandDone { seq, .. }) = give(&state, name, &asker, reason, order).await?;
     Ok(Json(CommandDone { seq, changes }))
 }
 
+/// Records who orders what, and hands it to the loop.
 pub(super) async fn give(
     state: &ApiState,
     cluster: String,
-    headers: &HeaderMap,
+    asker: &Asker,
     reason: String,
     order: Order,
 ) -> Answer {
-    let actor = match headers.get("x-tidegate-actor") {
-        None => "token".to_owned(),
-        Some(name) => plain("x-tidegate-actor", name.to_str().unwrap_or_default())?,
-    };
-    let command = Command { actor, reason: plain("reason", &reason)?, order };
-    let orders = state.orders.get(&ClusterName::new(&cluster)).ok_or_else(|| {
+    let name = ClusterName::new(&cluster);
+    let orders = state.orders.get(&name).ok_or_else(|| {
         Problem::new(
             StatusCode::NOT_FOUND,
             "unknown_cluster",
@@ -169,28 +167,34 @@ pub(super) async fn give(
             "GET /api/v1/clusters lists the clusters of this server",
         )
     })?;
+    let reason = plain("reason", &reason)?;
+    // A cluster that was not looked at yet begins in observe.
+    let stored = state.status().cluster(&cluster).map_or(Mode::Observe, |told| told.mode.stored);
+    let needs = Permission::of(&order, stored);
+    let deed = Deed::new(&asker.principal, &asker.actor, &asker.request, "");
+    let deed = deed.of(&order, &name, stored, &reason);
+    if let Some(role) = needs.role() {
+        state.check_role(asker, role, &deed.action)?;
+    }
+    state.begin(&deed, needs)?;
+    let command = Command { actor: asker.actor.clone(), reason, order };
+    let done = hand_over(orders, command).await;
+    match &done {
+        Ok(seq) => state.end(&deed, Verdict::Done, format!("journal {}", seq.0)),
+        Err(problem) => state.end(&deed, Verdict::Failed, problem.detail.clone()),
+    }
+    Ok(Json(CommandDone { seq: Some(done?), changes: Vec::new() }))
+}
+
+async fn hand_over(orders: &Orders, command: Command) -> Result<Seq, Problem> {
     let hint = "read the cluster's status before asking again: the command may still be obeyed";
     let refused =
         |code, detail: String| Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, detail, hint);
     match tokio::time::timeout(PATIENCE, orders.order(command)).await {
-        Ok(Ok(seq)) => Ok(Json(CommandDone { seq: Some(seq), changes: Vec::new() })),
+        Ok(Ok(seq)) => Ok(seq),
         Ok(Err(error)) => Err(refused("not_recorded", error)),
         Err(_) => Err(refused("busy", "the control loop did not answer in time".to_owned())),
     }
-}
-
-/// Text that can be shown in a log line: something, not too long, without control characters.
-fn plain(name: &str, text: &str) -> Result<String, Problem> {
-    let text = text.trim();
-    if text.is_empty() || text.len() > TEXT_MAX || text.chars().any(char::is_control) {
-        return Err(Problem::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "bad_text",
-            format!("`{name}` must be 1 to {TEXT_MAX} bytes of text without control characters"),
-            "say in a few words who you are and why",
-        ));
-    }
-    Ok(text.to_owned())
 }
 
 pub(super) fn read<T: DeserializeOwned>(body: Body) -> Result<T, Problem> {

@@ -1,15 +1,17 @@
 //! Cutovers: where each route stands, and the orders that steer them.
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
+use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::access::Asker;
 use super::commands::{Answer, CommandDone, give, read};
-use super::{ApiState, Problem, Token, reads};
+use super::{ApiState, Problem, problem, reads};
+use crate::access::nonce;
 use crate::control::status::ClusterStatus;
 use crate::cutover::told::{CutoverTold, MoveTold};
 use crate::model::orders::check;
@@ -103,7 +105,7 @@ pub(super) async fn history(
 pub(super) async fn steer(
     State(state): State<ApiState>,
     Path((name, cutover, verb)): Path<(String, String, String)>,
-    headers: HeaderMap,
+    Extension(asker): Extension<Asker>,
     body: Result<Bytes, BytesRejection>,
 ) -> Answer {
     let verb = verb.parse::<Steer>().map_err(|_| unknown_order(&verb))?;
@@ -113,7 +115,7 @@ pub(super) async fn steer(
     let steer = order(verb, route, full, told)?;
     check(&told.known(), &steer).map_err(refused)?;
     let order = Order::Cutover { cutover: CutoverName::new(&cutover), steer };
-    give(&state, name, &headers, reason, order).await
+    give(&state, name, &asker, reason, order).await
 }
 
 fn order(
@@ -130,12 +132,9 @@ fn order(
     }
     Ok(match verb {
         Steer::Start => {
-            let token = Token::random().map_err(|error| {
-                let hint = "ask again in some seconds";
-                Problem::new(StatusCode::SERVICE_UNAVAILABLE, "no_randomness", error, hint)
-            })?;
+            let token = nonce().map_err(problem::no_randomness)?;
             let routes = told.routes.iter().map(|route| route.to.clone()).collect();
-            CutoverOrder::Start { token: token.reveal().to_owned(), routes }
+            CutoverOrder::Start { token, routes }
         }
         Steer::Pause => CutoverOrder::Pause,
         Steer::Resume => CutoverOrder::Resume,

@@ -21,16 +21,22 @@ use crate::control::status::Status;
 use crate::model::ClusterName;
 
 mod access;
+mod audit;
 mod commands;
 mod cutovers;
 mod health;
+mod keys;
 mod problem;
 mod reads;
+mod recognise;
 mod releases;
 mod stream;
+mod tokens;
 
-pub use access::{Access, BindRefused, Token, bind_allowed};
+pub use access::{Access, BindRefused, bind_allowed, is_loopback};
+pub use keys::Keys;
 pub use problem::Problem;
+pub use recognise::Alb;
 
 /// Largest request body: commands are a few lines.
 const BODY_MAX: usize = 64 * 1024;
@@ -80,7 +86,8 @@ impl ApiState {
 ))]
 struct Description;
 
-/// All routes, with `pages` beside them under the same protection.
+/// All routes, with `pages` beside them under the same protection; which there are is also in
+/// [`crate::access::TABLE`], and a route that is not in it is never reached.
 pub fn router(state: ApiState, pages: Router) -> Router {
     let (routes, description) = described().split_for_parts();
     let json = description.to_pretty_json().unwrap_or_default();
@@ -91,8 +98,6 @@ pub fn router(state: ApiState, pages: Router) -> Router {
         )
         .with_state(state.clone())
         .merge(pages)
-        .fallback(problem::no_such_route)
-        .method_not_allowed_fallback(problem::no_such_method)
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .layer(middleware::from_fn_with_state(state, access::protect))
 }
@@ -126,6 +131,10 @@ fn described() -> OpenApiRouter<ApiState> {
         .routes(routes!(releases::release, releases::start))
         .routes(routes!(releases::abort))
         .routes(routes!(stream::stream))
+        .routes(routes!(audit::audit))
+        .routes(routes!(audit::verify))
+        .routes(routes!(tokens::tokens, tokens::create))
+        .routes(routes!(tokens::revoke))
 }
 
 #[cfg(test)]

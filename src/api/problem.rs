@@ -1,7 +1,7 @@
 //! Errors as problem details (RFC 9457), each with a stable code and what to do about it.
 
 use axum::Json;
-use axum::http::{StatusCode, header};
+use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -52,20 +52,42 @@ impl IntoResponse for Problem {
     }
 }
 
-pub(super) async fn no_such_route(uri: axum::http::Uri) -> Problem {
+/// Longest reason and actor's name, in bytes.
+const TEXT_MAX: usize = 500;
+
+/// Text that can be shown in a log line: something, not too long, without control characters.
+pub(super) fn plain(name: &str, text: &str) -> Result<String, Problem> {
+    let text = text.trim();
+    if text.is_empty() || text.len() > TEXT_MAX || text.chars().any(char::is_control) {
+        return Err(Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "bad_text",
+            format!("`{name}` must be 1 to {TEXT_MAX} bytes of text without control characters"),
+            "say in a few words who you are and why",
+        ));
+    }
+    Ok(text.to_owned())
+}
+
+pub(super) fn no_randomness(error: String) -> Problem {
+    let hint = "ask again in some seconds";
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "no_randomness", error, hint)
+}
+
+pub(super) fn no_such_route(path: &str) -> Problem {
     Problem::new(
         StatusCode::NOT_FOUND,
         "no_such_route",
-        format!("there is nothing at {}", uri.path()),
+        format!("there is nothing at {path}"),
         "GET /api/v1/openapi.json lists what there is",
     )
 }
 
-pub(super) async fn no_such_method(method: axum::http::Method, uri: axum::http::Uri) -> Problem {
+pub(super) fn no_such_method(method: &Method, path: &str) -> Problem {
     Problem::new(
         StatusCode::METHOD_NOT_ALLOWED,
         "no_such_method",
-        format!("{} does not take {method}", uri.path()),
+        format!("{path} does not take {method}"),
         "GET /api/v1/openapi.json lists what there is",
     )
 }

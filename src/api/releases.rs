@@ -1,13 +1,14 @@
 //! Releases: where the last one of each service stands, and the orders that begin and abort one.
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
+use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::access::Asker;
 use super::commands::{Answer, CommandDone, give, read};
 use super::{ApiState, Problem, reads};
 use crate::control::status::ClusterStatus;
@@ -77,12 +78,12 @@ pub(super) async fn release(
 pub(super) async fn start(
     State(state): State<ApiState>,
     Path((name, service)): Path<(String, String)>,
-    headers: HeaderMap,
+    Extension(asker): Extension<Asker>,
     body: Result<Bytes, BytesRejection>,
 ) -> Answer {
     let StartRelease { image, container, reason } = read(body)?;
     let steer = ReleaseOrder::Start { image, container };
-    steered(&state, name, &service, &headers, reason, steer).await
+    steered(&state, name, &service, &asker, reason, steer).await
 }
 
 /// Lead a release back that is under way.
@@ -94,18 +95,18 @@ pub(super) async fn start(
 pub(super) async fn abort(
     State(state): State<ApiState>,
     Path((name, service)): Path<(String, String)>,
-    headers: HeaderMap,
+    Extension(asker): Extension<Asker>,
     body: Result<Bytes, BytesRejection>,
 ) -> Answer {
     let AbortRelease { reason } = read(body)?;
-    steered(&state, name, &service, &headers, reason, ReleaseOrder::Abort).await
+    steered(&state, name, &service, &asker, reason, ReleaseOrder::Abort).await
 }
 
 async fn steered(
     state: &ApiState,
     name: String,
     service: &str,
-    headers: &HeaderMap,
+    asker: &Asker,
     reason: String,
     steer: ReleaseOrder,
 ) -> Answer {
@@ -113,7 +114,7 @@ async fn steered(
     let status = state.status();
     let cluster: &ClusterStatus = reads::find(&status, &name)?;
     check(&cluster.known_of(&service), &steer).map_err(refused)?;
-    give(state, name, headers, reason, Order::Release { service, steer }).await
+    give(state, name, asker, reason, Order::Release { service, steer }).await
 }
 
 fn refused(Refusal { code, detail, remedy }: Refusal) -> Problem {

@@ -5,14 +5,18 @@ use futures::StreamExt;
 use tower::ServiceExt;
 
 use super::*;
+use crate::access::{Ledger, Token};
 use crate::control::inbox::{Inbox, inbox};
 use crate::control::status::{Publisher, story};
 use crate::control::{Clock, SystemClock};
 
 mod access;
+mod audit;
+mod browser;
 mod commands;
 mod cutovers;
 mod releases;
+mod roles;
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
@@ -22,21 +26,31 @@ struct Server {
     publisher: Publisher,
     inbox: Inbox,
     stop: CancellationToken,
+    ledger: Arc<std::sync::Mutex<Ledger>>,
 }
 
 fn server() -> Server {
+    let access = Access {
+        token: Token::new(TOKEN).unwrap(),
+        hosts: std::collections::BTreeSet::from(["tidegate.internal".to_owned()]),
+        ledger: Arc::new(std::sync::Mutex::new(Ledger::in_memory().unwrap())),
+        alb: None,
+        open_to_readers: true,
+    };
+    served(access)
+}
+
+/// As the access says.
+fn served(access: Access) -> Server {
     let started = SystemClock.now();
     let (publisher, status) = Publisher::new(["web".into()], started);
     let (orders, inbox) = inbox();
     let orders = BTreeMap::from([("web".into(), orders)]);
     let stop = CancellationToken::new();
-    let access = Access {
-        token: Token::new(TOKEN).unwrap(),
-        hosts: std::collections::BTreeSet::from(["tidegate.internal".to_owned()]),
-    };
+    let ledger = access.ledger.clone();
     let state = ApiState::new(status, orders, access, stop.clone());
     let pages = Router::new().route("/", axum::routing::get(async || "page"));
-    Server { router: router(state, pages), publisher, inbox, stop }
+    Server { router: router(state, pages), publisher, inbox, stop, ledger }
 }
 
 /// A server whose loop has published the story.
@@ -87,6 +101,8 @@ fn the_description_lists_every_route_and_is_the_committed_one() {
         }
     }
     expect![[r#"
+        get /api/v1/audit (token)
+        get /api/v1/audit/verify (token)
         get /api/v1/clusters
         get /api/v1/clusters/{name}
         get /api/v1/clusters/{name}/cutovers
@@ -105,6 +121,9 @@ fn the_description_lists_every_route_and_is_the_committed_one() {
         post /api/v1/clusters/{name}/releases/{service}/abort (token)
         post /api/v1/clusters/{name}/resume (token)
         get /api/v1/stream
+        get /api/v1/tokens (token)
+        post /api/v1/tokens (token)
+        post /api/v1/tokens/{token}/revoke (token)
         get /healthz
         get /livez
         get /metrics

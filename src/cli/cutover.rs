@@ -10,17 +10,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::exit::{Exit, Failure};
-use super::order::{Done, journal, now};
+use super::order::{Done, journal, now, obey};
 use super::output::Output;
-use super::remote::{Remote, Where, actor};
-use crate::api::Token;
+use super::remote::{Remote, Where};
+use crate::access::nonce;
 use crate::control::status::ClusterStatus;
 use crate::cutover::told::{CutoverTold, MoveTold};
-use crate::journal::Journal;
 use crate::model::orders::{Known, check};
 use crate::model::{
-    ActionKind, ClusterName, Command, CutoverName, CutoverOrder, Mode, Order, Record, Refusal,
-    ServiceName, Stage,
+    ActionKind, ClusterName, CutoverName, CutoverOrder, Mode, Order, Refusal, ServiceName, Stage,
 };
 
 #[derive(Debug, Subcommand)]
@@ -182,8 +180,8 @@ async fn start(args: StartArgs, output: Output) -> Result<Exit, Failure> {
             return Err(Failure::new(Exit::Usage, text).hint("give it with --config FILE"));
         }
     };
-    let token = Token::random().map_err(|error| Failure::new(Exit::Failed, error))?;
-    let order = CutoverOrder::Start { token: token.reveal().to_owned(), routes };
+    let token = nonce().map_err(|error| Failure::new(Exit::Failed, error))?;
+    let order = CutoverOrder::Start { token, routes };
     give(&of, "start", order, &reason, output).await
 }
 
@@ -293,9 +291,7 @@ async fn record(of: &Named, order: CutoverOrder, reason: &str) -> Result<(), Fai
         Failure::new(Exit::Failed, detail).hint(remedy)
     })?;
     let order = Order::Cutover { cutover: of.name.clone(), steer: order };
-    let command = Command { actor: actor(), reason: reason.to_owned(), order };
-    journal.append(vec![Record::Command { command }], now()).await?;
-    Ok(())
+    obey(&of.at, &of.cluster, &mut journal, &memory, order, reason).await
 }
 
 /// What keeps an order from taking effect, although it stands.

@@ -16,7 +16,8 @@ use super::exit::{Exit, Failure};
 use super::output::{Output, say};
 use super::run::{bind, start_log};
 use super::serve::{Door, Scope, serve, stop_on_signal};
-use crate::api::{Token, bind_allowed};
+use crate::access::{Ledger, Token};
+use crate::api::bind_allowed;
 use crate::control::status::{Publisher, Status};
 use crate::control::{Clock, Cluster, Orders, SystemClock, TickReport, inbox, pause_after, tick};
 use crate::journal::Journal;
@@ -79,7 +80,8 @@ pub(super) async fn demo(args: Args, output: Output) -> Result<Exit, Failure> {
             tokio::spawn(teller.narrate(told));
         }
     };
-    let door = Door { listener, token, hosts: std::collections::BTreeSet::new() };
+    let hosts = std::collections::BTreeSet::new();
+    let door = Door { listener, token, hosts, ledger: Ledger::in_memory()?, alb: None };
     serve(vec![scope], door, tell, stop).await.map(|()| Exit::Ok)
 }
 

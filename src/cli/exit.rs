@@ -61,6 +61,29 @@ impl Failure {
     }
 }
 
+impl From<crate::access::LedgerError> for Failure {
+    fn from(error: crate::access::LedgerError) -> Self {
+        use crate::access::LedgerError;
+        let (exit, hint) = match &error {
+            LedgerError::InUse => {
+                (Exit::RetryLater, "a server runs on this state: give its address with --server")
+            }
+            LedgerError::Newer { .. } => {
+                (Exit::Failed, "use the version that wrote it, or a later one")
+            }
+            LedgerError::Broken(_) => (
+                Exit::Failed,
+                "somebody wrote to it: keep the file `access.record` for inspection and move it \
+                 away; a new record begins, and no token that was handed out counts any more",
+            ),
+            LedgerError::Storage(_) => {
+                (Exit::Failed, "check space and permissions of the state directory")
+            }
+        };
+        Self::new(exit, error.to_string()).hint(hint)
+    }
+}
+
 impl From<crate::journal::JournalError> for Failure {
     fn from(error: crate::journal::JournalError) -> Self {
         use crate::journal::JournalError;

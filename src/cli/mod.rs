@@ -2,6 +2,7 @@
 //!
 //! Rule: results go to standard output, messages to standard error; every command can print JSON.
 
+mod audit;
 mod config;
 mod cutover;
 mod demo;
@@ -16,6 +17,7 @@ mod run;
 mod serve;
 mod show;
 mod text;
+mod token;
 
 use std::process::ExitCode;
 
@@ -68,6 +70,12 @@ enum Command {
     Release(release::ReleaseArgs),
     /// List the last release of each service.
     Releases(release::ReleasesArgs),
+    /// Hand out and take back the tokens that permit changes.
+    #[command(subcommand)]
+    Token(token::TokenCommand),
+    /// Show who did what, and check that the record of it is whole.
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Check, print or write configuration.
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -113,6 +121,8 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Cutover(command) => block_on(cutover::cutover(command, output)),
         Command::Release(args) => block_on(release::release(args, output)),
         Command::Releases(args) => block_on(release::releases(args, output)),
+        Command::Token(command) => block_on(token::token(command, output)),
+        Command::Audit(command) => block_on(audit::audit(command, output)),
         Command::Config(command) => block_on(config::config(command, output)),
         Command::Demo(args) => block_on(demo::demo(args, output)),
         Command::Completions { shell } => {

@@ -7,12 +7,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::exit::{Exit, Failure};
-use super::output::Output;
+use super::output::{Output, say};
 use super::remote::{Remote, Where, actor};
+use crate::access::{Deed, Ledger, Method, Permission, Principal, Verdict, nonce};
 use crate::control::{Clock, SystemClock};
 use crate::journal::Journal;
 use crate::journal::sqlite::Sqlite;
-use crate::model::{ClusterName, Command, Memory, Mode, Order, PoolId, Record, Seq};
+use crate::model::{ClusterName, Command, Memory, Mode, Order, PoolId, Record, Role, Seq};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ModeCommand {
@@ -211,10 +212,56 @@ async fn give(
     if reason.trim().is_empty() {
         return Err(Failure::new(Exit::Usage, "the reason is empty").hint("say why in a few words"));
     }
-    let (mut journal, _) = journal(at, cluster).await?;
-    let command = Command { actor: actor(), reason: reason.to_owned(), order };
-    journal.append(vec![Record::Command { command }], now()).await?;
-    Ok(())
+    let (mut journal, memory) = journal(at, cluster).await?;
+    obey(at, cluster, &mut journal, &memory, order, reason).await
+}
+
+/// Puts an order into the journal, in the record of changes before and after.
+pub(super) async fn obey(
+    at: &Where,
+    cluster: &ClusterName,
+    journal: &mut Sqlite,
+    memory: &Memory,
+    order: Order,
+    reason: &str,
+) -> Result<(), Failure> {
+    let needs = Permission::of(&order, memory.mode);
+    let request = nonce().map_err(|error| Failure::new(Exit::Failed, error))?;
+    let owner = state_owner();
+    let deed = Deed::new(&owner, &owner.name, &request, "");
+    let deed = deed.of(&order, cluster, memory.mode, reason);
+    let begun = Ledger::open(&at.state).and_then(|mut ledger| {
+        ledger.append(&deed, Verdict::Begun, None, None, now())?;
+        Ok(ledger)
+    });
+    let ledger = match begun {
+        Ok(ledger) => Some(ledger),
+        Err(error) if needs.waits_for_the_record() => return Err(error.into()),
+        Err(error) => {
+            say(&format!("tidegate: not in the record of changes: {error}"));
+            None
+        }
+    };
+    let command = Command { actor: owner.name, reason: reason.to_owned(), order };
+    let written = journal.append(vec![Record::Command { command }], now()).await;
+    let (result, detail) = match &written {
+        Ok(entries) => {
+            let seq = entries.last().map_or(memory.seq, |entry| entry.seq);
+            (Verdict::Done, format!("journal {}", seq.0))
+        }
+        Err(error) => (Verdict::Failed, error.to_string()),
+    };
+    if let Some(mut ledger) = ledger
+        && let Err(error) = ledger.append(&deed, result, Some(detail), None, now())
+    {
+        say(&format!("tidegate: its end is not in the record of changes: {error}"));
+    }
+    Ok(written.map(|_| ())?)
+}
+
+/// Whoever can write the state directory may do everything to it.
+pub(super) fn state_owner() -> Principal {
+    Principal { name: actor(), role: Role::Admin, method: Method::State, ambient: false }
 }
 
 /// The cluster's journal and what it remembers; refused while a server holds it.

@@ -11,15 +11,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::exit::{Exit, Failure};
-use super::order::{Done, journal, now};
+use super::order::{Done, journal, obey};
 use super::output::{Output, say};
-use super::remote::{Remote, Where, actor};
+use super::remote::{Remote, Where};
 use crate::control::status::ClusterStatus;
 use crate::control::{Clock, SystemClock};
-use crate::journal::Journal;
 use crate::model::{
-    ActionKind, ClusterName, Command, ImageName, Mode, Order, Record, Refusal, ReleaseOrder,
-    ReleaseStage, ServiceName,
+    ActionKind, ClusterName, ImageName, Mode, Order, Refusal, ReleaseOrder, ReleaseStage,
+    ServiceName,
 };
 use crate::release::orders::{Known, check};
 use crate::release::told::ReleaseTold;
@@ -201,9 +200,7 @@ async fn record(args: &ReleaseArgs, order: &ReleaseOrder, reason: &str) -> Resul
         Failure::new(Exit::Failed, detail).hint(remedy)
     })?;
     let order = Order::Release { service: args.service.clone(), steer: order.clone() };
-    let command = Command { actor: actor(), reason: reason.to_owned(), order };
-    journal.append(vec![Record::Command { command }], now()).await?;
-    Ok(())
+    obey(&args.at, &args.cluster, &mut journal, &memory, order, reason).await
 }
 
 fn waits(cluster: &ClusterStatus, order: &ReleaseOrder) -> Option<String> {

@@ -114,7 +114,7 @@ impl Remote {
     }
 
     pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
-        self.answer(self.http.get(format!("{}{path}", self.base))).await
+        self.answer(self.signed(self.http.get(format!("{}{path}", self.base)))).await
     }
 
     /// Gives an order in the name of whoever is logged in here.
@@ -125,11 +125,14 @@ impl Remote {
     ) -> Result<T, Failure> {
         let request = self.http.post(format!("{}{path}", self.base)).json(body);
         let request = request.header("x-tidegate-actor", actor());
-        self.answer(match &self.token {
+        self.answer(self.signed(request)).await
+    }
+
+    fn signed(&self, request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
+        match &self.token {
             Some(token) => request.bearer_auth(token),
             None => request,
-        })
-        .await
+        }
     }
 
     async fn answer<T: DeserializeOwned>(

@@ -12,7 +12,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE", env = "TIDEGATE_CONFIG")]
     config: PathBuf,
 
-    /// Where API and dashboard listen. Beyond loopback a token must be given.
+    /// Where API and dashboard listen. Beyond loopback a token must be given or created, or a load
+    /// balancer configured under `access`.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
 
@@ -23,6 +24,10 @@ pub(super) struct Args {
     /// Token that permits changes; made up and printed at start where none is given.
     #[arg(long, env = "TIDEGATE_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     token: Option<String>,
+
+    /// File that holds the token, such as a mounted secret.
+    #[arg(long, value_name = "FILE", conflicts_with = "token")]
+    token_file: Option<PathBuf>,
 
     /// Directory of the journals; one server at a time.
     #[arg(long, env = "TIDEGATE_STATE", value_name = "DIR", default_value = ".tidegate")]
@@ -46,18 +51,33 @@ pub(super) async fn run(args: Args, _output: Output) -> Result<Exit, Failure> {
     use super::output::say;
     use super::remote::Address;
     use super::serve::{Door, Scope, serve, stop_on_signal};
-    use crate::api::{Token, bind_allowed};
+    use crate::access::{Ledger, Token};
+    use crate::api::{Alb, Keys, bind_allowed};
     use crate::aws::Aws;
-    use crate::control::{Cluster, SystemClock};
+    use crate::config::AlbOidc;
+    use crate::control::{Clock, Cluster, SystemClock};
     use crate::journal::sqlite::Sqlite;
 
     start_log()?;
     let config = super::config::read(&args.config)?;
-    bind_allowed(args.listen, args.token.is_some())
+    let given = given_token(&args)?;
+    let ledger = Ledger::open(&args.state)?;
+    let handed_out = ledger.tokens().all().any(|token| token.is_live(SystemClock.now()));
+    let authenticates = given.is_some() || handed_out || config.alb_oidc.is_some();
+    bind_allowed(args.listen, authenticates)
         .map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
-    let token = match &args.token {
-        Some(token) => Token::new(token).map_err(|error| Failure::new(Exit::Usage, error))?,
+    let shown = !authenticates;
+    let token = match given {
+        Some(token) => token,
         None => Token::random().map_err(|error| Failure::new(Exit::Failed, error))?,
+    };
+    let alb = match config.alb_oidc {
+        Some(oidc) => {
+            let base = AlbOidc::keys_url(&oidc.alb_arn).unwrap_or_default();
+            let http = Keys::client().map_err(|error| Failure::new(Exit::Failed, error))?;
+            Some(Alb::new(oidc, Keys::new(base, http)))
+        }
+        None => None,
     };
     let stop = stop_on_signal()?;
     let listener = bind(args.listen).await?;
@@ -71,14 +91,13 @@ pub(super) async fn run(args: Args, _output: Output) -> Result<Exit, Failure> {
         let cluster = Cluster::open(config, &mut journal).await?;
         scopes.push(Scope { cloud, journal, clock: SystemClock, cluster });
     }
-    let url = format!("http://{address}");
-    let left =
-        Address { url: url.clone(), token: token.reveal().to_owned(), pid: std::process::id() };
+    let url = format!("http://{}", from_here(address));
+    let left = Address { url, token: token.reveal().to_owned(), pid: std::process::id() };
     if let Err(error) = left.leave(&args.state) {
         tracing::warn!(%error, "commands on this machine will need --server and --token");
     }
-    say(&format!("dashboard and API   {url}/"));
-    if args.token.is_none() {
+    say(&format!("dashboard and API   http://{address}/"));
+    if shown {
         say(&format!("token for changes   {}", token.reveal()));
     }
     for scope in &scopes {
@@ -87,9 +106,38 @@ pub(super) async fn run(args: Args, _output: Output) -> Result<Exit, Failure> {
         say(&format!("cluster {}   mode {mode}", config.name));
     }
     let hosts = args.allow_host.into_iter().collect();
-    let served = serve(scopes, Door { listener, token, hosts }, |_, _, _| {}, stop).await;
+    let served =
+        serve(scopes, Door { listener, token, hosts, ledger, alb }, |_, _, _| {}, stop).await;
     Address::remove(&args.state);
     served.map(|()| Exit::Ok)
+}
+
+/// Where commands on this machine reach a server that listens on all addresses.
+#[cfg(feature = "aws")]
+fn from_here(address: SocketAddr) -> SocketAddr {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+    let ip = match address {
+        SocketAddr::V4(v4) if v4.ip().is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        SocketAddr::V6(v6) if v6.ip().is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        known => known.ip(),
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+/// The token of the command line, the environment or a file.
+#[cfg(feature = "aws")]
+fn given_token(args: &Args) -> Result<Option<crate::access::Token>, Failure> {
+    use crate::access::Token;
+    let (from, text) = match (&args.token, &args.token_file) {
+        (Some(token), _) => ("TIDEGATE_TOKEN or --token".to_owned(), Ok(token.clone())),
+        (None, Some(file)) => {
+            let text = std::fs::read_to_string(file).map_err(|error| error.to_string());
+            (format!("--token-file {}", file.display()), text)
+        }
+        (None, None) => return Ok(None),
+    };
+    let token = text.and_then(|text| Token::new(&text));
+    token.map(Some).map_err(|error| Failure::new(Exit::Usage, format!("{from}: {error}")))
 }
 
 /// Logs to standard error as `TIDEGATE_LOG` says.

@@ -3,7 +3,7 @@
 //! Rule: `run` and `demo` differ in the cloud, clock and journal they bring, not in what runs.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -12,7 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::exit::{Exit, Failure};
 use super::output::say;
-use crate::api::{self, Access, ApiState, Token};
+use crate::access::{Ledger, Token};
+use crate::api::{self, Access, Alb, ApiState, is_loopback};
 use crate::cloud::Cloud;
 use crate::control::status::{DECISIONS_MAX, Publisher, Status};
 use crate::control::{Clock, Cluster, Orders, SystemClock, inbox, run};
@@ -34,6 +35,10 @@ pub(super) struct Door {
     pub(super) token: Token,
     /// Names it answers to beyond loopback.
     pub(super) hosts: BTreeSet<String>,
+    /// The tokens that were handed out, and the record of what is done.
+    pub(super) ledger: Ledger,
+    /// The load balancer that is believed about its users.
+    pub(super) alb: Option<Alb>,
 }
 
 /// Runs until `stop`. A loop that ends by a bug leaves the others running.
@@ -64,11 +69,16 @@ where
         });
     }
     publish(publisher, status.clone(), &orders);
-    let access = Access { token: door.token, hosts: door.hosts };
-    let pages = dashboard::pages(status.clone());
+    let Door { listener, token, hosts, ledger, alb } = door;
+    // What cannot be told is taken for the worse.
+    let local = listener.local_addr().is_ok_and(|address| is_loopback(address.ip()));
+    let open_to_readers = local && alb.is_none();
+    let ledger = Arc::new(Mutex::new(ledger));
+    let pages = dashboard::pages(status.clone(), ledger.clone());
+    let access = Access { token, hosts, ledger, alb, open_to_readers };
     let router = api::router(ApiState::new(status, orders, access, stop.clone()), pages);
     let served =
-        axum::serve(door.listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
+        axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
     let served = served.await;
     stop.cancel();
     while let Some(ended) = loops.join_next().await {

@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 use strum::IntoEnumIterator;
 
 use super::*;
+use crate::model::Role;
 
 mod traffic;
 
@@ -121,6 +122,24 @@ fn limits() -> impl Strategy<Value = (ScaleIn, Repair, Releases, Budgets, TimeDe
     (sometimes_default, repair, releases, budgets, retention, rhythm)
 }
 
+fn alb_oidc() -> impl Strategy<Value = AlbOidc> {
+    let role = prop::sample::select(Role::iter().collect::<Vec<_>>());
+    let groups = prop_oneof![
+        name(),
+        "[A-Za-z:@. /é-]{1,9}"
+            .prop_filter("trimmed", |group| { group.trim() == group && !group.is_empty() })
+    ];
+    let roles = prop::collection::btree_map(groups, role, 1..4);
+    ("[!-~]{1,9}", "[!-~]{1,9}", prop_oneof![Just("groups".to_owned()), "[!-~]{1,9}"], roles)
+        .prop_map(|(issuer, client_id, claim, roles)| AlbOidc {
+            alb_arn: "arn:aws:elasticloadbalancing:eu-west-1:1:loadbalancer/app/a/b".to_owned(),
+            issuer: format!("https://{issuer}"),
+            client_id,
+            claim,
+            roles,
+        })
+}
+
 fn cluster() -> impl Strategy<Value = ClusterConfig> {
     let access = (
         prop::option::of("[a-z]{2}-[a-z]{4}-[1-9]"),
@@ -192,14 +211,20 @@ proptest! {
     }
 
     #[test]
-    fn what_is_shown_loads_to_the_same(clusters in prop::collection::vec(cluster(), 1..3)) {
+    fn what_is_shown_loads_to_the_same(
+        clusters in prop::collection::vec(cluster(), 1..3),
+        alb_oidc in prop::option::of(alb_oidc()),
+    ) {
         prop_assume!(clusters.len() < 2 || clusters[0].name != clusters[1].name);
         prop_assume!(clusters.len() < 2 || clusters[0].pools != clusters[1].pools);
         let clusters = traffic::on_own_listeners(clusters);
-        let config = Config { clusters, ..Config::default() };
+        let config = Config { clusters, alb_oidc, ..Config::default() };
         for text in [true, false].map(|origins| show(&config).text(origins)) {
             match load(&text, "t.yaml") {
-                Ok(loaded) => prop_assert_eq!(&loaded.clusters, &config.clusters),
+                Ok(loaded) => {
+                    prop_assert_eq!(&loaded.clusters, &config.clusters);
+                    prop_assert_eq!(&loaded.alb_oidc, &config.alb_oidc);
+                }
                 Err(errors) => prop_assert!(false, "{}\n{}", errors, text),
             }
         }

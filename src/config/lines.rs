@@ -12,10 +12,12 @@ use super::scalar::Period;
 use super::{ClusterConfig, Like};
 use crate::model::PoolId;
 
+mod access;
 mod block;
 mod cutover;
 mod service;
 
+pub(super) use access::access;
 use block::Block;
 
 /// A value as the configuration writes it.

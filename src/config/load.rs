@@ -23,24 +23,26 @@ pub struct Origins {
 pub fn load(text: &str, file: &str) -> Result<Config, ConfigErrors> {
     let mut problems = Problems::default();
     let root = node::parse(text, &mut problems);
-    let clusters = root.as_ref().map(|root| clusters(root, &mut problems));
+    let read = root.as_ref().map(|root| read(root, &mut problems)).unwrap_or_default();
     problems.into_result(text, file)?;
     let mut origins = Origins { file: file.to_owned(), lines: BTreeMap::new() };
     if let Some(root) = &root {
         origins.add(root, "");
     }
-    Ok(Config { clusters: clusters.unwrap_or_default(), origins })
+    Ok(Config { origins, ..read })
 }
 
-fn clusters(root: &Node, problems: &mut Problems) -> Vec<super::ClusterConfig> {
+fn read(root: &Node, problems: &mut Problems) -> Config {
     if matches!(root.value, Value::Null) {
         let remedy = "begin with `version: 1`; `tidegate config init` prints a whole file";
         problems.add(Place::TOP, "", "the file is empty", remedy);
-        return Vec::new();
+        return Config::default();
     }
-    match RawConfig::read(root, "", problems) {
-        Some(raw) => resolve::clusters(&raw, problems),
-        None => Vec::new(),
+    let Some(raw) = RawConfig::read(root, "", problems) else { return Config::default() };
+    Config {
+        clusters: resolve::clusters(&raw, problems),
+        alb_oidc: resolve::alb_oidc(&raw, problems),
+        origins: Origins::default(),
     }
 }
 

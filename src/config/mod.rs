@@ -8,6 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::model::{ActionKind, ClusterName, CutoverName, Mode, PoolId, ServiceName};
 
+mod access;
 mod alb;
 pub mod cutover;
 mod error;
@@ -28,6 +29,7 @@ mod when;
 pub mod window;
 mod words;
 
+pub use access::AlbOidc;
 pub use cutover::{
     CutoverConfig, Described, Exposure, GateSource, Gates, OtherGate, ProbeConfig, RouteConfig,
     RuleMode, Tombstone,
@@ -44,6 +46,8 @@ pub use window::Window;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Config {
     pub clusters: Vec<ClusterConfig>,
+    /// Whose word is taken for who somebody is; `None`: nobody's, only tokens count.
+    pub alb_oidc: Option<AlbOidc>,
     /// Where each value was written; empty for one that was not read from a file.
     pub origins: Origins,
 }

@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use super::Like;
 use super::error::Problems;
 use super::node::{Node, Value};
 use super::read::{Read, needs};
+use super::{AlbOidc, Like};
 use crate::model::{ClusterName, CutoverName, ListenerArn, RuleArn, ServiceName};
 
 impl Read for String {
@@ -96,6 +96,20 @@ texts! {
     AlarmName: "name of a CloudWatch alarm",
         "write the alarm's name, not its ARN, as `aws cloudwatch describe-alarms` shows it",
         |text| text.chars().count() <= 255 && !text.starts_with("arn:");
+    // Of the partitions whose key servers are documented.
+    AlbArn: "ARN of an Application Load Balancer",
+        "write it in full: `arn:aws:elasticloadbalancing:REGION:ACCOUNT:loadbalancer/app/NAME/ID`",
+        |text| AlbOidc::keys_url(text).is_some();
+    Issuer: "issuer",
+        "write it as the load balancer has it; it begins with `https://`",
+        |text| text.len() <= 256 && text.starts_with("https://")
+            && !text.chars().any(char::is_whitespace);
+    ClientId: "client id",
+        "write it as the load balancer has it",
+        |text| (1..=256).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+    ClaimName: "name of a claim",
+        "write the claim's name, such as `groups`",
+        |text| (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
     Image: "container image",
         "write it as Docker pulls it: `ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME:TAG`",
         |text| text.len() <= 512 && !text.chars().any(char::is_whitespace);

@@ -10,9 +10,11 @@ use super::words::Voluntary;
 use super::{CountOwner, Evict, Like};
 use crate::model::{ActionKind, ClusterName, Mode};
 
+mod access;
 mod cutover;
 mod service;
 
+pub(super) use access::RawAccess;
 pub(super) use cutover::{
     RawCutover, RawGate, RawGates, RawProbe, RawProbeOrOff, RawPrometheus, RawRoute, RawRules,
     RawTombstone, RawTombstoneOrEmpty,
@@ -26,6 +28,8 @@ table! {
         /// Version of this format; always 1.
         #[schemars(required, range(min = 1, max = 1))]
         version: u32,
+        /// Who may come in, beside those with a token.
+        access: RawAccess,
         /// The ECS clusters that are looked after.
         #[schemars(required, length(min = 1))]
         clusters: Vec<Written<RawCluster>>,

@@ -21,10 +21,13 @@ use super::{
 };
 use crate::model::{ActionKind, PoolId, ServiceName};
 
+mod access;
 mod cutover;
 mod gates;
 mod route;
 mod service;
+
+pub(super) use access::alb_oidc;
 
 /// What was written for a key that may be left out.
 type Field<T> = Option<Written<T>>;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::lines::{Value, lines};
+use super::lines::{Value, access, lines};
 use super::{Config, Origins};
 
 /// The effective configuration.
@@ -55,10 +55,13 @@ impl Origins {
 /// All settings of all clusters with their origins.
 pub fn show(config: &Config) -> Shown {
     let version = config.origins.of(["version"]);
-    let mut shown = Shown {
-        settings: Vec::new(),
-        lines: vec![("version: 1".to_owned(), Some(version)), ("clusters:".to_owned(), None)],
-    };
+    let mut shown =
+        Shown { settings: Vec::new(), lines: vec![("version: 1".to_owned(), Some(version))] };
+    for line in config.alb_oidc.as_ref().map(access).unwrap_or_default() {
+        let origin = config.origins.of([line.path.as_str()]);
+        shown.add(line.to_string(), line.path, line.value, origin);
+    }
+    shown.lines.push(("clusters:".to_owned(), None));
     for (index, cluster) in config.clusters.iter().enumerate() {
         for (place, line) in lines(cluster).into_iter().enumerate() {
             let of_cluster = |path: &String| format!("clusters[{index}].{path}");
@@ -68,19 +71,19 @@ pub fn show(config: &Config) -> Shown {
             let origin = config.origins.of(paths.map(String::as_str));
             let indent = if place == 0 { "  - " } else { "    " };
             let text = format!("{indent}{line}");
-            match line.value {
-                Some(value) => {
-                    shown.lines.push((text, Some(origin.clone())));
-                    shown.settings.push(Setting { path, value, origin });
-                }
-                None => shown.lines.push((text, None)),
-            }
+            shown.add(text, path, line.value, origin);
         }
     }
     shown
 }
 
 impl Shown {
+    /// A line; without a value it is a key with more lines below it.
+    fn add(&mut self, text: String, path: String, value: Option<Value>, origin: Origin) {
+        self.lines.push((text, value.is_some().then(|| origin.clone())));
+        self.settings.extend(value.map(|value| Setting { path, value, origin }));
+    }
+
     /// As YAML that loads to the same; with the origins as comments if they are wanted.
     pub fn text(&self, origins: bool) -> String {
         let widest = self.lines.iter().map(|(text, _)| text.chars().count());

@@ -9,7 +9,7 @@ use super::error::Problems;
 use super::node::{Node, Value};
 use super::read::{Read, needs};
 use super::{CountOwner, Evict, Window, suggest};
-use crate::model::{ActionKind, Mode};
+use crate::model::{ActionKind, Mode, Role};
 
 /// One of `values`, by name.
 fn choice<T: ToString>(
@@ -44,6 +44,12 @@ impl Read for Mode {
     fn read(node: &Node, path: &str, problems: &mut Problems) -> Option<Self> {
         let modes = [Self::Observe, Self::Recommend, Self::Act];
         choice(node, path, problems, "mode", modes)
+    }
+}
+
+impl Read for Role {
+    fn read(node: &Node, path: &str, problems: &mut Problems) -> Option<Self> {
+        choice(node, path, problems, "role", Self::iter())
     }
 }
 

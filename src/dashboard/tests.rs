@@ -7,14 +7,19 @@ use expect_test::{expect, expect_file};
 use tower::ServiceExt;
 
 use super::*;
+use crate::access::{Deed, Ledger, Verdict};
 use crate::control::status::{ClusterStatus, Publisher, story};
 use crate::cutover::listener::Severity;
 use crate::cutover::told::FindingTold;
-use crate::model::{ClusterName, Pause, build};
+use crate::model::{ClusterName, Pause, Role, build};
+
+fn record() -> audit::Record {
+    Arc::new(std::sync::Mutex::new(Ledger::in_memory().unwrap()))
+}
 
 async fn get_from(status: &Shown, path: &str) -> (StatusCode, String) {
     let request = Request::get(path).body(Body::empty()).unwrap();
-    let response = pages(status.clone()).oneshot(request).await.unwrap();
+    let response = pages(status.clone(), record()).oneshot(request).await.unwrap();
     let code = response.status();
     let bytes = axum::body::to_bytes(response.into_body(), 1 << 24).await;
     (code, String::from_utf8(bytes.unwrap().to_vec()).unwrap())
@@ -339,4 +344,58 @@ async fn a_release_shows_stages_digests_counts_and_its_verdict() {
     let mut old = story::gone_back();
     old.at += chrono::TimeDelta::hours(2);
     assert!(!page_of(old).await.contains("Release of mail"));
+}
+
+/// Whom the door in front of the pages has recognised.
+async fn dialog_for(principal: Option<Principal>) -> String {
+    let mut request = Request::get("/clusters/web").body(Body::empty()).unwrap();
+    if let Some(principal) = principal {
+        request.extensions_mut().insert(principal);
+    }
+    let response = pages(shown(&[story::status()]), record()).oneshot(request).await.unwrap();
+    let bytes = axum::body::to_bytes(response.into_body(), 1 << 24).await.unwrap();
+    let page = String::from_utf8(bytes.to_vec()).unwrap();
+    said(page.split("<dialog").nth(1).unwrap())
+}
+
+#[tokio::test]
+async fn an_order_asks_only_what_the_browser_does_not_say() {
+    let who = |method, ambient| {
+        Some(Principal { name: "ada@example.com".into(), role: Role::Operator, method, ambient })
+    };
+    for (principal, name, token) in [
+        (None, true, true),
+        (who(Method::Nobody, true), true, true),
+        (who(Method::Token, false), true, true),
+        (who(Method::StartToken, true), true, false),
+        (who(Method::Token, true), false, false),
+        (who(Method::AlbOidc, true), false, false),
+    ] {
+        let dialog = dialog_for(principal.clone()).await;
+        assert_eq!(dialog.contains("Your name"), name, "{principal:?}");
+        assert_eq!(dialog.contains("Token"), token, "{principal:?}");
+        let told = dialog.contains("You are ada@example.com, operator.");
+        assert_eq!(told, !token, "{principal:?}");
+    }
+}
+
+#[tokio::test]
+async fn changes_are_shown_newest_first_and_nothing_in_them_is_markup() {
+    let record = record();
+    let (name, role) = ("<b>ada</b>".to_owned(), Role::Releaser);
+    let ada = Principal { name, role, method: Method::AlbOidc, ambient: true };
+    let mut deed = Deed::new(&ada, &ada.name, "r1", "set_mode");
+    deed.scope = "web".into();
+    deed.reason = "week 3".into();
+    deed.after = Some(serde_json::json!({ "mode": "act" }));
+    for result in [Verdict::Begun, Verdict::Done] {
+        record.lock().unwrap().append(&deed, result, None, None, build::now()).unwrap();
+    }
+    let request = Request::get("/audit").body(Body::empty()).unwrap();
+    let response = pages(shown(&[]), record).oneshot(request).await.unwrap();
+    let bytes = axum::body::to_bytes(response.into_body(), 1 << 24).await.unwrap();
+    let page = String::from_utf8(bytes.to_vec()).unwrap();
+    assert!(!page.contains("<b>"), "{page}");
+    let told = said(page.split("<tbody>").nth(1).unwrap().split("</tbody>").next().unwrap());
+    expect!["2 2026-11-21T09:00:00Z &#60;b&#62;ada&#60;/b&#62; alb_oidc, releaser set_mode web {&#34;mode&#34;:&#34;act&#34;} done week 3 1 2026-11-21T09:00:00Z &#60;b&#62;ada&#60;/b&#62; alb_oidc, releaser set_mode web {&#34;mode&#34;:&#34;act&#34;} begun week 3"].assert_eq(&told);
 }

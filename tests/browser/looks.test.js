@@ -34,6 +34,18 @@ const STATES = {
     await demo.kill();
     await page.locator("#freshness.lost").waitFor();
   },
+  "on the record of changes": async (page, demo) => {
+    // As if the browser had asked: a password prompt has no page to look at.
+    const authorization = `Bearer ${demo.token}`;
+    await page.context().setExtraHTTPHeaders({ authorization });
+    await fetch(new URL("/api/v1/clusters/shop/pause", demo.url), {
+      method: "POST",
+      headers: { authorization, "content-type": "application/json" },
+      body: JSON.stringify({ reason: "a-reason-without-a-space-".repeat(8) }),
+    });
+    await page.goto(new URL("/audit", demo.url).href);
+    await page.getByRole("rowheader", { name: "1" }).waitFor();
+  },
   "on a cluster that is not there": async (page, demo) => {
     await page.goto(new URL("/clusters/nowhere", demo.url).href);
     await page.getByRole("heading", { name: "No such cluster" }).waitFor();

@@ -48,7 +48,7 @@ async function tabTo(name) {
 test("a pause with a wrong token is refused and says so", async () => {
   await button("Pause").click();
   await answer({ actor: "ada", reason: "incident 7", token: "0123456789abcdef" });
-  await page.getByRole("alert").getByText("not the server's token").waitFor();
+  await page.getByRole("alert").getByText("not known here").waitFor();
   assert.ok(await dialog().isVisible());
   assert.equal((await demo.api()).pause, null);
 });
@@ -134,4 +134,23 @@ test("a click counts though news come between press and release", async () => {
   await news();
   await page.mouse.up();
   await dialog().waitFor();
+});
+
+test("a browser that was given the token shows the changes and orders without asking again", async () => {
+  await page.context().close();
+  const httpCredentials = { username: "ada", password: demo.token };
+  page = await open(browser, new URL("/audit", demo.url).href, { httpCredentials });
+  await page.getByRole("heading", { name: "Changes" }).waitFor();
+  await page.goto(demo.url);
+  await button("Pause").click();
+  await dialog().getByText("You are token, admin.").waitFor();
+  assert.equal(await dialog().getByLabel("Token").count(), 0);
+  await dialog().getByLabel("Your name").fill("ada");
+  await dialog().getByLabel("Reason").fill("incident 9");
+  await dialog().locator("[type=submit]").click();
+  await banner().getByText("incident 9").waitFor();
+  await page.getByRole("link", { name: "Changes" }).click();
+  const newest = page.locator("tbody tr").first();
+  await newest.getByText("incident 9").waitFor();
+  assert.match(await newest.innerText(), /ada[^]*pause shop[^]*done/);
 });

@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
 
 use expect_test::expect;
-use tidegate::api::{self, Access, ApiState, Token};
+use tidegate::access::{Ledger, Token};
+use tidegate::api::{self, Access, ApiState};
 use tidegate::control::status::{ClusterStatus, Publisher};
 use tidegate::control::{Clock, SystemClock, inbox};
 use tidegate::journal::Journal;
@@ -29,7 +31,13 @@ async fn serve_news(status: ClusterStatus) -> (String, Publisher) {
     let (orders, mut inbox) = inbox();
     let orders = BTreeMap::from([(status.name.clone(), orders)]);
     publisher.publish(status, SystemClock.now());
-    let access = Access { token: Token::new(TOKEN).unwrap(), hosts: BTreeSet::new() };
+    let access = Access {
+        token: Token::new(TOKEN).unwrap(),
+        hosts: BTreeSet::new(),
+        ledger: Arc::new(Mutex::new(Ledger::in_memory().unwrap())),
+        alb: None,
+        open_to_readers: true,
+    };
     let state = ApiState::new(shown, orders, access, CancellationToken::new());
     let router = api::router(state, axum::Router::new());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -44,7 +52,7 @@ async fn serve_news(status: ClusterStatus) -> (String, Publisher) {
 }
 
 /// Half of users moved and watched; posts waits for it.
-fn cutting() -> ClusterStatus {
+pub(super) fn cutting() -> ClusterStatus {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/program/cutting.json");
     serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap()
 }

@@ -10,7 +10,7 @@ const LAYERS: &[&[&str]] = &[
     &["config"],
     &["decide", "cutover", "release"],
     &["guard"],
-    &["journal"],
+    &["journal", "access"],
     &["cloud"],
     &["control"],
     &["aws", "sim", "telemetry"],

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
+mod access;
 mod commands;
 mod cutover;
 mod docs;

@@ -45,17 +45,17 @@ async fn foreign_names_pages_and_askers_without_token_are_refused_on_every_route
     }
     // Bad host, no host, bad origin, opaque origin, no token, wrong token, not JSON.
     expect![[r#"
-        421 421 403 403 200 200 200 GET /
+        421 421 403 403 200 401 200 GET /
         200 200 200 200 200 200 200 GET /healthz
-        421 421 403 403 200 200 200 GET /metrics
-        421 421 403 403 200 200 200 GET /api/v1/clusters
-        421 421 403 403 200 200 200 GET /api/v1/stream
-        421 421 403 403 200 200 200 GET /api/v1/openapi.json
+        421 421 403 403 200 401 200 GET /metrics
+        421 421 403 403 200 401 200 GET /api/v1/clusters
+        421 421 403 403 200 401 200 GET /api/v1/stream
+        421 421 403 403 200 401 200 GET /api/v1/openapi.json
         421 421 403 403 401 401 415 POST /api/v1/clusters/web/mode
         421 421 403 403 401 401 415 POST /api/v1/clusters/web/pause
         421 421 403 403 401 401 415 POST /api/v1/clusters/web/resume
         421 421 403 403 401 401 415 POST /api/v1/clusters/web/handover
-        421 421 403 403 404 404 404 GET /api/v1/clusters/web/cutovers/break
+        421 421 403 403 404 401 404 GET /api/v1/clusters/web/cutovers/break
         421 421 403 403 401 401 415 POST /api/v1/clusters/web/cutovers/break/rollback
         421 421 403 403 401 401 415 POST /nowhere
     "#]]
@@ -114,14 +114,4 @@ fn only_loopback_is_open_without_a_configured_token() {
         assert_eq!(allowed(address, false), without, "{address}");
         assert_eq!(allowed(address, true), with, "{address}");
     }
-}
-
-#[test]
-fn tokens_are_long_random_and_not_printed() {
-    let token = Token::random().unwrap();
-    assert_eq!(token.reveal().len(), 32);
-    assert_ne!(token, Token::random().unwrap());
-    assert_eq!(format!("{token:?}"), "Token(…)");
-    assert!(Token::new("short").is_err());
-    assert!(Token::new("with spaces in between").is_err());
 }

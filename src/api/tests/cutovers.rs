@@ -122,7 +122,7 @@ async fn orders_reach_the_loop_and_those_that_would_do_nothing_do_not() {
           break/pause: 409 not_started: cutover `break` was not started; `tidegate cutover start` begins it
           break/undo: 409 not_started: cutover `break` was not started; `tidegate cutover start` begins it
           other/start: 404 unknown_cutover: cluster `web` has no cutover `other`; known cutovers: break
-          break/stop: 404 unknown_order: a cutover cannot be told to `stop`; orders: start, pause, resume, promote, abort, rollback, finalize, undo
+          break/stop: 404 no_such_route: there is nothing at /api/v1/clusters/web/cutovers/break/stop; GET /api/v1/openapi.json lists what there is
         shifting
           break/start: 409 already_open: cutover `break` is under way; `tidegate cutover status` shows where it stands
           break/pause: break Pause

@@ -136,7 +136,8 @@
     document.getElementById("ask-cli").textContent = order.cli;
     error.textContent = "";
     ask.showModal();
-    form.elements[form.elements.actor.value ? "reason" : "actor"].focus();
+    const { actor, reason } = form.elements;
+    (actor && !actor.value ? actor : reason).focus();
   });
   document.getElementById("ask-cancel").addEventListener("click", () => ask.close());
   // The button that opened it may have been replaced meanwhile.
@@ -147,12 +148,13 @@
     const go = document.getElementById("ask-go");
     const body = { reason: form.elements.reason.value };
     if (order.mode) body.mode = order.mode;
-    const headers = {
-      "Content-Type": "application/json",
-      Authorization: `Bearer ${form.elements.token.value.trim()}`,
-    };
+    // No page elsewhere can make a browser send the second one.
+    const headers = { "Content-Type": "application/json", "x-tidegate-page": "1" };
+    // Without the field the browser says by itself who asks.
+    const token = form.elements.token?.value.trim();
+    if (token) headers.Authorization = `Bearer ${token}`;
     // Header values hold ASCII only.
-    const actor = form.elements.actor.value.replace(/[^\x20-\x7e]/g, "?").trim();
+    const actor = form.elements.actor?.value.replace(/[^\x20-\x7e]/g, "?").trim();
     if (actor) headers["x-tidegate-actor"] = actor;
     go.disabled = true;
     try {
@@ -167,7 +169,7 @@
       } else {
         const problem = await answer.json();
         error.textContent = answer.status === 401
-          ? "This is not the server's token."
+          ? "The token is not known here, or no longer good."
           : `${problem.detail}: ${problem.hint}`;
       }
     } catch {

@@ -1,0 +1,165 @@
+//! The record of changes: what is written to it for each request, and reading it.
+//!
+//! Rule: a change begins when its row is on disk. Only what stops something goes on without.
+
+use std::sync::{MutexGuard, PoisonError};
+
+use axum::Json;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::access::Asker;
+use super::recognise::no_token;
+use super::{ApiState, Problem};
+use crate::access::{
+    Broken, Deed, Head, Ledger, LedgerError, Method, Permission, Row, TokenEdge, Verdict,
+};
+use crate::control::{Clock, SystemClock};
+use crate::model::Role;
+
+/// Rows of one answer.
+const ROWS_MAX: usize = 1000;
+/// Time in which the same refusal is recorded once, and at most [`REFUSALS_MAX`] of one actor: a
+/// program that is wrong asks again and again.
+const SAME_REFUSAL: TimeDelta = TimeDelta::minutes(1);
+const REFUSALS_MAX: usize = 10;
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct Audit {
+    /// Newest first.
+    rows: Vec<Row>,
+    head: Head,
+}
+
+/// Whether the record is what was written.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Verified {
+    intact: bool,
+    /// The last row. Whoever noted it elsewhere can tell whether later rows were cut off.
+    head: Head,
+    broken: Option<Broken>,
+}
+
+#[derive(Deserialize, IntoParams)]
+pub(super) struct Page {
+    /// How many, at most; 50 unless told.
+    limit: Option<usize>,
+    /// Only rows before this one.
+    before: Option<u64>,
+}
+
+/// Who did what, newest first.
+#[utoipa::path(get, path = "/api/v1/audit", tag = "access", params(Page),
+    security(("token" = [])),
+    responses((status = 200, body = Audit), (status = "4XX", body = Problem),
+              (status = 503, body = Problem)))]
+pub(super) async fn audit(
+    State(state): State<ApiState>,
+    Query(Page { limit, before }): Query<Page>,
+) -> Result<Json<Audit>, Problem> {
+    let ledger = state.ledger();
+    let rows = ledger.rows(before, limit.unwrap_or(50).min(ROWS_MAX)).map_err(unusable)?;
+    Ok(Json(Audit { rows, head: ledger.head().map_err(unusable)? }))
+}
+
+/// Reads all of the record and checks each row.
+#[utoipa::path(get, path = "/api/v1/audit/verify", tag = "access", security(("token" = [])),
+    responses((status = 200, body = Verified), (status = "4XX", body = Problem),
+              (status = 503, body = Problem)))]
+pub(super) async fn verify(State(state): State<ApiState>) -> Result<Json<Verified>, Problem> {
+    let ledger = state.ledger();
+    let broken = ledger.verify().map_err(unusable)?.err();
+    let head = ledger.head().unwrap_or_default();
+    Ok(Json(Verified { intact: broken.is_none(), head, broken }))
+}
+
+impl ApiState {
+    /// Held for one row at a time, the length of one `fsync`; a thread that died with it left
+    /// nothing half done.
+    pub(super) fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.access.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the asker's role is enough; that it is not is recorded.
+    pub(super) fn check_role(
+        &self,
+        asker: &Asker,
+        needed: Role,
+        action: &str,
+    ) -> Result<(), Problem> {
+        let principal = &asker.principal;
+        if principal.role >= needed {
+            return Ok(());
+        }
+        if principal.method == Method::Nobody {
+            return Err(no_token());
+        }
+        let detail = format!("needs {needed}");
+        self.refused(&Deed::new(principal, &asker.actor, &asker.request, action), detail);
+        Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "not_permitted",
+            format!("`{}` is {} here, and this needs {needed}", principal.name, principal.role),
+            "ask somebody who has that role; an admin can give it",
+        ))
+    }
+
+    fn refused(&self, deed: &Deed, detail: String) {
+        let now = SystemClock.now();
+        let mut ledger = self.ledger();
+        let lately = ledger.rows(None, 5 * REFUSALS_MAX).unwrap_or_default();
+        let same: Vec<_> = lately
+            .iter()
+            .filter(|row| now - row.at < SAME_REFUSAL && row.result == Verdict::Refused)
+            .filter(|row| row.deed.actor == deed.actor)
+            .collect();
+        let again = same.iter().any(|row| row.deed.action == deed.action);
+        if again || same.len() >= REFUSALS_MAX {
+            return;
+        }
+        if let Err(error) = ledger.append(deed, Verdict::Refused, Some(detail), None, now) {
+            tracing::error!(%error, actor = deed.actor, action = deed.action, "not recorded");
+        }
+    }
+
+    /// Before a change.
+    pub(super) fn begin(&self, deed: &Deed, needs: Permission) -> Result<(), Problem> {
+        match self.record(deed, Verdict::Begun, None, None) {
+            Err(problem) if needs.waits_for_the_record() => Err(problem),
+            _ => Ok(()),
+        }
+    }
+
+    /// After it; what is done stands, recorded or not.
+    pub(super) fn end(&self, deed: &Deed, result: Verdict, detail: String) {
+        let _logged = self.record(deed, result, Some(detail), None);
+    }
+
+    pub(super) fn record(
+        &self,
+        deed: &Deed,
+        result: Verdict,
+        detail: Option<String>,
+        token: Option<TokenEdge>,
+    ) -> Result<Row, Problem> {
+        let written = self.ledger().append(deed, result, detail, token, SystemClock.now());
+        written.map_err(|error| {
+            let Deed { actor, action, scope, .. } = deed;
+            tracing::error!(%error, actor, action, scope, %result, "not recorded");
+            unusable(error)
+        })
+    }
+}
+
+fn unusable(error: LedgerError) -> Problem {
+    Problem::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "no_record",
+        error.to_string(),
+        "check space and permissions of the state directory; pause, a lower mode, abort and \
+         rollback need no record",
+    )
+}
