@@ -80,6 +80,7 @@ macro_rules! client {
         $service::Client::from_conf(config)
     }};
 }
+pub(super) use client;
 
 /// Clients that only read.
 #[derive(Debug)]

@@ -22,10 +22,12 @@ mod ecs_services;
 mod ecs_tasks;
 mod elb_image;
 mod elbv2;
+mod events;
 mod failure;
 mod join;
 mod kept;
 mod observe;
+mod queue;
 mod releases;
 mod rivals;
 mod rows;
@@ -40,6 +42,7 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 pub use aws_config::SdkConfig;
+use chrono::{DateTime, Utc};
 pub use clients::ConnectError;
 use count::CallCounter;
 pub use discover::DiscoverError;
@@ -47,6 +50,7 @@ use tokio::sync::Mutex;
 
 use self::clients::{Reads, Writes};
 use self::kept::Kept;
+use self::queue::Queue;
 use crate::cloud::{Calls, Cloud};
 use crate::config::ClusterConfig;
 use crate::control::Clock;
@@ -61,6 +65,8 @@ pub struct Aws<K> {
     cluster: ClusterName,
     reads: Reads,
     writes: Writes,
+    /// Where events come from, if they do.
+    queue: Option<Queue>,
     calls: CallCounter,
     clock: K,
     kept: Mutex<Kept>,
@@ -74,7 +80,10 @@ impl<K: Clock> Aws<K> {
     /// role, and that only when the first request needs it.
     pub async fn connect(config: &ClusterConfig, clock: K) -> Result<Self, ConnectError> {
         let sdk = clients::load(config).await?;
-        Ok(Self::with_config(&sdk, config.name.clone(), clock))
+        let mut aws = Self::with_config(&sdk, config.name.clone(), clock);
+        let queue = config.queue.as_ref();
+        aws.queue = queue.map(|url| Queue::new(&sdk, &aws.calls, url, config.name.clone()));
+        Ok(aws)
     }
 
     /// Clients on a ready SDK configuration.
@@ -84,6 +93,7 @@ impl<K: Clock> Aws<K> {
             cluster,
             reads: Reads::new(config, &calls),
             writes: Writes::new(config, &calls),
+            queue: None,
             calls,
             clock,
             kept: Mutex::default(),
@@ -110,9 +120,15 @@ impl<K: Clock> Cloud for Aws<K> {
         self.perform(&intent.planned().action, time_limit).await
     }
 
-    /// Polling only: no queue of events is read.
     async fn changes(&self, _cluster: &ClusterName) -> Vec<Change> {
-        std::future::pending().await
+        match &self.queue {
+            Some(queue) => queue.changes(&self.clock).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    fn hears_until(&self) -> Option<DateTime<Utc>> {
+        self.queue.as_ref()?.until()
     }
 
     fn calls(&self) -> Calls {
