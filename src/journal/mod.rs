@@ -7,6 +7,7 @@ use std::future::Future;
 use crate::guard::Admitted;
 use crate::model::{Entry, Epoch, Memory, Planned, Record, Seq};
 
+pub mod lease;
 pub mod sqlite;
 
 pub use sqlite::Sqlite;
