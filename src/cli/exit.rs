@@ -65,6 +65,11 @@ impl From<crate::journal::JournalError> for Failure {
     fn from(error: crate::journal::JournalError) -> Self {
         use crate::journal::JournalError;
         let hint = match &error {
+            JournalError::Deposed(_) => "ask the replica that leads",
+            JournalError::NoTable(_) => {
+                "create it with cloudformation/journal-table.yaml, or name another under `journal` \
+                 in the configuration"
+            }
             JournalError::InUse(_) => "a server runs on this state: give its address with --server",
             JournalError::Newer { .. } => "use the version that wrote it, or a later one",
             JournalError::Damaged(_) => {
@@ -74,7 +79,7 @@ impl From<crate::journal::JournalError> for Failure {
             JournalError::Storage(_) => "check space and permissions of the state directory",
         };
         let exit = match &error {
-            JournalError::InUse(_) => Exit::RetryLater,
+            JournalError::InUse(_) | JournalError::Deposed(_) => Exit::RetryLater,
             _ => Exit::Failed,
         };
         Self::new(exit, error.to_string()).hint(hint)

@@ -48,7 +48,7 @@ fn story(action: Action, kind: ActionKind) -> Story {
         snapshot = snapshot.with_host(host(&format!("i-{n}")));
     }
     let memory = Memory { mode: Mode::Act, ..Memory::default() };
-    let lease = Lease { epoch: Epoch(0), valid_until: None };
+    let lease = Lease::exclusive(Epoch(0));
     let planned = Planned { action, kind, why: Why::Unprotected, by: Origin::Capacity };
     Story { config, snapshot, memory, lease, planned }
 }

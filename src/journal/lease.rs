@@ -129,7 +129,7 @@ impl Tenure {
             since: at.wall,
             seq,
         };
-        Ok(Attempt { item, replaces, sent: at })
+        Ok(self.tried(Attempt { item, replaces, sent: at }))
     }
 
     /// What to write to hold on to it; nothing where it is not ours.
@@ -152,7 +152,14 @@ impl Tenure {
             return Some(pending);
         }
         let (replaces, rvn) = (Some(held.rvn.clone()), self.next_rvn());
-        Some(Attempt { item: change(LeaseItem { rvn, ..held }), replaces, sent: at })
+        let item = change(LeaseItem { rvn, ..held });
+        Some(self.tried(Attempt { item, replaces, sent: at }))
+    }
+
+    /// From now on it may be written, whatever becomes of the caller.
+    fn tried(&mut self, attempt: Attempt) -> Attempt {
+        self.pending = Some(attempt.clone());
+        attempt
     }
 
     /// Takes in what became of an attempt; `at` must lie after the answer came.
@@ -192,6 +199,17 @@ impl Tenure {
         let Some((item, sent)) = &self.held else { return Duration::ZERO };
         let whole = item.lease - share(item.lease, MARGIN);
         whole.saturating_sub(at.perhaps_since(*sent))
+    }
+
+    /// Time that one request to AWS gets: right after a renewal that is due, more than this is
+    /// left.
+    pub fn write_time(&self) -> Duration {
+        self.lease / 2
+    }
+
+    /// Who was seen to hold it, for people.
+    pub fn holder(&self) -> String {
+        self.seen.as_ref().map_or_else(|| "nobody".to_owned(), |(seen, _)| seen.owner.clone())
     }
 
     /// Whether nobody holds it, or surely not any more.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::control::{Clock, SystemClock};
+use crate::model::Moment;
 
 /// The clock of a simulated world. Clones tell the same time.
 #[derive(Clone, Debug)]
@@ -46,6 +47,12 @@ impl Clock for SimClock {
                 *start + passed * i32::try_from(*speed).unwrap_or(i32::MAX)
             }
         }
+    }
+
+    fn moment(&self) -> Moment {
+        let wall = self.now();
+        let steady = (wall - DateTime::<Utc>::UNIX_EPOCH).to_std().unwrap_or_default();
+        Moment { wall, steady }
     }
 
     async fn sleep(&self, time: Duration) {

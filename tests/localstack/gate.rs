@@ -104,7 +104,7 @@ impl Gate {
 
     async fn act(&mut self, action: Action) -> Outcome {
         let snapshot = self.see().await;
-        let lease = Lease { epoch: self.journal.epoch(), valid_until: None };
+        let lease = Lease::exclusive(self.journal.lease().epoch);
         let now = SystemClock.now();
         let case = Case {
             config: &self.config,
