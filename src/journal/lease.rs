@@ -85,6 +85,11 @@ impl Tenure {
         Self { owner, lease, writes, seen: None, held: None, pending: None }
     }
 
+    /// The name of this process.
+    pub fn owner(&self) -> &str {
+        &self.owner
+    }
+
     /// Takes in what was read; `at` must lie after the answer came.
     pub fn observe(&mut self, item: Option<LeaseItem>, at: Moment) {
         if let Some(attempt) =

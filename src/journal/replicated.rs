@@ -66,6 +66,8 @@ struct Line<T> {
     /// One call about the lease or under it at a time: the table would refuse two as a conflict.
     turn: tokio::sync::Mutex<()>,
     seq: AtomicU64,
+    /// Writes sent so far, counting those that are repeated once.
+    sent: AtomicU64,
     changed: Arc<Notify>,
 }
 
@@ -88,6 +90,7 @@ impl<T: Table> Replicated<T> {
             tenure: Mutex::new(Tenure::new(owner, lease)),
             turn: tokio::sync::Mutex::default(),
             seq: AtomicU64::new(0),
+            sent: AtomicU64::new(0),
             changed: Arc::default(),
         };
         let (line, head) = (Arc::new(line), Head::default());
@@ -274,7 +277,8 @@ impl<T: Table> Replicated<T> {
         };
         let slot = number % self.limits.decisions;
         let item = item::of_decision(&self.line.cluster, slot, number, id, decision);
-        self.line.table.write(vec![Write::Put { item, only_if: None }]).await?;
+        let writes = vec![Write::Put { item, only_if: None }];
+        self.line.table.write(&self.line.token(), writes).await?;
         self.next_decision = Some(number + 1);
         Ok(())
     }
@@ -327,6 +331,12 @@ impl<T: Table> Line<T> {
         self.tenure.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What names one write among all, those of other processes included.
+    fn token(&self) -> String {
+        let owner = crc32fast::hash(self.tenure().owner().as_bytes());
+        format!("{owner:08x}-{}", self.sent.fetch_add(1, Ordering::Relaxed))
+    }
+
     /// Looks who holds the lease.
     async fn look(&self) -> Result<(), JournalError> {
         let found = self.table.get(&item::lease_key(&self.cluster)).await?;
@@ -342,7 +352,8 @@ impl<T: Table> Line<T> {
             field: "rvn",
             value: Field::Text(rvn),
         });
-        let written = self.table.write(vec![Write::Put { item, only_if: Some(only_if) }]).await;
+        let writes = vec![Write::Put { item, only_if: Some(only_if) }];
+        let written = self.table.write(&self.token(), writes).await;
         let (answer, result) = match written {
             Ok(()) => (Answer::Written, Ok(())),
             Err(TableError::Refused(found)) => {
@@ -379,9 +390,10 @@ impl<T: Table> Line<T> {
         let mut all = vec![Write::Check { key: item::lease_key(&self.cluster), only_if }];
         all.extend_from_slice(writes);
         let mut last = JournalError::Storage("nothing was tried".to_owned());
+        let token = self.token();
         for _ in 0..ATTEMPTS {
             let _turn = self.turn.lock().await;
-            match self.table.write(all.clone()).await {
+            match self.table.write(&token, all.clone()).await {
                 Ok(()) => return Ok(()),
                 Err(TableError::Refused(_)) => {
                     self.look().await?;

@@ -93,9 +93,14 @@ pub trait Table: Send + Sync + 'static {
         to: &str,
     ) -> impl Future<Output = Result<Page, TableError>> + Send;
 
-    /// All of it or nothing. At most 100 parts with 4 MB together, 400 kB each, on different keys
-    /// (`TransactWriteItems`, API reference).
-    fn write(&self, writes: Vec<Write>) -> impl Future<Output = Result<(), TableError>> + Send;
+    /// All of it or nothing. At most 100 parts with 4 MB together, 400 kB each, on different keys.
+    /// Several parts sent again with the same token, of at most 36 characters, happen once, for ten
+    /// minutes (`TransactWriteItems`, API reference).
+    fn write(
+        &self,
+        token: &str,
+        writes: Vec<Write>,
+    ) -> impl Future<Output = Result<(), TableError>> + Send;
 }
 
 impl Item {
