@@ -5,23 +5,25 @@
 //! deposed records nothing, and so acts on nothing. A reply that was lost is settled by writing the
 //! same again and reading what is there.
 
-use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use tokio::sync::Notify;
 
-use super::lease::{Answer, Attempt, Tenure};
-use super::table::{Condition, Field, Item, Key, Table, TableError, Write};
+use super::lease::Tenure;
+use super::table::{Table, Write};
 use super::{Intent, Journal, JournalError, Keeper, Standing};
 use crate::guard::{Admitted, Lease};
 use crate::model::{ClusterName, Command, Entry, Epoch, Memory, Mode, Moment, Order, Record, Seq};
 
+mod head;
 mod item;
+mod line;
 
-use item::{Batch, Kept};
+use head::{Head, Hole};
+use item::Batch;
+use line::Line;
 
 /// Attempts of one write before its fate is left open, and of taking the lease.
 const ATTEMPTS: u32 = 3;
@@ -57,42 +59,11 @@ pub struct Replicated<T> {
     next_decision: Option<u64>,
 }
 
-/// What journal and keeper share.
-struct Line<T> {
-    table: T,
-    cluster: ClusterName,
-    now: Now,
-    tenure: Mutex<Tenure>,
-    /// One call about the lease or under it at a time: the table would refuse two as a conflict.
-    turn: tokio::sync::Mutex<()>,
-    seq: AtomicU64,
-    /// Writes sent so far, counting those that are repeated once.
-    sent: AtomicU64,
-    changed: Arc<Notify>,
-}
-
-/// Where the journal stands: the fold of all of it, and what is still there of it.
-#[derive(Clone, Debug, Default)]
-struct Head {
-    memory: Memory,
-    checkpoint: Seq,
-    kept: VecDeque<Kept>,
-}
-
 impl<T: Table> Replicated<T> {
     /// The journal of a cluster in this table. `owner` must be of this process alone; `now` tells
     /// the time. Makes no call yet.
     pub fn new(table: T, cluster: ClusterName, owner: &str, lease: Duration, now: Now) -> Self {
-        let line = Line {
-            table,
-            cluster,
-            now,
-            tenure: Mutex::new(Tenure::new(owner, lease)),
-            turn: tokio::sync::Mutex::default(),
-            seq: AtomicU64::new(0),
-            sent: AtomicU64::new(0),
-            changed: Arc::default(),
-        };
+        let line = Line::new(table, cluster, Tenure::new(owner, lease), now);
         let (line, head) = (Arc::new(line), Head::default());
         Self { line, limits: LIMITS, head, epoch: None, next_decision: None }
     }
@@ -128,60 +99,16 @@ impl<T: Table> Replicated<T> {
     /// Folds what was written since the last time; all of it anew, where records are missing: the
     /// replica that leads may have pruned them meanwhile.
     async fn follow(&mut self) -> Result<(), JournalError> {
-        let mut found = self.read_on(self.head.clone()).await?;
+        let Line { table, cluster, .. } = &*self.line;
+        let mut found = self.head.clone().read_on(table, cluster).await?;
         if found.is_err() {
-            found = self.read_on(Head::default()).await?;
+            found = Head::default().read_on(table, cluster).await?;
         }
         self.head = found.map_err(|Hole(next)| {
             JournalError::Damaged(format!("records before {} are missing", next.0))
         })?;
         self.line.seq.store(self.head.memory.seq.0, Ordering::Relaxed);
         Ok(())
-    }
-
-    async fn read_on(&self, mut head: Head) -> Result<Result<Head, Hole>, JournalError> {
-        let Line { table, cluster, .. } = &*self.line;
-        let end = item::entry_sort(Seq(u64::MAX));
-        let mut is_grounded = head.memory.seq > Seq(0);
-        loop {
-            let next = Seq(head.memory.seq.0 + 1);
-            let page = table.page(cluster.as_str(), &item::entry_sort(next), &end).await?;
-            for item in &page.items {
-                let (first, next) = (item::first(item)?, Seq(head.memory.seq.0 + 1));
-                is_grounded |= first == Seq(1);
-                let text = self.text(item).await?;
-                if (first != next && !head.kept.is_empty()) || text.is_err() {
-                    return Ok(Err(Hole(first)));
-                }
-                for entry in item::entries(item, text.unwrap_or_default().as_deref())? {
-                    is_grounded |= matches!(entry.record, Record::Checkpoint { .. });
-                    head.fold(&entry)?;
-                }
-                head.keep(cluster, item)?;
-            }
-            if !page.more {
-                break;
-            }
-        }
-        if is_grounded || head.kept.is_empty() {
-            return Ok(Ok(head));
-        }
-        Err(JournalError::Damaged(
-            "the first records were pruned and no checkpoint of them can be read".to_owned(),
-        ))
-    }
-
-    /// The text of an item that lies in parts, or which of them is missing.
-    async fn text(&self, item: &Item) -> Result<Result<Option<String>, Key>, JournalError> {
-        let Line { table, cluster, .. } = &*self.line;
-        let mut text = None;
-        for key in item::part_keys(cluster, item)? {
-            match table.get(&key).await? {
-                Some(part) => text.get_or_insert_with(String::new).push_str(item::text(&part)?),
-                None => return Ok(Err(key)),
-            }
-        }
-        Ok(Ok(text))
     }
 
     /// A table that was put back to an earlier state, or that somebody deleted from: what is left
@@ -199,6 +126,7 @@ impl<T: Table> Replicated<T> {
         self.write(vec![Record::Command { command }], at, Checkpoint::Later).await.map(|_| ())
     }
 
+    /// Nothing can be written after it failed, until `recover` has found out how it ended.
     async fn write(
         &mut self,
         records: Vec<Record>,
@@ -288,166 +216,6 @@ impl<T: Table> Replicated<T> {
 enum Checkpoint {
     WhenDue,
     Later,
-}
-
-/// Records before this one are not there.
-struct Hole(Seq);
-
-impl Head {
-    /// The record as the next entry, folded in.
-    fn next(
-        &mut self,
-        epoch: Epoch,
-        at: DateTime<Utc>,
-        record: Record,
-    ) -> Result<Entry, JournalError> {
-        let entry = Entry { seq: Seq(self.memory.seq.0 + 1), epoch, at, record };
-        self.fold(&entry)?;
-        Ok(entry)
-    }
-
-    fn fold(&mut self, entry: &Entry) -> Result<(), JournalError> {
-        if entry.epoch < self.memory.epoch {
-            let what = "written by an older writer than the one before it";
-            return Err(JournalError::Damaged(format!("record {}: {what}", entry.seq.0)));
-        }
-        if let Record::Checkpoint { .. } = entry.record {
-            self.checkpoint = entry.seq;
-        }
-        self.memory = std::mem::take(&mut self.memory).fold(entry);
-        Ok(())
-    }
-
-    fn keep(&mut self, cluster: &ClusterName, item: &Item) -> Result<(), JournalError> {
-        let mut keys = item::part_keys(cluster, item)?;
-        keys.push(item.key.clone());
-        self.kept.push_back(Kept { last: self.memory.seq, keys });
-        Ok(())
-    }
-}
-
-impl<T: Table> Line<T> {
-    fn tenure(&self) -> MutexGuard<'_, Tenure> {
-        self.tenure.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// What names one write among all, those of other processes included.
-    fn token(&self) -> String {
-        let owner = crc32fast::hash(self.tenure().owner().as_bytes());
-        format!("{owner:08x}-{}", self.sent.fetch_add(1, Ordering::Relaxed))
-    }
-
-    /// Looks who holds the lease.
-    async fn look(&self) -> Result<(), JournalError> {
-        let found = self.table.get(&item::lease_key(&self.cluster)).await?;
-        let lease = found.as_ref().map(item::lease).transpose()?;
-        self.tenure().observe(lease, (self.now)());
-        Ok(())
-    }
-
-    /// Tries to write the lease, and tells the tenure what came of it.
-    async fn attempt(&self, attempt: Attempt) -> Result<(), JournalError> {
-        let item = item::of_lease(&self.cluster, &attempt.item);
-        let only_if = attempt.replaces.clone().map_or(Condition::Absent, |rvn| Condition::Is {
-            field: "rvn",
-            value: Field::Text(rvn),
-        });
-        let writes = vec![Write::Put { item, only_if: Some(only_if) }];
-        let written = self.table.write(&self.token(), writes).await;
-        let (answer, result) = match written {
-            Ok(()) => (Answer::Written, Ok(())),
-            Err(TableError::Refused(found)) => {
-                let found = found.as_ref().map(item::lease).transpose()?;
-                (Answer::Refused(found), Ok(()))
-            }
-            // Nothing was written, but to try the same again is as good as anything.
-            Err(error) => (Answer::Unknown, Err(error.into())),
-        };
-        self.tenure().answered(attempt, answer, (self.now)());
-        result
-    }
-
-    /// Takes the lease: our epoch and the last record known to its holder before, or who has it.
-    /// Nothing where somebody else was faster.
-    async fn acquire(
-        &self,
-        above: Epoch,
-    ) -> Result<Result<Option<(Epoch, Seq)>, super::Holder>, JournalError> {
-        let _turn = self.turn.lock().await;
-        self.look().await?;
-        let attempt = match self.tenure().acquire(above, (self.now)()) {
-            Ok(attempt) => attempt,
-            Err(holder) => return Ok(Err(holder)),
-        };
-        let noted = attempt.item.seq;
-        self.attempt(attempt).await?;
-        Ok(Ok(self.tenure().epoch().map(|epoch| (epoch, noted))))
-    }
-
-    /// One transaction that holds only under this epoch.
-    async fn send(&self, epoch: Epoch, writes: &[Write]) -> Result<(), JournalError> {
-        let only_if = Condition::Is { field: "epoch", value: Field::Number(epoch.0) };
-        let mut all = vec![Write::Check { key: item::lease_key(&self.cluster), only_if }];
-        all.extend_from_slice(writes);
-        let mut last = JournalError::Storage("nothing was tried".to_owned());
-        let token = self.token();
-        for _ in 0..ATTEMPTS {
-            let _turn = self.turn.lock().await;
-            match self.table.write(&token, all.clone()).await {
-                Ok(()) => return Ok(()),
-                Err(TableError::Refused(_)) => {
-                    self.look().await?;
-                    let tenure = self.tenure();
-                    if tenure.epoch() == Some(epoch) {
-                        return Err(JournalError::Storage("a record is there already".to_owned()));
-                    }
-                    self.changed.notify_one();
-                    return Err(JournalError::Deposed(tenure.holder()));
-                }
-                Err(error @ (TableError::Busy(_) | TableError::NoAnswer(_))) => {
-                    last = error.into();
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Err(last)
-    }
-
-    /// Whether this very batch was written, although nothing was heard of it.
-    async fn is_there(&self, batch: &Batch) -> Result<bool, JournalError> {
-        Ok(self.table.get(&batch.item.key).await?.as_ref() == Some(&batch.item))
-    }
-
-    /// What is due of the lease, and the pause until more is.
-    async fn keep(&self) -> Duration {
-        let _turn = self.turn.lock().await;
-        let seq = Seq(self.seq.load(Ordering::Relaxed));
-        let renewal = self.tenure().renew(seq, (self.now)());
-        let was_ours = renewal.is_some();
-        let done = match renewal {
-            Some(attempt) => self.attempt(attempt).await,
-            None => self.look().await,
-        };
-        if let Err(error) = done {
-            tracing::warn!(cluster = %self.cluster, %error, "lease");
-        }
-        let (tenure, now) = (self.tenure(), (self.now)());
-        let lost = was_ours && !tenure.holds();
-        if lost || (!tenure.holds() && tenure.is_free(now)) {
-            self.changed.notify_one();
-        }
-        tenure.pause(now)
-    }
-
-    async fn release(&self) {
-        let _turn = self.turn.lock().await;
-        for _ in 0..ATTEMPTS {
-            let Some(attempt) = self.tenure().release((self.now)()) else { return };
-            if let Err(error) = self.attempt(attempt).await {
-                tracing::warn!(cluster = %self.cluster, %error, "lease not released");
-            }
-        }
-    }
 }
 
 impl<T: Table> Journal for Replicated<T> {

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::control::Clock;
+use crate::journal::table::{Field, Item, Key};
 use crate::model::{Action, ActionKind, Fact, Note, Origin, Planned, Subject, Units, Why, build};
 use crate::sim::{LineFaults, SimClock, SimTable};
 
