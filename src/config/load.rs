@@ -6,7 +6,7 @@ use super::error::{ConfigErrors, Place, Problems};
 use super::node::{Node, Value};
 use super::raw::RawConfig;
 use super::read::{Read, join};
-use super::{Config, node, resolve};
+use super::{ClusterConfig, Config, JournalConfig, node, resolve};
 
 /// Where the values of a configuration are written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,25 +23,25 @@ pub struct Origins {
 pub fn load(text: &str, file: &str) -> Result<Config, ConfigErrors> {
     let mut problems = Problems::default();
     let root = node::parse(text, &mut problems);
-    let clusters = root.as_ref().map(|root| clusters(root, &mut problems));
+    let read = root.as_ref().and_then(|root| whole(root, &mut problems));
     problems.into_result(text, file)?;
     let mut origins = Origins { file: file.to_owned(), lines: BTreeMap::new() };
     if let Some(root) = &root {
         origins.add(root, "");
     }
-    Ok(Config { clusters: clusters.unwrap_or_default(), origins })
+    let (journal, clusters) = read.unwrap_or_default();
+    Ok(Config { journal, clusters, origins })
 }
 
-fn clusters(root: &Node, problems: &mut Problems) -> Vec<super::ClusterConfig> {
+fn whole(root: &Node, problems: &mut Problems) -> Option<(JournalConfig, Vec<ClusterConfig>)> {
     if matches!(root.value, Value::Null) {
         let remedy = "begin with `version: 1`; `tidegate config init` prints a whole file";
         problems.add(Place::TOP, "", "the file is empty", remedy);
-        return Vec::new();
+        return None;
     }
-    match RawConfig::read(root, "", problems) {
-        Some(raw) => resolve::clusters(&raw, problems),
-        None => Vec::new(),
-    }
+    let raw = RawConfig::read(root, "", problems)?;
+    let journal = resolve::journal(raw.journal.as_ref(), problems);
+    Some((journal, resolve::clusters(&raw, problems)))
 }
 
 impl Origins {

@@ -11,6 +11,7 @@ use crate::model::{ActionKind, ClusterName, CutoverName, Mode, PoolId, ServiceNa
 mod alb;
 pub mod cutover;
 mod error;
+mod journal;
 mod lines;
 mod load;
 mod measure;
@@ -33,6 +34,7 @@ pub use cutover::{
     RuleMode, Tombstone,
 };
 pub use error::{ConfigErrors, Error};
+pub use journal::{JournalConfig, TableConfig};
 pub use lines::Value;
 pub use load::{Origins, load};
 pub use render::render;
@@ -43,6 +45,8 @@ pub use window::Window;
 /// The whole configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Config {
+    /// Where the journals of all clusters are kept.
+    pub journal: JournalConfig,
     pub clusters: Vec<ClusterConfig>,
     /// Where each value was written; empty for one that was not read from a file.
     pub origins: Origins,

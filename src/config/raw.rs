@@ -10,12 +10,14 @@ use super::{CountOwner, Evict, Like};
 use crate::model::{ActionKind, ClusterName, Mode};
 
 mod cutover;
+mod journal;
 mod service;
 
 pub(super) use cutover::{
     RawCutover, RawGate, RawGates, RawProbe, RawProbeOrOff, RawPrometheus, RawRoute, RawRules,
     RawTombstone, RawTombstoneOrEmpty,
 };
+pub(super) use journal::{RawDynamoDb, RawJournal, RawJournalOrSqlite};
 pub(super) use service::{RawDescribed, RawExposure, RawHealthCheck};
 
 table! {
@@ -25,6 +27,9 @@ table! {
         /// Version of this format; always 1.
         #[schemars(required, range(min = 1, max = 1))]
         version: u32,
+        /// Where journals are kept: `sqlite`, a file for each cluster under `--state`; or a table
+        /// that several replicas share.
+        journal: RawJournalOrSqlite,
         /// The ECS clusters that are looked after.
         #[schemars(required, length(min = 1))]
         clusters: Vec<Written<RawCluster>>,

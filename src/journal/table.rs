@@ -94,7 +94,7 @@ pub trait Table: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Page, TableError>> + Send;
 
     /// All of it or nothing. At most 100 parts with 4 MB together, 400 kB each, on different keys.
-    /// Several parts sent again with the same token, of at most 36 characters, happen once, for ten
+    /// What is sent again with the same token, of at most 36 characters, happens once, for ten
     /// minutes (`TransactWriteItems`, API reference).
     fn write(
         &self,

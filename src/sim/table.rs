@@ -168,9 +168,7 @@ impl Stored {
                 Write::Check { .. } => {}
             }
         }
-        if writes.len() > 1 {
-            self.done.insert(token.to_owned());
-        }
+        self.done.insert(token.to_owned());
         Ok(())
     }
 }

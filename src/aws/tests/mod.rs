@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use self::fake::{Asked, Reply};
 use crate::cloud::Cloud;
 use crate::control::Clock;
-use crate::model::{Need, PoolId, build};
+use crate::model::{Moment, Need, PoolId, build};
 
 /// A clock that moves when told to.
 #[derive(Clone)]
@@ -37,6 +37,11 @@ impl TestClock {
 impl Clock for TestClock {
     fn now(&self) -> DateTime<Utc> {
         *self.0.lock().unwrap()
+    }
+
+    fn moment(&self) -> Moment {
+        let wall = self.now();
+        Moment { wall, steady: Duration::from_secs(wall.timestamp().unsigned_abs()) }
     }
 
     async fn sleep(&self, time: Duration) {
