@@ -169,6 +169,16 @@ pub(super) async fn give(
             "GET /api/v1/clusters lists the clusters of this server",
         )
     })?;
+    let status = state.status();
+    let leader = status.cluster(&cluster).and_then(|known| known.journal.leader.as_ref());
+    if let Some(leader) = leader {
+        return Err(Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "standing_by",
+            format!("this replica stands by; {} leads", leader.owner),
+            "send the order to the replica that leads",
+        ));
+    }
     let hint = "read the cluster's status before asking again: the command may still be obeyed";
     let refused =
         |code, detail: String| Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, detail, hint);

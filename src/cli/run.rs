@@ -5,6 +5,10 @@ use std::path::PathBuf;
 
 use super::exit::{Exit, Failure};
 use super::output::Output;
+#[cfg(feature = "aws")]
+use super::output::say;
+#[cfg(feature = "aws")]
+use crate::model::ClusterName;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -24,7 +28,8 @@ pub(super) struct Args {
     #[arg(long, env = "TIDEGATE_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     token: Option<String>,
 
-    /// Directory of the journals; one server at a time.
+    /// Directory of the journals, one server at a time; and of what commands on this machine need
+    /// to find the server.
     #[arg(long, env = "TIDEGATE_STATE", value_name = "DIR", default_value = ".tidegate")]
     state: PathBuf,
 }
@@ -43,16 +48,47 @@ pub(super) fn without_aws() -> Failure {
 
 #[cfg(feature = "aws")]
 pub(super) async fn run(args: Args, _output: Output) -> Result<Exit, Failure> {
-    use super::output::say;
+    use super::replica::owner;
+    use crate::aws::AwsTable;
+    use crate::config::JournalConfig;
+    use crate::control::{Clock, SystemClock};
+    use crate::journal::{Replicated, Sqlite};
+
+    start_log()?;
+    let config = super::config::read(&args.config)?;
+    match &config.journal {
+        JournalConfig::Sqlite => {
+            let open = async |name: &ClusterName| Ok(Sqlite::open(&args.state, name)?);
+            start(&args, config.clusters, open).await
+        }
+        JournalConfig::DynamoDb(table) => {
+            let owner = owner()?;
+            say(&format!("replica             {owner}, journal in table {}", table.table));
+            let lease = table.lease.to_std().unwrap_or_default();
+            let open = async |name: &ClusterName| {
+                let told = AwsTable::connect(name, &table.table, table.region.as_deref()).await;
+                let told = told.map_err(|e| Failure::new(Exit::Unreachable, e.to_string()))?;
+                let now = std::sync::Arc::new(|| SystemClock.moment());
+                Ok(Replicated::new(told, name.clone(), &owner, lease, now))
+            };
+            start(&args, config.clusters, open).await
+        }
+    }
+}
+
+/// Serves these clusters, each with the journal that is opened for it.
+#[cfg(feature = "aws")]
+async fn start<J: crate::journal::Journal + 'static>(
+    args: &Args,
+    clusters: Vec<crate::config::ClusterConfig>,
+    open: impl AsyncFn(&ClusterName) -> Result<J, Failure>,
+) -> Result<Exit, Failure> {
     use super::remote::Address;
     use super::serve::{Door, Scope, serve, stop_on_signal};
     use crate::api::{Token, bind_allowed};
     use crate::aws::Aws;
     use crate::control::{Cluster, SystemClock};
-    use crate::journal::sqlite::Sqlite;
 
-    start_log()?;
-    let config = super::config::read(&args.config)?;
     bind_allowed(args.listen, args.token.is_some())
         .map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
     let token = match &args.token {
@@ -63,8 +99,8 @@ pub(super) async fn run(args: Args, _output: Output) -> Result<Exit, Failure> {
     let listener = bind(args.listen).await?;
     let address = listener.local_addr().unwrap_or(args.listen);
     let mut scopes = Vec::new();
-    for config in config.clusters {
-        let mut journal = Sqlite::open(&args.state, &config.name)?;
+    for config in clusters {
+        let mut journal = open(&config.name).await?;
         let cloud = Aws::connect(&config, SystemClock).await.map_err(|error| {
             Failure::new(Exit::Unreachable, format!("cluster {}: {error}", config.name))
         })?;
@@ -84,9 +120,14 @@ pub(super) async fn run(args: Args, _output: Output) -> Result<Exit, Failure> {
     for scope in &scopes {
         let (config, memory) = (&scope.cluster.config, &scope.cluster.memory);
         let mode = crate::guard::effective_mode(config, memory);
-        say(&format!("cluster {}   mode {mode}", config.name));
+        match scope.cluster.standing.leader() {
+            None => say(&format!("cluster {}   mode {mode}", config.name)),
+            Some(leader) => {
+                say(&format!("cluster {}   standing by, {} leads", config.name, leader.owner));
+            }
+        }
     }
-    let hosts = args.allow_host.into_iter().collect();
+    let hosts = args.allow_host.iter().cloned().collect();
     let served = serve(scopes, Door { listener, token, hosts }, |_, _, _| {}, stop).await;
     Address::remove(&args.state);
     served.map(|()| Exit::Ok)
