@@ -122,7 +122,7 @@ impl Network {
         let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
         let most = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
         // Most are quick; some take all the time there is.
-        let most = if rng.chance(150) { most } else { most.min(900) };
+        let most = if rng.chance(400) { most } else { most.min(900) };
         Duration::from_millis(rng.between(20, most))
     }
 }
