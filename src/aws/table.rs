@@ -1,6 +1,6 @@
 //! The port to a table on DynamoDB.
 //!
-//! Rule: the SDK repeats nothing; who writes decides whether the same is sent again. Keys are the
+//! Rule: the SDK repeats no write; who writes decides whether the same is sent again. Keys are the
 //! text attributes `pk` and `sk`.
 
 use std::error::Error;
@@ -25,8 +25,10 @@ use super::failure::never_left;
 use crate::journal::table::{Condition, Field, Item, Key, Page, Table, TableError, Write};
 use crate::model::ClusterName;
 
-/// A call is given up after this: a few fit into the shortest lease.
+/// A write, and an attempt of a read, is given up after this: a few fit into the shortest lease.
 const CALL_LIMIT: Duration = Duration::from_secs(2);
+/// The first call may have to find credentials and a connection.
+const READ_ATTEMPTS: u32 = 3;
 
 /// An item as the SDK has it.
 #[expect(clippy::disallowed_types, reason = "the SDK's own; its order is never looked at")]
@@ -35,7 +37,8 @@ type Attributes = std::collections::HashMap<String, AttributeValue>;
 /// A DynamoDB table with the keys `pk` and `sk`.
 #[derive(Clone, Debug)]
 pub struct AwsTable {
-    client: Client,
+    reads: Client,
+    writes: Client,
     name: String,
 }
 
@@ -51,11 +54,18 @@ impl AwsTable {
 
     /// The table of this name on a ready SDK configuration.
     pub fn with_config(config: &SdkConfig, name: &str) -> Self {
-        let config = aws_sdk_dynamodb::config::Builder::from(config)
-            .retry_config(RetryConfig::disabled())
-            .timeout_config(write_limits(CALL_LIMIT))
-            .build();
-        Self { client: Client::from_conf(config), name: name.to_owned() }
+        let client = |retry, limits| {
+            let config = aws_sdk_dynamodb::config::Builder::from(config);
+            Client::from_conf(config.retry_config(retry).timeout_config(limits).build())
+        };
+        let limits = write_limits(CALL_LIMIT);
+        let all = limits.clone().into_builder().operation_timeout(CALL_LIMIT * READ_ATTEMPTS);
+        let retry = RetryConfig::standard().with_max_attempts(READ_ATTEMPTS);
+        Self {
+            reads: client(retry.with_initial_backoff(Duration::from_millis(50)), all.build()),
+            writes: client(RetryConfig::disabled(), limits),
+            name: name.to_owned(),
+        }
     }
 
     fn part(&self, write: Write) -> Result<TransactWriteItem, BuildError> {
@@ -115,7 +125,7 @@ impl AwsTable {
 
 impl Table for AwsTable {
     async fn get(&self, key: &Key) -> Result<Option<Item>, TableError> {
-        let get = self.client.get_item().table_name(&self.name).set_key(Some(keys(key)));
+        let get = self.reads.get_item().table_name(&self.name).set_key(Some(keys(key)));
         let found = get.consistent_read(true).send().await;
         let found = found.map_err(|error| self.failed(&error))?;
         Ok(found.item.and_then(item))
@@ -124,7 +134,7 @@ impl Table for AwsTable {
     async fn page(&self, partition: &str, from: &str, to: &str) -> Result<Page, TableError> {
         let value = |text: &str| AttributeValue::S(text.to_owned());
         let query = self
-            .client
+            .reads
             .query()
             .table_name(&self.name)
             .consistent_read(true)
@@ -141,7 +151,7 @@ impl Table for AwsTable {
     async fn write(&self, token: &str, writes: Vec<Write>) -> Result<(), TableError> {
         let parts: Result<Vec<_>, _> = writes.into_iter().map(|write| self.part(write)).collect();
         let parts = parts.map_err(|error| TableError::Failed(error.to_string()))?;
-        let write = self.client.transact_write_items().set_transact_items(Some(parts));
+        let write = self.writes.transact_write_items().set_transact_items(Some(parts));
         let Err(error) = write.client_request_token(token).send().await else {
             return Ok(());
         };

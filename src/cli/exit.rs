@@ -73,10 +73,13 @@ impl From<crate::journal::JournalError> for Failure {
             JournalError::InUse(_) => "a server runs on this state: give its address with --server",
             JournalError::Newer { .. } => "use the version that wrote it, or a later one",
             JournalError::Damaged(_) => {
-                "keep the file for inspection and start with another --state: every cluster begins \
-                 in observe mode there"
+                "keep it for inspection and start with another --state, or another table: every \
+                 cluster begins in observe mode there"
             }
-            JournalError::Storage(_) => "check space and permissions of the state directory",
+            JournalError::Storage(_) => {
+                "check space and permissions of the state directory, or whether the table of the \
+                 configuration can be reached"
+            }
         };
         let exit = match &error {
             JournalError::InUse(_) | JournalError::Deposed(_) => Exit::RetryLater,

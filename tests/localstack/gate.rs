@@ -46,7 +46,7 @@ impl Gate {
         config.mode = Mode::Act;
         config.allow = ActionKind::iter().filter(|kind| *kind != ActionKind::Handover).collect();
         let mut journal = Sqlite::in_memory(&config.name).expect("a journal");
-        let memory = journal.recover().await.expect("a memory");
+        let (memory, _) = journal.recover().await.expect("a memory");
         Self {
             aws: Aws::with_config(&world.sdk, "c".into(), SystemClock),
             memory: Memory { mode: Mode::Act, ..memory },
