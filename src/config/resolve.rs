@@ -53,9 +53,10 @@ pub(super) fn journal(
     problems: &mut Problems,
 ) -> JournalConfig {
     let Some(written) = field else { return JournalConfig::Sqlite };
-    let Some(RawJournalOrSqlite::Table(RawJournal { dynamodb })) = &written.value else {
+    let Some(RawJournalOrSqlite::Table(table)) = &written.value else {
         return JournalConfig::Sqlite;
     };
+    let RawJournal { dynamodb } = &**table;
     let here = (written.place, written.path.as_str());
     let remedy = "add `dynamodb:` with the table's name as `table: NAME` below it, or write \
         `journal: sqlite`";
