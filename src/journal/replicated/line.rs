@@ -48,10 +48,11 @@ impl<T: Table> Line<T> {
         self.tenure.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What names one write among all, those of other processes included.
+    /// What names one write among all of this table, whatever process or cluster they are of.
     pub(super) fn token(&self) -> String {
         let owner = crc32fast::hash(self.tenure().owner().as_bytes());
-        format!("{owner:08x}-{}", self.sent.fetch_add(1, Ordering::Relaxed))
+        let cluster = crc32fast::hash(self.cluster.as_str().as_bytes());
+        format!("{owner:08x}-{cluster:08x}-{}", self.sent.fetch_add(1, Ordering::Relaxed))
     }
 
     /// Looks who holds the lease.

@@ -106,6 +106,29 @@ fn a_replica_that_stands_by_follows_and_takes_over_when_the_leader_is_gone() {
 }
 
 #[test]
+fn two_clusters_of_one_process_share_a_table_and_nothing_else() {
+    let clock = clock();
+    let table = table(&clock);
+    play(&clock, async {
+        let open = |name: &str| {
+            let told = clock.clone();
+            let now: Now = Arc::new(move || told.moment());
+            Replicated::new(table.line(3), name.into(), "a", LEASE, now)
+        };
+        let (mut web, mut batch) = (open("web"), open("batch"));
+        for (journal, host) in [(&mut web, "i-1"), (&mut batch, "i-2")] {
+            lead(journal).await;
+            append(journal, vec![began(host), mode(Mode::Act)]).await;
+        }
+        for (mut journal, host) in [(web, "i-1"), (batch, "i-2")] {
+            let memory = lead(&mut journal).await;
+            let hosts: Vec<_> = memory.since.keys().map(|(host, _)| host.to_string()).collect();
+            assert_eq!((hosts, memory.seq), (vec![host.to_owned()], Seq(2)));
+        }
+    });
+}
+
+#[test]
 fn the_keeper_renews_and_tells_when_the_lease_is_lost_or_free() {
     let clock = clock();
     let table = table(&clock);
