@@ -92,12 +92,12 @@ async fn keep(keeper: &Keeper, clock: &impl Clock) {
     }
 }
 
-/// How long nothing wakes the loop after a tick: shortly while something is under way.
+/// How long nothing wakes the loop after a tick: shortly while something is under way. Nothing is
+/// for a replica that stands by, whatever it would do.
 pub fn pause_after(cx: &Cluster, report: &TickReport) -> Duration {
     let interval = cx.config.interval.to_std().unwrap_or(AFTER_ACTING);
-    let is_urgent = cutover::need::is_urgent(&cx.config, &cx.memory);
-    let soon = report.acted() || (is_urgent && cx.standing == Standing::Leads);
-    if soon { AFTER_ACTING.min(interval) } else { interval }
+    let soon = report.acted() || cutover::need::is_urgent(&cx.config, &cx.memory);
+    if soon && cx.standing == Standing::Leads { AFTER_ACTING.min(interval) } else { interval }
 }
 
 /// Until it succeeds, nothing is written to AWS; the next tick tries again.
