@@ -33,6 +33,8 @@ mod rivals;
 mod rows;
 mod scaling_targets;
 mod spot_fleet;
+mod stamp;
+mod table;
 #[cfg(test)]
 mod tests;
 mod traffic;
@@ -46,11 +48,13 @@ use chrono::{DateTime, Utc};
 pub use clients::ConnectError;
 use count::CallCounter;
 pub use discover::DiscoverError;
+pub use table::AwsTable;
 use tokio::sync::Mutex;
 
 use self::clients::{Reads, Writes};
 use self::kept::Kept;
 use self::queue::Queue;
+use self::stamp::Stamp;
 use crate::cloud::{Calls, Cloud};
 use crate::config::ClusterConfig;
 use crate::control::Clock;
@@ -67,6 +71,8 @@ pub struct Aws<K> {
     writes: Writes,
     /// Where events come from, if they do.
     queue: Option<Queue>,
+    /// What the clients that write are stamped with.
+    stamp: Stamp,
     calls: CallCounter,
     clock: K,
     kept: Mutex<Kept>,
@@ -88,11 +94,12 @@ impl<K: Clock> Aws<K> {
 
     /// Clients on a ready SDK configuration.
     pub fn with_config(config: &SdkConfig, cluster: ClusterName, clock: K) -> Self {
-        let calls = CallCounter::default();
+        let (calls, stamp) = (CallCounter::default(), Stamp::default());
         Self {
             cluster,
             reads: Reads::new(config, &calls),
-            writes: Writes::new(config, &calls),
+            writes: Writes::new(config, &calls, &stamp),
+            stamp,
             queue: None,
             calls,
             clock,
@@ -117,6 +124,7 @@ impl<K: Clock> Cloud for Aws<K> {
     }
 
     async fn act(&self, intent: &Intent, time_limit: Duration) -> Outcome {
+        self.stamp.set(intent.epoch());
         self.perform(&intent.planned().action, time_limit).await
     }
 
