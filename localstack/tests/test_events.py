@@ -315,6 +315,17 @@ def test_a_rule_that_is_gone_or_has_no_target_gets_nothing(aws):
     assert ears.all(HOST, agentConnected=False) == again.all(HOST, agentConnected=False) == []
 
 
+def test_a_disabled_rule_gets_nothing_until_it_is_enabled(aws):
+    ears, other = Ears(aws, source=["aws.ecs"]), Ears(aws, "other", source=["aws.ecs"])
+    aws.events.disable_rule(Name="events")
+    host = aws.cluster_with_hosts(1)[0]
+    other.one(HOST)
+    aws.events.enable_rule(Name="events")
+    aws.world("agent", instance=host["ec2InstanceId"], connected="false")
+    ears.one(HOST)
+    assert [event["detail"]["agentConnected"] for event in ears.heard] == [False]
+
+
 def test_events_arrive_twice_with_one_id_when_asked_for(aws):
     aws.world("delivery", duplicate="true")
     ears = Ears(aws, source=["aws.ecs"], detail_type=[HOST])

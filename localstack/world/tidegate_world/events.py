@@ -77,7 +77,10 @@ def _is_wanted(place: Place, source: str, kind: str) -> bool:
     if bus is None or not bus.rules:
         return False
     return any(
-        rule.targets and rule.event_pattern and _may_match(rule.event_pattern, source, kind)
+        rule.targets
+        and rule.event_pattern
+        and rule.state != "DISABLED"
+        and _may_match(rule.event_pattern, source, kind)
         for rule in list(bus.rules.values())
     )
 

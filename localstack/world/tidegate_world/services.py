@@ -106,6 +106,19 @@ def cloudwatch() -> Service:
     return service
 
 
+@aws_provider(api="events", name="world")
+def events_provider() -> Service:
+    """LocalStack's own EventBridge, which delivers for a disabled rule too."""
+    from localstack.services.events.provider import EventsProvider
+
+    class Events(EventsProvider):
+        def _process_rules(self, rule, *event):
+            if rule.state != "DISABLED":
+                super()._process_rules(rule, *event)
+
+    return Service.for_provider(Events())
+
+
 ecs = from_moto("ecs", world=True)
 elbv2 = from_moto("elbv2", world=True)
 autoscaling = from_moto("autoscaling", world=True)
