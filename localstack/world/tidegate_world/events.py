@@ -13,14 +13,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from localstack.aws.connect import connect_to
-
 from tidegate_world.places import Place
 
 LOG = logging.getLogger(__name__)
-ENTRIES_PER_CALL = 10
 
-_outbox: queue.SimpleQueue[tuple[Place, list[dict]]] = queue.SimpleQueue()
+_outbox: queue.SimpleQueue[dict] = queue.SimpleQueue()
 
 
 def start() -> None:
@@ -33,13 +30,15 @@ def emit(place: Place, source: str, kind: str, resources: list[str], detail: Cal
         return
     place.delivery.add(
         {
-            "Time": datetime.now(tz=UTC),
-            "Source": source,
-            "DetailType": kind,
-            "Resources": resources,
-            "Detail": json.dumps(detail(), default=_text),
-            # PutEvents would give every copy an id of its own; so LocalStack takes it from here.
-            "TraceHeader": json.dumps({"original_id": str(uuid.uuid4())}),
+            "version": "0",
+            "id": str(uuid.uuid4()),
+            "detail-type": kind,
+            "source": source,
+            "account": place.account,
+            "time": f"{datetime.now(tz=UTC):%Y-%m-%dT%H:%M:%SZ}",
+            "region": place.region,
+            "resources": resources,
+            "detail": json.loads(json.dumps(detail(), default=_text)),
         }
     )
 
@@ -53,34 +52,30 @@ def iso(at: datetime) -> str:
 
 
 def send(place: Place) -> None:
-    due = place.delivery.due()
-    if due:
-        _outbox.put((place, due))
+    for event in place.delivery.due():
+        _outbox.put(event)
 
 
 def _run() -> None:
     while True:
-        place, entries = _outbox.get()
-        for start in range(0, len(entries), ENTRIES_PER_CALL):
-            try:
-                client = connect_to(aws_access_key_id=place.account, region_name=place.region).events
-                client.put_events(Entries=entries[start : start + ENTRIES_PER_CALL])
-            except Exception:
-                LOG.exception("events of %s in %s were lost", place.account, place.region)
+        event = _outbox.get()
+        try:
+            from tidegate_world.eventbridge import provider
+
+            provider.deliver(event)
+        except Exception:
+            LOG.exception("an event of %s in %s was lost", event["account"], event["region"])
 
 
 def _is_wanted(place: Place, source: str, kind: str) -> bool:
-    """Whether a rule with a target may match. AWS services send to the bus `default` only."""
+    # Imported late: EventBridge is slow to load, and is loaded by the first rule anyway.
     from localstack.services.events.models import events_stores
 
     bus = events_stores[place.account][place.region].event_buses.get("default")
     if bus is None or not bus.rules:
         return False
     return any(
-        rule.targets
-        and rule.event_pattern
-        and rule.state != "DISABLED"
-        and _may_match(rule.event_pattern, source, kind)
+        rule.targets and rule.event_pattern and _may_match(rule.event_pattern, source, kind)
         for rule in list(bus.rules.values())
     )
 

@@ -108,15 +108,10 @@ def cloudwatch() -> Service:
 
 @aws_provider(api="events", name="world")
 def events_provider() -> Service:
-    """LocalStack's own EventBridge, which delivers for a disabled rule too."""
-    from localstack.services.events.provider import EventsProvider
+    """LocalStack's own EventBridge, with a way in for the events of AWS services."""
+    from tidegate_world import eventbridge
 
-    class Events(EventsProvider):
-        def _process_rules(self, rule, *event):
-            if rule.state != "DISABLED":
-                super()._process_rules(rule, *event)
-
-    return Service.for_provider(Events())
+    return Service.for_provider(eventbridge.provider)
 
 
 ecs = from_moto("ecs", world=True)
