@@ -1,4 +1,4 @@
-"""How often, and in which order, the events of a place arrive.
+"""How often, in which order, and after whose the events of a place arrive.
 
 Rule: EventBridge promises each event at least once and no order. It mostly delivers once and in turn, so a place does
 too, until a test asks for the rest of the promise.
@@ -6,6 +6,7 @@ too, until a test asks for the rest of the promise.
 
 import random
 import threading
+from collections import deque
 
 # A reordered event arrives up to so many ticks late, whatever happened meanwhile.
 LATE_TICKS = 3
@@ -46,3 +47,27 @@ class Delivery:
             if self._reorders:
                 self._chance.shuffle(due)
         return due
+
+
+class Outbox:
+    """What is on its way, one event of each account in turn: no account waits for all of another's."""
+
+    def __init__(self) -> None:
+        self._filled = threading.Condition()
+        self._events: dict[str, deque[dict]] = {}  # by account, the next one first
+
+    def put(self, events: list[dict]) -> None:
+        with self._filled:
+            for event in events:
+                self._events.setdefault(event["account"], deque()).append(event)
+            self._filled.notify()
+
+    def take(self) -> dict:
+        with self._filled:
+            self._filled.wait_for(lambda: self._events)
+            account = next(iter(self._events))
+            events = self._events.pop(account)
+            event = events.popleft()
+            if events:
+                self._events[account] = events  # at the end
+            return event

@@ -4,12 +4,19 @@ Rule: the world hands its events over one by one, in turn. PutEvents would start
 them at once leave no time to the rest of the endpoint; it would also give every copy of an event an id of its own.
 """
 
+from functools import lru_cache
+
+from localstack.services.events import target
 from localstack.services.events.models import events_stores
 from localstack.services.events.provider import EventsProvider
 from localstack.utils.xray.trace_header import TraceHeader
 
 # AWS services send to this bus only.
 BUS = "default"
+
+
+# Asked for each message, it costs as much as sending it; the URL of an ARN never changes.
+target.sqs_queue_url_for_arn = lru_cache(maxsize=4096)(target.sqs_queue_url_for_arn)
 
 
 class Events(EventsProvider):

@@ -6,18 +6,18 @@ a thread of their own, without any lock: EventBridge delivers to SQS inside this
 
 import json
 import logging
-import queue
 import threading
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
 
+from tidegate_world.delivery import Outbox
 from tidegate_world.places import Place
 
 LOG = logging.getLogger(__name__)
 
-_outbox: queue.SimpleQueue[dict] = queue.SimpleQueue()
+_outbox = Outbox()
 
 
 def start() -> None:
@@ -52,13 +52,14 @@ def iso(at: datetime) -> str:
 
 
 def send(place: Place) -> None:
-    for event in place.delivery.due():
-        _outbox.put(event)
+    due = place.delivery.due()
+    if due:
+        _outbox.put(due)
 
 
 def _run() -> None:
     while True:
-        event = _outbox.get()
+        event = _outbox.take()
         try:
             from tidegate_world.eventbridge import provider
 
