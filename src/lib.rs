@@ -16,7 +16,7 @@
 //! ```
 //!
 //! The rooms, lowest first; each uses only those above it in this list, and rooms of one line do
-//! not use each other: `model`; `config`; `decide`, `cutover`, `release`; `guard`; `journal`;
+//! not use each other: `model`; `config`; `decide`, `cutover`, `release`, `policy`; `guard`; `journal`;
 //! `cloud`; `control`; `aws`, `sim`, `telemetry`; `api`, `dashboard`; `cli`.
 
 pub mod api;
@@ -32,6 +32,7 @@ pub mod decide;
 pub mod guard;
 pub mod journal;
 pub mod model;
+pub mod policy;
 pub mod release;
 pub mod sim;
 pub mod telemetry;

@@ -6,6 +6,9 @@
 mod commands;
 mod cutover;
 mod docs;
+#[path = "../iam/mod.rs"]
+mod iam;
 mod layers;
 mod listener;
+mod permissions;
 mod release;
