@@ -6,6 +6,7 @@
 mod commands;
 mod cutover;
 mod docs;
+mod export;
 #[path = "../iam/mod.rs"]
 mod iam;
 mod layers;
