@@ -155,11 +155,13 @@ fn permit(args: &IamArgs, cluster: &mut ClusterConfig) {
     }
 }
 
+/// What the command line says of account and Region goes only where the file says nothing.
 fn complete(args: &IamArgs, mut place: Place) -> Place {
-    if let Some(account) = &args.account {
+    let unknown = Place::anywhere([]);
+    if let Some(account) = args.account.as_ref().filter(|_| place.account == unknown.account) {
         place.account.clone_from(account);
     }
-    if let Some(region) = &args.region {
+    if let Some(region) = args.region.as_ref().filter(|_| place.region == unknown.region) {
         place.region.clone_from(region);
     }
     if args.handover {
