@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tidegate::policy::{Part, Place, document};
 
 /// One action on one resource, and what AWS knows of the request. A key has several values only
 /// where AWS gives a set, as of tag keys.
@@ -15,6 +16,41 @@ pub(crate) struct Asked {
     pub(crate) resource: String,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) context: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// What a story is permitted: by every configuration it has had, since what has left one is still to
+/// be taken away.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Scope {
+    pub(crate) cluster: String,
+    pub(crate) configs: BTreeSet<String>,
+    /// Whether a person has ordered a handover.
+    pub(crate) handover: bool,
+}
+
+impl Scope {
+    /// The policy that `tidegate export iam` prints for it.
+    pub(crate) fn policy(&self, region: &str, account: &str) -> Value {
+        let read = |text: &String| tidegate::config::load(text, "tidegate.yaml");
+        let configs = self.configs.iter().map(read);
+        let places = configs.flat_map(|config| match config {
+            Ok(config) => config.clusters.iter().map(Place::of).collect(),
+            // Without a configuration there is only looking.
+            Err(_) => {
+                vec![Place { cluster: self.cluster.clone(), ..Place::anywhere([Part::Observe]) }]
+            }
+        });
+        let places = places.map(|place| Place {
+            partition: "aws".to_owned(),
+            region: region.to_owned(),
+            account: account.to_owned(),
+            parts: place.parts.into_iter().chain(self.handover.then_some(Part::Handover)).collect(),
+            ..place
+        });
+        let places: Vec<Place> = places.collect();
+        let passed = [format!("arn:aws:iam::{account}:role/task")];
+        serde_json::to_value(document(&places, &passed, &[])).expect("a document is plain data")
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
