@@ -7,6 +7,7 @@ mod asks;
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use axum::body::to_bytes;
@@ -93,8 +94,22 @@ impl Permitted {
         lock(&self.shared.policy).denied.clone()
     }
 
-    /// What a test of the documents needs of this story: one request of each sort, by itself.
-    pub(crate) fn record(&self) -> Value {
+    /// Ends a story: nothing may have been denied. Where `TIDEGATE_TEST_RECORD` names a folder,
+    /// what was asked is written there, for tests that have no local AWS.
+    pub(crate) fn close(&self) {
+        let denied = self.denied();
+        assert!(denied.is_empty(), "its policy does not allow {}", denied.join("\n"));
+        if let Ok(folder) = std::env::var("TIDEGATE_TEST_RECORD") {
+            let thread = std::thread::current();
+            let name = thread.name().unwrap_or("story").replace("::", "-");
+            let text = serde_json::to_string_pretty(&self.record()).expect("plain data");
+            let path = Path::new(&folder).join(format!("{name}.json"));
+            std::fs::write(path, text + "\n").expect("the record is written");
+        }
+    }
+
+    /// One request of each sort, by itself.
+    fn record(&self) -> Value {
         let policy = lock(&self.shared.policy);
         let sort = |asked: &Asked| {
             let kind = asked.resource.split('/').next().unwrap_or_default().to_owned();
