@@ -12,4 +12,5 @@ mod iam;
 mod layers;
 mod listener;
 mod permissions;
+mod recorded;
 mod release;
