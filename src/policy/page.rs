@@ -20,18 +20,18 @@ pub fn page() -> String {
     for (grant, action) in writes {
         let (what, why) = (action.writes, action.why);
         let (of, sid, parts) = (asked(action), grant.sid, parts(action));
-        let _written = write!(text, "| {what} | {of} | {parts} | `{sid}` | {why} |\n");
+        let _written = writeln!(text, "| {what} | {of} | {parts} | `{sid}` | {why} |");
     }
     text += "\n## What is read\n\n| Permission | Document | Statement | Why |\n|---|---|---|---|\n";
     for (grant, action) in reads {
         let (of, sid, parts, why) = (asked(action), grant.sid, parts(action), action.why);
-        let _written = write!(text, "| {of} | {parts} | `{sid}` | {why} |\n");
+        let _written = writeln!(text, "| {of} | {parts} | `{sid}` | {why} |");
     }
     text += "\n## What is never done\n\n| Statement | Denied | Why |\n|---|---|---|\n";
     for never in NEVER {
         let actions: Vec<_> = never.actions.iter().map(|action| format!("`{action}`")).collect();
         let _written =
-            write!(text, "| `{}` | {} | {} |\n", never.sid, actions.join(", "), never.why);
+            writeln!(text, "| `{}` | {} | {} |", never.sid, actions.join(", "), never.why);
     }
     text
 }

@@ -131,7 +131,8 @@ fn holds(operator: &str, key: &str, values: &[&str], asked: &Asked) -> Result<bo
         true => key.starts_with(known),
         false => key == *known,
     });
-    if !known && !(key.starts_with(SETTINGS) && operator == "Null") {
+    let is_setting = key.starts_with(SETTINGS) && operator == "Null";
+    if !known && !is_setting {
         return Err(format!("key {key}"));
     }
     let given = asked.context.get(key);
