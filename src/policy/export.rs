@@ -23,10 +23,8 @@ pub fn cloudformation(documents: &[(Part, Document)]) -> String {
     let resources = Value::Object(policies);
     let text = resources.to_string();
     let mut template = json!({ "AWSTemplateFormatVersion": "2010-09-09", "Resources": resources });
-    for name in ["Cluster", "TaskRole"] {
-        if text.contains(&format!("${{{name}}}")) {
-            template["Parameters"][name] = json!({ "Type": "String" });
-        }
+    if text.contains("${Cluster}") {
+        template["Parameters"]["Cluster"] = json!({ "Type": "String" });
     }
     serde_saphyr::to_string(&template).expect("a template is plain data")
 }

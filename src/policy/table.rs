@@ -33,7 +33,7 @@ pub struct Permission {
 /// What makes AWS ask for a permission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asked {
-    /// A call, in this file of `src/aws`.
+    /// A call, in this file of `src`.
     By(&'static str),
     /// Another action, which AWS lets pass only with this one.
     With(&'static str),

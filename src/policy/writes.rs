@@ -31,35 +31,35 @@ pub(super) const WRITES: &[Grant] = &[
         actions: &[
             write(
                 "autoscaling:SetDesiredCapacity",
-                "act_pools",
+                "aws/act_pools",
                 &[ScaleOut],
                 "desired capacity of the group",
                 "A task fits on no host.",
             ),
             write(
                 "autoscaling:SetInstanceProtection",
-                "act_pools",
+                "aws/act_pools",
                 &[RemoveHosts, Handover],
                 "scale-in protection of instances",
                 "Nobody else may choose which host ends.",
             ),
             write(
                 "autoscaling:TerminateInstanceInAutoScalingGroup",
-                "act_hosts",
+                "aws/act_hosts",
                 &[RemoveHosts],
                 "desired capacity of the group, minus one; the instance ends",
                 "A host is empty, or lost.",
             ),
             write(
                 "autoscaling:SuspendProcesses",
-                "act_pools",
+                "aws/act_pools",
                 &[Handover],
                 "suspended processes of the group",
                 "Alarms of managed scaling no longer act.",
             ),
             write(
                 "autoscaling:ResumeProcesses",
-                "act_pools",
+                "aws/act_pools",
                 &[Handover],
                 "suspended processes of the group",
                 "The way back of a handover.",
@@ -72,7 +72,7 @@ pub(super) const WRITES: &[Grant] = &[
         only: &[Only::Tagged, Only::SizesKept],
         actions: &[write(
             "autoscaling:UpdateAutoScalingGroup",
-            "act_pools",
+            "aws/act_pools",
             &[RemoveHosts, Handover],
             "the group's flag that new instances start protected",
             "Nobody else may choose which host ends.",
@@ -84,7 +84,7 @@ pub(super) const WRITES: &[Grant] = &[
         only: &[Only::Tagged],
         actions: &[write(
             "ec2:ModifySpotFleetRequest",
-            "act_pools",
+            "aws/act_pools",
             &[ScaleOut, RemoveHosts],
             "target capacity and excess capacity termination policy of the fleet",
             "A task fits on no host; or a host of the fleet has been emptied.",
@@ -96,7 +96,7 @@ pub(super) const WRITES: &[Grant] = &[
         only: &[Only::OfFleet],
         actions: &[write(
             "ec2:TerminateInstances",
-            "act_hosts",
+            "aws/act_hosts",
             &[RemoveHosts],
             "the instance ends",
             "A host of a fleet is empty, or lost, and its target is lowered.",
@@ -109,21 +109,21 @@ pub(super) const WRITES: &[Grant] = &[
         actions: &[
             write(
                 "ecs:PutAttributes",
-                "act_hosts",
+                "aws/act_hosts",
                 &[RemoveHosts],
                 "attribute `tidegate.drain` of the container instance",
                 "A drain is marked with its cause and deadline before it begins.",
             ),
             write(
                 "ecs:DeleteAttributes",
-                "act_hosts",
+                "aws/act_hosts",
                 &[RemoveHosts],
                 "attribute `tidegate.drain` of the container instance",
                 "A drain is given up.",
             ),
             write(
                 "ecs:UpdateContainerInstancesState",
-                "act_hosts",
+                "aws/act_hosts",
                 &[RemoveHosts],
                 "status of the container instance, DRAINING or ACTIVE",
                 "ECS moves the tasks of a host that leaves.",
@@ -137,7 +137,7 @@ pub(super) const WRITES: &[Grant] = &[
         actions: &[
             write(
                 "ecs:UpdateService",
-                "act_services",
+                "aws/act_services",
                 &[Traffic, Release],
                 "desired count, load balancers, task definition and deployment configuration of \
                  the service",
@@ -145,7 +145,7 @@ pub(super) const WRITES: &[Grant] = &[
             ),
             write(
                 "ecs:CreateService",
-                "act_services",
+                "aws/act_services",
                 &[Traffic],
                 "the service",
                 "A service is declared with `create` and does not exist.",
@@ -158,7 +158,7 @@ pub(super) const WRITES: &[Grant] = &[
         only: &[],
         actions: &[write(
             "ecs:RegisterTaskDefinition",
-            "act_tasks",
+            "aws/act_tasks",
             &[Traffic, Release],
             "a new revision of the task definition",
             "A revision with the image that is released, or as `create` describes it.",
@@ -194,7 +194,7 @@ pub(super) const WRITES: &[Grant] = &[
         only: &[],
         actions: &[write(
             "ecr:DescribeImages",
-            "ecr",
+            "aws/ecr",
             &[Release],
             "",
             "What a tag means, and that the way back still has its image.",
@@ -206,7 +206,7 @@ pub(super) const WRITES: &[Grant] = &[
         only: &[Only::CountsOfServices],
         actions: &[write(
             "application-autoscaling:RegisterScalableTarget",
-            "act_services",
+            "aws/act_services",
             &[Traffic],
             "suspended scaling in of the service's scalable target",
             "Nobody may take tasks from either side while a route moves.",
@@ -218,7 +218,7 @@ pub(super) const WRITES: &[Grant] = &[
         only: &[Only::Tagged, Only::Labelled],
         actions: &[write(
             "elasticloadbalancing:CreateRule",
-            "act_rules",
+            "aws/act_rules",
             &[Traffic],
             "a rule of its own, with the tags `tidegate:purpose` and `tidegate:cluster`",
             "Routes, probes, tombstones and services have rules of their own.",
@@ -230,7 +230,7 @@ pub(super) const WRITES: &[Grant] = &[
         only: &[Only::Labelled],
         actions: &[write(
             "elasticloadbalancing:CreateTargetGroup",
-            "act_groups",
+            "aws/act_groups",
             &[Traffic],
             "a target group, with the tags `tidegate:purpose` and `tidegate:cluster`",
             "A service has a target group of its own.",
@@ -258,14 +258,14 @@ pub(super) const WRITES: &[Grant] = &[
         actions: &[
             write(
                 "elasticloadbalancing:ModifyRule",
-                "act_rules",
+                "aws/act_rules",
                 &[Traffic],
                 "actions and conditions of a rule of its own",
                 "A route takes a step, or goes back.",
             ),
             write(
                 "elasticloadbalancing:DeleteRule",
-                "act_rules",
+                "aws/act_rules",
                 &[Traffic],
                 "a rule of its own is gone",
                 "A route has gone back, or is no longer declared.",
@@ -278,7 +278,7 @@ pub(super) const WRITES: &[Grant] = &[
         only: &[],
         actions: &[write(
             "elasticloadbalancing:SetRulePriorities",
-            "act_rules",
+            "aws/act_rules",
             &[Traffic],
             "priority of a rule of its own",
             "The priority of a service's rule is declared. AWS gives no tags to go by here.",
@@ -290,7 +290,7 @@ pub(super) const WRITES: &[Grant] = &[
         only: &[],
         actions: &[write(
             "elasticloadbalancing:ModifyRule",
-            "act_rules",
+            "aws/act_rules",
             &[Traffic],
             "actions of the rule that `rules: { adopt: ARN }` names",
             "A cutover edits one rule in place.",
@@ -303,21 +303,21 @@ pub(super) const WRITES: &[Grant] = &[
         actions: &[
             write(
                 "elasticloadbalancing:ModifyTargetGroup",
-                "act_groups",
+                "aws/act_groups",
                 &[Traffic],
                 "health check of a target group of its own",
                 "It is kept as declared.",
             ),
             write(
                 "elasticloadbalancing:ModifyTargetGroupAttributes",
-                "act_groups",
+                "aws/act_groups",
                 &[Traffic],
                 "deregistration delay, slow start and stickiness of a target group of its own",
                 "They are kept as declared.",
             ),
             write(
                 "elasticloadbalancing:DeleteTargetGroup",
-                "act_groups",
+                "aws/act_groups",
                 &[Traffic],
                 "a target group of its own is gone",
                 "Its service is no longer declared.",
@@ -331,14 +331,14 @@ pub(super) const WRITES: &[Grant] = &[
         actions: &[
             write(
                 "elasticloadbalancing:ModifyTargetGroup",
-                "act_groups",
+                "aws/act_groups",
                 &[Traffic],
                 "health check of a target group that `target_group` names",
                 "It is kept as declared.",
             ),
             write(
                 "elasticloadbalancing:ModifyTargetGroupAttributes",
-                "act_groups",
+                "aws/act_groups",
                 &[Traffic],
                 "deregistration delay, slow start and stickiness of a target group that \
                  `target_group` names",

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use expect_test::expect_file;
 use serde_json::Value;
@@ -11,31 +11,36 @@ use tidegate::policy::{self, Asked, SIZE_MAX, grants};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// The field of a client, and the service as IAM names it.
-const CLIENTS: [(&str, &str); 7] = [
-    ("autoscaling", "autoscaling"),
-    ("cloudwatch", "cloudwatch"),
-    ("ec2", "ec2"),
-    ("ecr", "ecr"),
-    ("ecs", "ecs"),
-    ("elbv2", "elasticloadbalancing"),
-    ("targets", "application-autoscaling"),
+/// The crate of a client, the field that holds it, and the service as IAM names it.
+const CLIENTS: [(&str, &str, &str); 7] = [
+    ("aws_sdk_applicationautoscaling", "targets", "application-autoscaling"),
+    ("aws_sdk_autoscaling", "autoscaling", "autoscaling"),
+    ("aws_sdk_cloudwatch", "cloudwatch", "cloudwatch"),
+    ("aws_sdk_ec2", "ec2", "ec2"),
+    ("aws_sdk_ecr", "ecr", "ecr"),
+    ("aws_sdk_ecs", "ecs", "ecs"),
+    ("aws_sdk_elasticloadbalancingv2", "elbv2", "elasticloadbalancing"),
 ];
 
 /// What is asked by a provider of the SDK, not by a client: what names it, and the permission.
 const PROVIDERS: [(&str, &str); 1] = [("AssumeRoleProvider", "sts:AssumeRole")];
 
-/// Files of `src/aws` by name, without white space.
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let all = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let all = all.filter(|path| !path.ends_with("tests") && !path.ends_with("tests.rs"));
+    all.flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] }).collect()
+}
+
+/// Files that speak to AWS by their path in `src`, without white space.
 fn adapter() -> BTreeMap<String, String> {
-    let files = fs::read_dir(Path::new(ROOT).join("src/aws")).unwrap();
-    let files = files.map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
-    let of = |path: &Path| {
-        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
-        let text = fs::read_to_string(path).unwrap();
+    let src = Path::new(ROOT).join("src");
+    let files = sources(&src).into_iter().map(|path| {
+        let name = path.strip_prefix(&src).unwrap().with_extension("");
+        let text = fs::read_to_string(&path).unwrap_or_default();
         let product = text.split("#[cfg(test)]\nmod ").next().unwrap().to_owned();
-        (name, product.split_whitespace().collect::<String>())
-    };
-    files.map(|path| of(&path)).collect()
+        (name.to_string_lossy().into_owned(), product.split_whitespace().collect::<String>())
+    });
+    files.filter(|(name, text)| name.starts_with("aws/") || text.contains("aws_sdk_")).collect()
 }
 
 /// `update_service` as `UpdateService`.
@@ -50,7 +55,7 @@ fn camel(snake: &str) -> String {
 /// Every operation that the text asks a client for.
 fn calls(text: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
-    for (client, service) in CLIENTS {
+    for (_, client, service) in CLIENTS {
         for rest in text.split(&format!(".{client}.")).skip(1) {
             let name: String =
                 rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
@@ -79,7 +84,7 @@ fn each_call_has_a_permission_and_each_permission_a_call() {
         match row.asked {
             Asked::By(file) => {
                 let there = made.contains(&(row.action.to_owned(), file.to_owned()));
-                assert!(there, "src/aws/{file}.rs does not call {}", row.action);
+                assert!(there, "src/{file}.rs does not call {}", row.action);
             }
             Asked::With(other) => {
                 assert!(asked.contains(other), "nothing calls {other}");
@@ -87,6 +92,16 @@ fn each_call_has_a_permission_and_each_permission_a_call() {
             }
         }
     }
+}
+
+#[test]
+fn the_clients_that_are_made_are_those_looked_for() {
+    let all = adapter().into_values().collect::<String>();
+    let made = all.split("aws_sdk_").skip(1).filter_map(|rest| rest.split_once("::Client"));
+    let made = made.filter(|(name, _)| name.chars().all(|c| c.is_ascii_alphanumeric()));
+    let made: BTreeSet<String> = made.map(|(name, _)| format!("aws_sdk_{name}")).collect();
+    let known = CLIENTS.iter().map(|(name, ..)| (*name).to_owned()).collect();
+    assert_eq!(made, known, "CLIENTS says how their calls are found");
 }
 
 /// Refusals name the permission by these words, so each must be one that was asked.
@@ -99,7 +114,7 @@ fn each_call_is_named_as_the_permission_it_needs() {
     }
     let is_call = |word: &&str| {
         let (service, operation) = word.split_once(':').unwrap_or_default();
-        CLIENTS.iter().any(|(_, of)| *of == service)
+        CLIENTS.iter().any(|(.., of)| *of == service)
             && operation.starts_with(|c: char| c.is_ascii_uppercase())
             && operation.chars().all(|c| c.is_ascii_alphanumeric())
     };
