@@ -54,6 +54,10 @@ pub enum On {
     Fleets,
     FleetHosts,
     Alarms,
+    /// Of events; in the configuration by URL.
+    Queues,
+    /// Of journals.
+    Tables,
     /// Images are also kept in other accounts and Regions.
     Repositories,
     ScalableTargets,
@@ -105,6 +109,9 @@ pub struct Named {
     pub adopted: BTreeSet<String>,
     pub target_groups: BTreeSet<String>,
     pub alarms: BTreeSet<String>,
+    pub queues: BTreeSet<String>,
+    /// By Region, where the configuration tells it.
+    pub tables: BTreeSet<(Option<String>, String)>,
 }
 
 /// What no role of Tidegate may do, whatever else it is given.
