@@ -45,6 +45,7 @@ impl Permission {
             Order::SetMode { .. }
             | Order::Resume { .. }
             | Order::Handover { .. }
+            | Order::Handback { .. }
             | Order::Cutover { .. }
             | Order::Release { .. } => Self::Start,
         }

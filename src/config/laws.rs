@@ -148,7 +148,7 @@ fn cluster() -> impl Strategy<Value = ClusterConfig> {
         any::<bool>(),
     );
     let mode = prop_oneof![Just(Mode::Observe), Just(Mode::Recommend), Just(Mode::Act)];
-    let work = (mode, kinds(|kind| *kind != ActionKind::Handover), pools());
+    let work = (mode, kinds(|kind| !kind.is_ordered()), pools());
     let rest = (1_u64..=100, 1_u64..=100, headroom(), services(), windows(), limits());
     (name(), access, work, rest, traffic::cutovers()).prop_map(
         |(name, access, work, rest, moves)| {

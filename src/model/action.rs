@@ -318,6 +318,16 @@ pub enum ActionKind {
     /// listed in `allow`.
     #[schemars(skip)]
     Handover,
+    /// Let things be as they were before Tidegate. Ordered by a person each time, as a handover is.
+    #[schemars(skip)]
+    Handback,
+}
+
+impl ActionKind {
+    /// A person orders each one, and the order is its permission: `allow` cannot list it.
+    pub fn is_ordered(self) -> bool {
+        matches!(self, Self::Handover | Self::Handback)
+    }
 }
 
 /// The order of actions in a plan, first to last.

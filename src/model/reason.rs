@@ -62,6 +62,7 @@ pub enum Reason {
     InstanceRefresh { refresh: String },
     Deploying { service: ServiceName },
     ForeignDrain,
+    ChangedSince { what: String, before: String, found: String },
     // Removals.
     Stabilizing { since: DateTime<Utc>, until: DateTime<Utc> },
     TasksUnseen,
@@ -201,6 +202,11 @@ impl fmt::Display for Reason {
             Self::InstanceRefresh { refresh } => write!(f, "instance refresh {refresh} is running"),
             Self::Deploying { service } => write!(f, "{service} is deploying"),
             Self::ForeignDrain => f.write_str("drained by somebody else: no capacity, left alone"),
+            Self::ChangedSince { what, before, found } => write!(
+                f,
+                "left as it is: somebody changed {what} since; before Tidegate it was {before}, \
+                 now {found}"
+            ),
             Self::Stabilizing { since, until } => {
                 write!(f, "unneeded since {}, goes at {}", moment(since), moment(until))
             }

@@ -45,7 +45,8 @@ async fn a_host_that_ends_in_two_minutes_drains_and_is_replaced_in_the_same_tick
          11:17   mark h2 for drain (scale_in)
          11:18   drain h2
          11:19   terminate h2, general desired capacity 4 -> 3
-    "#]].assert_eq(&format!("min:sec\n{}", stage.script.text()));
+    "#]]
+    .assert_eq(&format!("min:sec\n{}", stage.script.text()));
 }
 
 #[tokio::test]
@@ -61,7 +62,8 @@ async fn a_host_at_risk_is_replaced_without_hurry_and_waited_for() {
           1:00   general desired capacity 3 -> 4
           1:01   mark h1 for drain (spot)
           3:32   terminate h1, general desired capacity 4 -> 3
-    "#]].assert_eq(&format!("min:sec\n{}", stage.script.text()));
+    "#]]
+    .assert_eq(&format!("min:sec\n{}", stage.script.text()));
 }
 
 #[tokio::test]
