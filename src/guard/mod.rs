@@ -4,6 +4,7 @@
 //! an intent can be acted on. Each check is a named function that returns the reason against.
 
 mod checks;
+mod handback;
 mod release;
 mod traffic;
 

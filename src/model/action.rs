@@ -467,13 +467,7 @@ impl fmt::Display for Action {
             Self::SetHealthCheck { group, now, .. } => {
                 write!(f, "{} health check {}", group.short(), now.health_check)
             }
-            Self::SetGroupAttributes { group, now, .. } => write!(
-                f,
-                "{} deregistration delay {} s, slow start {} s",
-                group.short(),
-                now.deregistration_delay_seconds,
-                now.slow_start_seconds
-            ),
+            Self::SetGroupAttributes { group, now, .. } => write!(f, "{} {now}", group.short()),
             Self::CreateRule { purpose, priority, image, .. } => {
                 write!(f, "create rule {purpose} at priority {priority}: {image}")
             }
