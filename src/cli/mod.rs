@@ -7,6 +7,7 @@ mod config;
 mod cutover;
 mod demo;
 mod exit;
+mod handback;
 mod listener;
 mod order;
 mod output;
@@ -57,6 +58,8 @@ enum Command {
     Resume(order::ResumeArgs),
     /// Take pools over from managed scaling, reversibly; shows the change unless --apply is given.
     Handover(order::HandoverArgs),
+    /// Let everything be as it was before Tidegate; shows the change unless --apply is given.
+    Handback(handback::HandbackArgs),
     /// Look for mistakes in the rules of a load balancer's listener; changes nothing.
     #[command(subcommand)]
     Listener(listener::ListenerCommand),
@@ -117,6 +120,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Pause(args) => block_on(order::pause(args, output)),
         Command::Resume(args) => block_on(order::resume(args, output)),
         Command::Handover(args) => block_on(order::handover(args, output)),
+        Command::Handback(args) => block_on(handback::handback(args, output)),
         Command::Listener(command) => block_on(listener::listener(command, output)),
         Command::Cutover(command) => block_on(cutover::cutover(command, output)),
         Command::Release(args) => block_on(release::release(args, output)),

@@ -5,6 +5,7 @@ mod capacity;
 mod crash;
 mod cutover;
 mod declared;
+mod handback;
 mod interrupted;
 mod mortal;
 mod release;
