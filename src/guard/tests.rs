@@ -70,6 +70,46 @@ fn gap() -> Gap {
     Gap { source: "ecs:DescribeServices".to_owned(), failure: Failure::Throttled }
 }
 
+fn returned() -> Story {
+    let action = Action::SetNewHostProtection { pool: workers(), was: true, now: false };
+    let mut story = story(action, ActionKind::Handback);
+    story.snapshot.pools.value.get_mut(&workers()).unwrap().protects_new_hosts = true;
+    let flag = (Subject::Pool(workers()), Attribute::NewHostProtection);
+    story.memory.originals.insert(flag, false.into());
+    story.planned.by = Origin::Operator("ada".to_owned());
+    story.memory.handback = Some(Handback {
+        by: "ada".to_owned(),
+        reason: "enough".to_owned(),
+        at: now(),
+        scope: Scope::Cluster,
+        side: None,
+        ended: None,
+    });
+    story
+}
+
+#[test]
+fn a_handback_needs_no_mode_but_an_order_and_a_first_value() {
+    check("admitted", returned(), |story| story.memory.mode = Mode::Observe);
+    check("admitted", returned(), |story| story.config.mode = Mode::Observe);
+    check("admitted", returned(), |story| {
+        let demoted = Some("handed back".to_owned());
+        story.memory.pools.insert(workers(), PoolMemory { demoted, ..PoolMemory::default() });
+    });
+    check("outdated", returned(), |story| story.memory.handback = None);
+    check("outdated", returned(), |story| story.memory.originals.clear());
+    check("outdated", returned(), |story| {
+        story.memory.handback.as_mut().unwrap().ended = Some(now());
+    });
+    check("outdated", returned(), |story| {
+        story.memory.handback.as_mut().unwrap().scope = Scope::Cutover("break".into());
+    });
+    check("paused", returned(), |story| {
+        let (by, reason, at) = ("bob".to_owned(), "stop".to_owned(), now());
+        story.memory.pause = Some(Pause { by, reason, at });
+    });
+}
+
 #[test]
 fn what_nothing_speaks_against_is_admitted() {
     check("admitted", raise(), |_| {});

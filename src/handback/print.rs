@@ -60,8 +60,7 @@ impl Printer<'_> {
         let back: Vec<_> = cutover.routes.iter().filter(|(_, route)| !stays(route.stage)).collect();
         if !back.is_empty() && cutover.tombstoned_at.is_some() {
             lines.push(format!("# {name}: what stands in front of the old service goes first"));
-            let purpose = Purpose::Tombstone(name.clone(), 1);
-            lines.push(self.delete_rule(&purpose));
+            lines.push(self.delete_rules(&format!("starts_with(Value, 'tombstone/{name}/')")));
         }
         for (to, route) in back {
             let id = RouteId { cutover: name.clone(), to: to.clone() };
@@ -129,7 +128,10 @@ impl Printer<'_> {
     ) {
         let written = self.memory.written.get(&(subject.clone(), attribute));
         let said = match (attribute, subject) {
-            (Attribute::NewHostProtection, Subject::Pool(pool)) => new_hosts(pool, before),
+            (Attribute::NewHostProtection, Subject::Pool(pool)) => {
+                lines.extend(launched_since(pool, before, written));
+                new_hosts(pool, before)
+            }
             (Attribute::SuspendedProcesses, Subject::Pool(pool)) => {
                 processes(pool, before, written)
             }
@@ -180,15 +182,18 @@ impl Printer<'_> {
     }
 
     fn delete_rule(self, purpose: &Purpose) -> String {
-        let filters =
-            [(Purpose::TAG, purpose.to_string()), (Purpose::CLUSTER_TAG, self.cluster.to_string())];
-        let filters = filters.map(|(key, value)| quoted(&format!("Key={key},Values={value}")));
+        self.delete_rules(&format!("Value == '{purpose}'"))
+    }
+
+    /// `purposes` says in JMESPath which values of the tag are meant.
+    fn delete_rules(self, purposes: &str) -> String {
+        let cluster = quoted(&format!("Key={},Values={}", Purpose::CLUSTER_TAG, self.cluster));
+        let tag = Purpose::TAG;
         format!(
             "aws resourcegroupstaggingapi get-resources --resource-type-filters \
-             elasticloadbalancing:listener-rule/app --tag-filters {} \
-             --query 'ResourceTagMappingList[].ResourceARN' --output text \
-             | tr '\\t' '\\n' | xargs -r -n 1 aws elbv2 delete-rule --rule-arn",
-            filters.join(" ")
+             elasticloadbalancing:listener-rule/app --tag-filters {cluster} --query \
+             \"ResourceTagMappingList[?Tags[?Key == '{tag}' && {purposes}]].ResourceARN\" \
+             --output text | tr '\\t' '\\n' | xargs -r -n 1 aws elbv2 delete-rule --rule-arn"
         )
     }
 
@@ -217,6 +222,25 @@ fn new_hosts(pool: &PoolId, before: &Value) -> Option<String> {
         "aws autoscaling update-auto-scaling-group --auto-scaling-group-name {group} \
          {flag}-instances-protected-from-scale-in"
     ))
+}
+
+/// Hosts that began protected because of the flag.
+fn launched_since(pool: &PoolId, before: &Value, written: Option<&Written>) -> Vec<String> {
+    let (Some(false), Some(written)) = (before.as_bool(), written) else {
+        return Vec::new();
+    };
+    let (group, since) = (quoted(pool.name()), written.since.format("%Y-%m-%dT%H:%M:%S"));
+    vec![
+        format!("# {pool}: hosts launched since {since}Z began protected"),
+        format!(
+            "aws ec2 describe-instances --filters \
+             Name=tag:aws:autoscaling:groupName,Values={group} \
+             Name=instance-state-name,Values=running --query \
+             \"Reservations[].Instances[?LaunchTime >= '{since}'][].InstanceId\" --output text \
+             | tr '\\t' '\\n' | xargs -r -n 50 aws autoscaling set-instance-protection \
+             --auto-scaling-group-name {group} --no-protected-from-scale-in --instance-ids"
+        ),
+    ]
 }
 
 fn processes(pool: &PoolId, before: &Value, written: Option<&Written>) -> Option<String> {

@@ -35,6 +35,7 @@ fn everything_is_printed_as_commands_that_need_no_tidegate() {
     let memory = folded(vec![
         original(pool(), Attribute::NewHostProtection, false.into()),
         original(pool(), Attribute::SuspendedProcesses, json!(["AZRebalance"])),
+        intent(Action::SetNewHostProtection { pool: workers(), was: false, now: true }),
         intent(Action::SetProcesses { pool: workers(), processes, suspended: true }),
         original(Subject::Host(host.clone()), Attribute::HostProtection, false.into()),
         original(
@@ -62,13 +63,15 @@ fn everything_is_printed_as_commands_that_need_no_tidegate() {
     let lines = commands(&"web".into(), &memory, &Scope::Cluster, Side::Blue);
     expect![[r##"
         # break/users is planned: back to the old service
-        aws resourcegroupstaggingapi get-resources --resource-type-filters elasticloadbalancing:listener-rule/app --tag-filters Key=tidegate:purpose,Values=route/break/users Key=tidegate:cluster,Values=web --query 'ResourceTagMappingList[].ResourceARN' --output text | tr '\t' '\n' | xargs -r -n 1 aws elbv2 delete-rule --rule-arn
-        aws resourcegroupstaggingapi get-resources --resource-type-filters elasticloadbalancing:listener-rule/app --tag-filters Key=tidegate:purpose,Values=probe/break/users Key=tidegate:cluster,Values=web --query 'ResourceTagMappingList[].ResourceARN' --output text | tr '\t' '\n' | xargs -r -n 1 aws elbv2 delete-rule --rule-arn
+        aws resourcegroupstaggingapi get-resources --resource-type-filters elasticloadbalancing:listener-rule/app --tag-filters Key=tidegate:cluster,Values=web --query "ResourceTagMappingList[?Tags[?Key == 'tidegate:purpose' && Value == 'route/break/users']].ResourceARN" --output text | tr '\t' '\n' | xargs -r -n 1 aws elbv2 delete-rule --rule-arn
+        aws resourcegroupstaggingapi get-resources --resource-type-filters elasticloadbalancing:listener-rule/app --tag-filters Key=tidegate:cluster,Values=web --query "ResourceTagMappingList[?Tags[?Key == 'tidegate:purpose' && Value == 'probe/break/users']].ResourceARN" --output text | tr '\t' '\n' | xargs -r -n 1 aws elbv2 delete-rule --rule-arn
         # i-0abc drains (scale_in): it takes tasks again
         aws ecs update-container-instances-state --cluster web --container-instances "$(aws ecs list-container-instances --cluster web --filter 'ec2InstanceId == i-0abc' --query 'containerInstanceArns[0]' --output text)" --status ACTIVE
         aws ecs delete-attributes --cluster web --attributes name=tidegate.drain,targetType=container-instance,targetId="$(aws ecs list-container-instances --cluster web --filter 'ec2InstanceId == i-0abc' --query 'containerInstanceArns[0]' --output text)"
         # i-0abc: protection from scale-in as before; fails if it is gone
         aws autoscaling set-instance-protection --auto-scaling-group-name "$(aws autoscaling describe-auto-scaling-instances --instance-ids i-0abc --query 'AutoScalingInstances[0].AutoScalingGroupName' --output text)" --instance-ids i-0abc --no-protected-from-scale-in
+        # workers: hosts launched since 2026-11-21T09:00:00Z began protected
+        aws ec2 describe-instances --filters Name=tag:aws:autoscaling:groupName,Values=workers Name=instance-state-name,Values=running --query "Reservations[].Instances[?LaunchTime >= '2026-11-21T09:00:00'][].InstanceId" --output text | tr '\t' '\n' | xargs -r -n 50 aws autoscaling set-instance-protection --auto-scaling-group-name workers --no-protected-from-scale-in --instance-ids
         # workers: as before the first write
         aws autoscaling update-auto-scaling-group --auto-scaling-group-name workers --no-new-instances-protected-from-scale-in
         # workers: as before the first write
