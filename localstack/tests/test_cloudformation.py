@@ -167,3 +167,78 @@ def test_scaling_policies_of_both_kinds_are_real(aws):
     assert len(aws.autoscaling.describe_policies(AutoScalingGroupName="g")["ScalingPolicies"]) == 1
     (policy,) = aws.application_autoscaling.describe_scaling_policies(ServiceNamespace="ecs")["ScalingPolicies"]
     assert policy["PolicyName"] == "cpu"
+
+
+EVENT_PATH = """
+Resources:
+  Queue: {Type: AWS::SQS::Queue, Properties: {MessageRetentionPeriod: 300}}
+  QueuePolicy:
+    Type: AWS::SQS::QueuePolicy
+    Properties:
+      Queues: [!Ref Queue]
+      PolicyDocument:
+        Statement:
+          - Effect: Allow
+            Principal: {Service: events.amazonaws.com}
+            Action: sqs:SendMessage
+            Resource: !GetAtt Queue.Arn
+  Rule:
+    Type: AWS::Events::Rule
+    Properties:
+      EventPattern: {source: [aws.ecs], detail-type: [ECS Container Instance State Change]}
+      Targets: [{Id: queue, Arn: !GetAtt Queue.Arn}]
+  Topic: {Type: AWS::SNS::Topic}
+  Subscription:
+    Type: AWS::SNS::Subscription
+    Properties: {TopicArn: !Ref Topic, Protocol: sqs, Endpoint: !GetAtt Queue.Arn}
+  Alarm:
+    Type: AWS::CloudWatch::Alarm
+    Properties:
+      Namespace: Own
+      MetricName: Errors
+      Statistic: Sum
+      Period: 60
+      EvaluationPeriods: 1
+      Threshold: 1
+      ComparisonOperator: GreaterThanThreshold
+      AlarmActions: [!Ref Topic]
+  Table:
+    Type: AWS::DynamoDB::Table
+    Properties:
+      BillingMode: PAY_PER_REQUEST
+      KeySchema: [{AttributeName: k, KeyType: HASH}]
+      AttributeDefinitions: [{AttributeName: k, AttributeType: S}]
+      TimeToLiveSpecification: {AttributeName: expires, Enabled: true}
+  Parameter: {Type: AWS::SSM::Parameter, Properties: {Type: String, Value: one}}
+  Secret: {Type: AWS::SecretsManager::Secret, Properties: {GenerateSecretString: {PasswordLength: 32}}}
+  LogGroup: {Type: AWS::Logs::LogGroup, Properties: {RetentionInDays: 14}}
+Outputs:
+  Queue: {Value: !Ref Queue}
+  Alarm: {Value: !Ref Alarm}
+  Table: {Value: !Ref Table}
+  Parameter: {Value: !Ref Parameter}
+  Secret: {Value: !Ref Secret}
+  LogGroup: {Value: !Ref LogGroup}
+"""
+
+
+def test_a_stack_makes_the_path_of_events_and_what_stands_beside_it(aws):
+    stack = create(aws, EVENT_PATH)
+    assert stack["StackStatus"] == "CREATE_COMPLETE", failures(aws)
+    made = outputs(stack)
+    assert aws.ssm.get_parameter(Name=made["Parameter"])["Parameter"]["Value"] == "one"
+    assert len(aws.secretsmanager.get_secret_value(SecretId=made["Secret"])["SecretString"]) == 32
+    assert aws.dynamodb.describe_time_to_live(TableName=made["Table"])["TimeToLiveDescription"]["AttributeName"]
+    (group,) = aws.logs.describe_log_groups(logGroupNamePrefix=made["LogGroup"])["logGroups"]
+    assert group["retentionInDays"] == 14
+    heard = []
+
+    def arrived(text: str):
+        messages = aws.sqs.receive_message(QueueUrl=made["Queue"], MaxNumberOfMessages=10, WaitTimeSeconds=1)
+        heard.extend(message["Body"] for message in messages.get("Messages", []))
+        return any(text in body for body in heard)
+
+    aws.cluster_with_hosts(1)
+    eventually(lambda: arrived("ECS Container Instance State Change"), "the event of the host")
+    aws.cloudwatch.set_alarm_state(AlarmName=made["Alarm"], StateValue="ALARM", StateReason="tried")
+    eventually(lambda: arrived("tried"), "the alarm by its topic")

@@ -1,7 +1,7 @@
-"""The endpoint itself: isolation, the request log, events, and the services that only need to answer."""
+"""The endpoint itself: isolation, the request log, and the services that only need to answer."""
 
-import json
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -66,55 +66,6 @@ def test_a_clock_that_runs_again_moves_its_account(aws):
     eventually(lambda: aws.lifecycles() == ["InService"], "the instance in service")
 
 
-def listen(aws, pattern: dict):
-    """A function that gives the details of the events received so far."""
-    url = aws.sqs.create_queue(QueueName="events")["QueueUrl"]
-    arn = aws.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    aws.events.put_rule(Name="all", EventPattern=json.dumps(pattern))
-    aws.events.put_targets(Rule="all", Targets=[{"Id": "queue", "Arn": arn}])
-    received = []
-
-    def poll() -> list[dict]:
-        answer = aws.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)
-        for message in answer.get("Messages", []):
-            received.append(json.loads(message["Body"]))
-            aws.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-        return received
-
-    return poll
-
-
-def test_ecs_events_reach_a_queue(aws):
-    poll = listen(aws, {"source": ["aws.ecs"]})
-    aws.cluster_with_hosts(1)
-    aws.definition()
-    arn = aws.ecs.run_task(cluster="c", taskDefinition="web")["tasks"][0]["taskArn"]
-    aws.until(lambda: aws.task(arn)["lastStatus"] == "RUNNING", "the task running")
-
-    def arrived() -> bool:
-        # Events need not arrive in the order in which they were sent.
-        statuses = {each["detail"]["lastStatus"] for each in poll() if each["detail"].get("taskArn") == arn}
-        kinds = {each["detail-type"] for each in poll()}
-        return "RUNNING" in statuses and kinds == {"ECS Container Instance State Change", "ECS Task State Change"}
-
-    eventually(arrived, "the events of the task and its host")
-    assert {each["account"] for each in poll()} == {aws.account}
-
-
-def test_a_spot_interruption_warns_and_drains_a_host_that_asked_for_it(aws):
-    poll = listen(aws, {"source": ["aws.ec2"], "detail-type": ["EC2 Spot Instance Interruption Warning"]})
-    aws.cluster()
-    aws.group(desired=0)
-    data = "ECS_CLUSTER=c\nECS_ENABLE_SPOT_INSTANCE_DRAINING=true\n"
-    instance = aws.ec2.run_instances(
-        ImageId="ami-12c6146b", InstanceType="m5.large", MinCount=1, MaxCount=1, UserData=data
-    )["Instances"][0]["InstanceId"]
-    aws.hosts(1)
-    assert aws.world("spot-interrupt", instance=instance)["drains"] is True
-    assert aws.hosts(1)[0]["status"] == "DRAINING"
-    eventually(lambda: [each["detail"]["instance-id"] for each in poll()] == [instance], "the warning")
-
-
 def test_dynamodb_conditions_hold(aws):
     aws.dynamodb.create_table(
         TableName="t",
@@ -132,6 +83,39 @@ def test_application_auto_scaling_ecr_and_service_discovery_answer(aws):
     assert aws.application_autoscaling.describe_scalable_targets(ServiceNamespace="ecs")["ScalableTargets"] == []
     assert aws.ecr.describe_repositories()["repositories"] == []
     assert aws.servicediscovery.list_namespaces()["Namespaces"] == []
+
+
+def test_a_parameter_is_read_as_it_was_put(aws):
+    aws.ssm.put_parameter(Name="/tidegate/ami", Value="ami-1", Type="String")
+    aws.ssm.put_parameter(Name="/tidegate/ami", Value="ami-2", Type="String", Overwrite=True)
+    parameter = aws.ssm.get_parameter(Name="/tidegate/ami")["Parameter"]
+    assert (parameter["Value"], parameter["Version"]) == ("ami-2", 2)
+
+
+def test_a_topic_publishes_to_a_queue(aws):
+    url = aws.sqs.create_queue(QueueName="told")["QueueUrl"]
+    queue = aws.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    topic = aws.sns.create_topic(Name="news")["TopicArn"]
+    raw = {"RawMessageDelivery": "true"}
+    aws.sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue, Attributes=raw)
+    aws.sns.publish(TopicArn=topic, Message="a cutover waits")
+
+    def received():
+        return aws.sqs.receive_message(QueueUrl=url, WaitTimeSeconds=1).get("Messages")
+
+    (message,) = eventually(received, "the message")
+    assert message["Body"] == "a cutover waits"
+
+
+def test_secrets_and_logs_are_kept(aws):
+    aws.secretsmanager.create_secret(Name="token", SecretString="s3cret")
+    assert aws.secretsmanager.get_secret_value(SecretId="token")["SecretString"] == "s3cret"
+    aws.logs.create_log_group(logGroupName="/tidegate")
+    aws.logs.create_log_stream(logGroupName="/tidegate", logStreamName="main")
+    events = [{"timestamp": int(time.time() * 1000), "message": "started"}]
+    aws.logs.put_log_events(logGroupName="/tidegate", logStreamName="main", logEvents=events)
+    kept = aws.logs.get_log_events(logGroupName="/tidegate", logStreamName="main")["events"]
+    assert [each["message"] for each in kept] == ["started"]
 
 
 def test_instances_are_described_by_a_long_list_of_ids(aws):

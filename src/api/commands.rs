@@ -167,6 +167,16 @@ pub(super) async fn give(
             "GET /api/v1/clusters lists the clusters of this server",
         )
     })?;
+    let status = state.status();
+    let leader = status.cluster(&cluster).and_then(|known| known.journal.leader.as_ref());
+    if let Some(leader) = leader {
+        return Err(Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "standing_by",
+            format!("this replica stands by; {} leads", leader.owner),
+            "send the order to the replica that leads",
+        ));
+    }
     let reason = plain("reason", &reason)?;
     // A cluster that was not looked at yet begins in observe.
     let stored = state.status().cluster(&cluster).map_or(Mode::Observe, |told| told.mode.stored);

@@ -61,6 +61,7 @@ impl<K: Clock> Aws<K> {
     /// Carries an action out within `limit`.
     pub(super) async fn perform(&self, action: &Action, limit: Duration) -> Outcome {
         let phase = limit / 3;
+        let began = self.clock.moment();
         let ready = match tokio::time::timeout(phase, self.check(action)).await {
             Ok(Ok(ready)) => ready,
             Ok(Err(outcome)) => return outcome,
@@ -68,6 +69,10 @@ impl<K: Clock> Aws<K> {
                 return Outcome::Refused { failure: Failure::Timeout };
             }
         };
+        // A process that was stopped meanwhile goes on as if no time had passed.
+        if self.clock.moment().perhaps_since(began) > phase {
+            return Outcome::Refused { failure: Failure::Timeout };
+        }
         let sent = match self.send(action, &ready, phase.min(WRITE_LIMIT)).await {
             Ok(sent) => sent,
             Err(outcome) => return outcome,

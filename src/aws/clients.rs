@@ -17,8 +17,9 @@ use tokio::sync::Semaphore;
 
 use super::count::CallCounter;
 use super::failure;
+use super::stamp::Stamp;
 use crate::config::ClusterConfig;
-use crate::model::Gap;
+use crate::model::{ClusterName, Gap};
 
 /// Reads under way at one time; more would only drain the account's buckets in bursts.
 const READS_AT_ONCE: usize = 4;
@@ -41,19 +42,28 @@ pub enum ConnectError {
     NoRegion { cluster: String },
 }
 
-/// Finds region, endpoint and credentials by the SDK's conventions, and the role to assume.
-pub(super) async fn load(config: &ClusterConfig) -> Result<SdkConfig, ConnectError> {
+/// Region, endpoint and the process's own credentials by the SDK's conventions.
+pub(super) async fn load_own(
+    cluster: &ClusterName,
+    region: Option<&str>,
+) -> Result<SdkConfig, ConnectError> {
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12());
     if let Ok(name) = AppName::new("tidegate") {
         loader = loader.app_name(name);
     }
-    if let Some(region) = &config.region {
-        loader = loader.region(Region::new(region.clone()));
+    if let Some(region) = region {
+        loader = loader.region(Region::new(region.to_owned()));
     }
     let own = loader.load().await;
-    if own.region().is_none() {
-        return Err(ConnectError::NoRegion { cluster: config.name.to_string() });
+    match own.region() {
+        Some(_) => Ok(own),
+        None => Err(ConnectError::NoRegion { cluster: cluster.to_string() }),
     }
+}
+
+/// As the configuration of a cluster says, with the role to assume.
+pub(super) async fn load(config: &ClusterConfig) -> Result<SdkConfig, ConnectError> {
+    let own = load_own(&config.name, config.region.as_deref()).await?;
     let Some(role) = &config.role_arn else {
         return Ok(own);
     };
@@ -70,16 +80,20 @@ pub(super) async fn load(config: &ClusterConfig) -> Result<SdkConfig, ConnectErr
 
 /// Builds one client; the service crates share shapes but no types.
 macro_rules! client {
-    ($service:ident, $config:expr, $counter:expr, $retry:expr, $limits:expr, $partition:literal) => {{
+    (
+        $service:ident, $config:expr, [$($interceptor:expr),+], $retry:expr, $limits:expr,
+        $partition:literal
+    ) => {{
         let config = $service::config::Builder::from($config)
             .retry_config($retry)
             .retry_partition($service::config::retry::RetryPartition::new($partition))
             .timeout_config($limits)
-            .interceptor($counter.clone())
+            $(.interceptor($interceptor.clone()))+
             .build();
         $service::Client::from_conf(config)
     }};
 }
+pub(super) use client;
 
 /// Clients that only read.
 #[derive(Debug)]
@@ -113,7 +127,7 @@ impl Reads {
         };
         macro_rules! reader {
             ($service:ident) => {
-                client!($service, config, counter, retry(), limits(), "tidegate-reads")
+                client!($service, config, [counter], retry(), limits(), "tidegate-reads")
             };
         }
         Self {
@@ -175,11 +189,11 @@ pub(super) struct Writes {
 }
 
 impl Writes {
-    pub(super) fn new(config: &SdkConfig, counter: &CallCounter) -> Self {
+    pub(super) fn new(config: &SdkConfig, counter: &CallCounter, stamp: &Stamp) -> Self {
         macro_rules! writer {
             ($service:ident) => {{
                 let (retry, limits) = (RetryConfig::disabled(), write_limits(WRITE_LIMIT));
-                client!($service, config, counter, retry, limits, "tidegate-writes")
+                client!($service, config, [counter, stamp], retry, limits, "tidegate-writes")
             }};
         }
         Self {

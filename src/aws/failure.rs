@@ -150,7 +150,7 @@ where
 }
 
 /// Whether AWS cannot have seen the request: no credentials to sign it, or no connection.
-fn never_left(error: &(dyn Error + 'static)) -> bool {
+pub(super) fn never_left(error: &(dyn Error + 'static)) -> bool {
     let refused = |e: &io::Error| e.kind() == io::ErrorKind::ConnectionRefused;
     find::<CredentialsError>(error).is_some()
         || find::<hyper_util::client::legacy::Error>(error).is_some_and(|e| e.is_connect())

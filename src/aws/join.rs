@@ -88,6 +88,7 @@ impl Kept {
             launched_at: machine.map(|m| m.launched_at).or(row.registered_at).unwrap_or(at),
             registered_at: row.registered_at,
             version: row.version,
+            warned: None,
         };
         (host, gap)
     }
@@ -124,6 +125,7 @@ impl Kept {
             launched_at: machine.map_or(at, |m| m.launched_at),
             registered_at: None,
             version: 0,
+            warned: None,
         }
     }
 

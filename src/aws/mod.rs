@@ -22,15 +22,19 @@ mod ecs_services;
 mod ecs_tasks;
 mod elb_image;
 mod elbv2;
+mod events;
 mod failure;
 mod join;
 mod kept;
 mod observe;
+mod queue;
 mod releases;
 mod rivals;
 mod rows;
 mod scaling_targets;
 mod spot_fleet;
+mod stamp;
+mod table;
 #[cfg(test)]
 mod tests;
 mod traffic;
@@ -40,13 +44,17 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 pub use aws_config::SdkConfig;
+use chrono::{DateTime, Utc};
 pub use clients::ConnectError;
 use count::CallCounter;
 pub use discover::DiscoverError;
+pub use table::AwsTable;
 use tokio::sync::Mutex;
 
 use self::clients::{Reads, Writes};
 use self::kept::Kept;
+use self::queue::Queue;
+use self::stamp::Stamp;
 use crate::cloud::{Calls, Cloud};
 use crate::config::ClusterConfig;
 use crate::control::Clock;
@@ -61,6 +69,10 @@ pub struct Aws<K> {
     cluster: ClusterName,
     reads: Reads,
     writes: Writes,
+    /// Where events come from, if they do.
+    queue: Option<Queue>,
+    /// What the clients that write are stamped with.
+    stamp: Stamp,
     calls: CallCounter,
     clock: K,
     kept: Mutex<Kept>,
@@ -74,16 +86,21 @@ impl<K: Clock> Aws<K> {
     /// role, and that only when the first request needs it.
     pub async fn connect(config: &ClusterConfig, clock: K) -> Result<Self, ConnectError> {
         let sdk = clients::load(config).await?;
-        Ok(Self::with_config(&sdk, config.name.clone(), clock))
+        let mut aws = Self::with_config(&sdk, config.name.clone(), clock);
+        let queue = config.queue.as_ref();
+        aws.queue = queue.map(|url| Queue::new(&sdk, &aws.calls, url, config.name.clone()));
+        Ok(aws)
     }
 
     /// Clients on a ready SDK configuration.
     pub fn with_config(config: &SdkConfig, cluster: ClusterName, clock: K) -> Self {
-        let calls = CallCounter::default();
+        let (calls, stamp) = (CallCounter::default(), Stamp::default());
         Self {
             cluster,
             reads: Reads::new(config, &calls),
-            writes: Writes::new(config, &calls),
+            writes: Writes::new(config, &calls, &stamp),
+            stamp,
+            queue: None,
             calls,
             clock,
             kept: Mutex::default(),
@@ -107,12 +124,19 @@ impl<K: Clock> Cloud for Aws<K> {
     }
 
     async fn act(&self, intent: &Intent, time_limit: Duration) -> Outcome {
+        self.stamp.set(intent.epoch());
         self.perform(&intent.planned().action, time_limit).await
     }
 
-    /// Polling only: no queue of events is read.
     async fn changes(&self, _cluster: &ClusterName) -> Vec<Change> {
-        std::future::pending().await
+        match &self.queue {
+            Some(queue) => queue.changes(&self.clock).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    fn hears_until(&self) -> Option<DateTime<Utc>> {
+        self.queue.as_ref()?.until()
     }
 
     fn calls(&self) -> Calls {

@@ -88,16 +88,24 @@ impl From<crate::journal::JournalError> for Failure {
     fn from(error: crate::journal::JournalError) -> Self {
         use crate::journal::JournalError;
         let hint = match &error {
+            JournalError::Deposed(_) => "ask the replica that leads",
+            JournalError::NoTable(_) => {
+                "create it with cloudformation/journal-table.yaml, or name another under `journal` \
+                 in the configuration"
+            }
             JournalError::InUse(_) => "a server runs on this state: give its address with --server",
             JournalError::Newer { .. } => "use the version that wrote it, or a later one",
             JournalError::Damaged(_) => {
-                "keep the file for inspection and start with another --state: every cluster begins \
-                 in observe mode there"
+                "keep it for inspection and start with another --state, or another table: every \
+                 cluster begins in observe mode there"
             }
-            JournalError::Storage(_) => "check space and permissions of the state directory",
+            JournalError::Storage(_) => {
+                "check space and permissions of the state directory, or whether the table of the \
+                 configuration can be reached"
+            }
         };
         let exit = match &error {
-            JournalError::InUse(_) => Exit::RetryLater,
+            JournalError::InUse(_) | JournalError::Deposed(_) => Exit::RetryLater,
             _ => Exit::Failed,
         };
         Self::new(exit, error.to_string()).hint(hint)

@@ -14,6 +14,8 @@ mod output;
 mod plan;
 mod release;
 mod remote;
+#[cfg(feature = "aws")]
+mod replica;
 mod run;
 mod serve;
 mod show;

@@ -270,7 +270,7 @@ pub(super) async fn journal(
     cluster: &ClusterName,
 ) -> Result<(Sqlite, Memory), Failure> {
     let mut journal = Sqlite::open(&at.state, cluster)?;
-    let memory = journal.recover().await?;
+    let (memory, _) = journal.recover().await?;
     Ok((journal, memory))
 }
 

@@ -5,6 +5,10 @@ use std::path::PathBuf;
 
 use super::exit::{Exit, Failure};
 use super::output::Output;
+#[cfg(feature = "aws")]
+use super::output::say;
+#[cfg(feature = "aws")]
+use crate::model::ClusterName;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -29,7 +33,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE", conflicts_with = "token")]
     token_file: Option<PathBuf>,
 
-    /// Directory of the journals; one server at a time.
+    /// Directory of the journals, one server at a time; and of what commands on this machine need
+    /// to find the server.
     #[arg(long, env = "TIDEGATE_STATE", value_name = "DIR", default_value = ".tidegate")]
     state: PathBuf,
 }
@@ -48,7 +53,41 @@ pub(super) fn without_aws() -> Failure {
 
 #[cfg(feature = "aws")]
 pub(super) async fn run(args: Args, _output: Output) -> Result<Exit, Failure> {
-    use super::output::say;
+    use super::replica::owner;
+    use crate::aws::AwsTable;
+    use crate::config::JournalConfig;
+    use crate::control::{Clock, SystemClock};
+    use crate::journal::{Replicated, Sqlite};
+
+    start_log()?;
+    let config = super::config::read(&args.config)?;
+    match &config.journal {
+        JournalConfig::Sqlite => {
+            let open = async |name: &ClusterName| Ok(Sqlite::open(&args.state, name)?);
+            start(&args, config.clusters, open).await
+        }
+        JournalConfig::DynamoDb(table) => {
+            let owner = owner()?;
+            say(&format!("replica             {owner}, journal in table {}", table.table));
+            let lease = table.lease.to_std().unwrap_or_default();
+            let open = async |name: &ClusterName| {
+                let told = AwsTable::connect(name, &table.table, table.region.as_deref()).await;
+                let told = told.map_err(|e| Failure::new(Exit::Unreachable, e.to_string()))?;
+                let now = std::sync::Arc::new(|| SystemClock.moment());
+                Ok(Replicated::new(told, name.clone(), &owner, lease, now))
+            };
+            start(&args, config.clusters, open).await
+        }
+    }
+}
+
+/// Serves these clusters, each with the journal that is opened for it.
+#[cfg(feature = "aws")]
+async fn start<J: crate::journal::Journal + 'static>(
+    args: &Args,
+    clusters: Vec<crate::config::ClusterConfig>,
+    open: impl AsyncFn(&ClusterName) -> Result<J, Failure>,
+) -> Result<Exit, Failure> {
     use super::remote::Address;
     use super::serve::{Door, Scope, serve, stop_on_signal};
     use crate::access::{Ledger, Token};
@@ -56,7 +95,6 @@ pub(super) async fn run(args: Args, _output: Output) -> Result<Exit, Failure> {
     use crate::aws::Aws;
     use crate::config::AlbOidc;
     use crate::control::{Clock, Cluster, SystemClock};
-    use crate::journal::sqlite::Sqlite;
 
     start_log()?;
     let config = super::config::read(&args.config)?;
@@ -83,8 +121,8 @@ pub(super) async fn run(args: Args, _output: Output) -> Result<Exit, Failure> {
     let listener = bind(args.listen).await?;
     let address = listener.local_addr().unwrap_or(args.listen);
     let mut scopes = Vec::new();
-    for config in config.clusters {
-        let mut journal = Sqlite::open(&args.state, &config.name)?;
+    for config in clusters {
+        let mut journal = open(&config.name).await?;
         let cloud = Aws::connect(&config, SystemClock).await.map_err(|error| {
             Failure::new(Exit::Unreachable, format!("cluster {}: {error}", config.name))
         })?;
@@ -103,11 +141,16 @@ pub(super) async fn run(args: Args, _output: Output) -> Result<Exit, Failure> {
     for scope in &scopes {
         let (config, memory) = (&scope.cluster.config, &scope.cluster.memory);
         let mode = crate::guard::effective_mode(config, memory);
-        say(&format!("cluster {}   mode {mode}", config.name));
+        match scope.cluster.standing.leader() {
+            None => say(&format!("cluster {}   mode {mode}", config.name)),
+            Some(leader) => {
+                say(&format!("cluster {}   standing by, {} leads", config.name, leader.owner));
+            }
+        }
     }
-    let hosts = args.allow_host.into_iter().collect();
-    let served =
-        serve(scopes, Door { listener, token, hosts, ledger, alb }, |_, _, _| {}, stop).await;
+    let hosts = args.allow_host.iter().cloned().collect();
+    let door = Door { listener, token, hosts, ledger, alb };
+    let served = serve(scopes, door, |_, _, _| {}, stop).await;
     Address::remove(&args.state);
     served.map(|()| Exit::Ok)
 }

@@ -61,7 +61,8 @@ where
         let (sender, mut receiver) = inbox();
         orders.insert(scope.cluster.config.name.clone(), sender);
         let publisher = publisher.clone();
-        publisher.remember(&scope.cluster.config.name, scope.journal.decisions(DECISIONS_MAX));
+        publisher
+            .remember(&scope.cluster.config.name, scope.journal.decisions(DECISIONS_MAX).await);
         let stop = stop.clone();
         loops.spawn(async move {
             let Scope { cloud, journal, clock, cluster } = &mut scope;

@@ -76,7 +76,7 @@ pub(super) async fn decisions(args: DecisionsArgs, output: Output) -> Result<Exi
         (Some(remote), None) => {
             remote.get::<Decisions>(&format!("{base}?limit={limit}")).await?.decisions
         }
-        (None, id) => from_ring(&at, &cluster, id.as_deref(), usize::from(limit))?,
+        (None, id) => from_ring(&at, &cluster, id.as_deref(), usize::from(limit)).await?,
     };
     if id.is_some() {
         let Some(decision) = decisions.first() else {
@@ -90,16 +90,16 @@ pub(super) async fn decisions(args: DecisionsArgs, output: Output) -> Result<Exi
     Ok(Exit::Ok)
 }
 
-fn from_ring(
+async fn from_ring(
     at: &Where,
     cluster: &ClusterName,
     id: Option<&str>,
     limit: usize,
 ) -> Result<Vec<Decision>, Failure> {
-    let journal = Sqlite::open(&at.state, cluster)?;
+    let mut journal = Sqlite::open(&at.state, cluster)?;
     let kept = match id {
         Some(id) => journal.decision(id).into_iter().collect(),
-        None => journal.decisions(limit),
+        None => journal.decisions(limit).await,
     };
     Ok(kept.into_iter().filter_map(|json| serde_json::from_value(json).ok()).collect())
 }

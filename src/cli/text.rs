@@ -95,6 +95,10 @@ fn head(to: &mut String, status: &ClusterStatus) -> fmt::Result {
     if let Some(pause) = &status.pause {
         writeln!(to, "  PAUSED     by {} since {}: {}", pause.by, clock(pause.at), pause.reason)?;
     }
+    if let Some(leader) = &status.journal.leader {
+        let (owner, since) = (&leader.owner, clock(leader.since));
+        writeln!(to, "  STANDS BY  {owner} leads since {since}, epoch {}", leader.epoch.0)?;
+    }
     let hosts = status.host_counts;
     write!(to, "hosts        {} now ({} usable", hosts.all, hosts.usable)?;
     let others = [

@@ -40,6 +40,7 @@ fn read(root: &Node, problems: &mut Problems) -> Config {
     }
     let Some(raw) = RawConfig::read(root, "", problems) else { return Config::default() };
     Config {
+        journal: resolve::journal(raw.journal.as_ref(), problems),
         clusters: resolve::clusters(&raw, problems),
         alb_oidc: resolve::alb_oidc(&raw, problems),
         origins: Origins::default(),

@@ -12,6 +12,7 @@ mod access;
 mod alb;
 pub mod cutover;
 mod error;
+mod journal;
 mod lines;
 mod load;
 mod measure;
@@ -35,6 +36,7 @@ pub use cutover::{
     RuleMode, Tombstone,
 };
 pub use error::{ConfigErrors, Error};
+pub use journal::{JournalConfig, TableConfig};
 pub use lines::Value;
 pub use load::{Origins, load};
 pub use render::render;
@@ -45,6 +47,8 @@ pub use window::Window;
 /// The whole configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Config {
+    /// Where the journals of all clusters are kept.
+    pub journal: JournalConfig,
     pub clusters: Vec<ClusterConfig>,
     /// Whose word is taken for who somebody is; `None`: nobody's, only tokens count.
     pub alb_oidc: Option<AlbOidc>,

@@ -110,6 +110,11 @@ texts! {
     ClaimName: "name of a claim",
         "write the claim's name, such as `groups`",
         |text| (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+    // 3 to 255 of these characters (DynamoDB API reference, CreateTable).
+    TableName: "name of a DynamoDB table",
+        "write the table's name, not its ARN: 3 to 255 letters, digits and any of `_-.`",
+        |text| (3..=255).contains(&text.len())
+            && text.bytes().all(|byte| is_word(byte) || byte == b'.');
     Image: "container image",
         "write it as Docker pulls it: `ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME:TAG`",
         |text| text.len() <= 512 && !text.chars().any(char::is_whitespace);

@@ -12,6 +12,7 @@ use crate::model::{ActionKind, ClusterName, Mode};
 
 mod access;
 mod cutover;
+mod journal;
 mod service;
 
 pub(super) use access::RawAccess;
@@ -19,6 +20,7 @@ pub(super) use cutover::{
     RawCutover, RawGate, RawGates, RawProbe, RawProbeOrOff, RawPrometheus, RawRoute, RawRules,
     RawTombstone, RawTombstoneOrEmpty,
 };
+pub(super) use journal::{RawDynamoDb, RawJournal, RawJournalOrSqlite};
 pub(super) use service::{RawDescribed, RawExposure, RawHealthCheck};
 
 table! {
@@ -30,6 +32,9 @@ table! {
         version: u32,
         /// Who may come in, beside those with a token.
         access: RawAccess,
+        /// Where journals are kept: `sqlite`, a file for each cluster under `--state`; or a table
+        /// that several replicas share.
+        journal: RawJournalOrSqlite,
         /// The ECS clusters that are looked after.
         #[schemars(required, length(min = 1))]
         clusters: Vec<Written<RawCluster>>,

@@ -188,7 +188,7 @@ macro_rules! word_or_table {
         #[derive(Debug)]
         pub(in crate::config) enum $name {
             Word,
-            Table($table),
+            Table(Box<$table>),
         }
 
         impl $crate::config::read::Read for $name {
@@ -200,7 +200,9 @@ macro_rules! word_or_table {
                 use $crate::config::node::Value;
                 match &node.value {
                     Value::Text(text) if text == $word => Some(Self::Word),
-                    Value::Map(_) => $table::read(node, path, problems).map(Self::Table),
+                    Value::Map(_) => {
+                        $table::read(node, path, problems).map(|table| Self::Table(Box::new(table)))
+                    },
                     other => {
                         let wanted = concat!("`", $word, "` or settings");
                         let message = $crate::config::read::needs(wanted, other);

@@ -10,14 +10,14 @@ use chrono::TimeDelta;
 use super::error::{Place, Problems};
 use super::names::{self, AlarmName};
 use super::raw::{
-    RawBudgets, RawCeiling, RawCluster, RawConfig, RawHeadroom, RawPool, RawReleases, RawRepair,
-    RawScaleIn, RawService, RawWindow,
+    RawBudgets, RawCeiling, RawCluster, RawConfig, RawDynamoDb, RawHeadroom, RawJournal,
+    RawJournalOrSqlite, RawPool, RawReleases, RawRepair, RawScaleIn, RawService, RawWindow,
 };
 use super::read::{Named, Written, join};
 use super::scalar::Period;
 use super::{
-    Budgets, ClusterConfig, Headroom, PoolConfig, Releases, Repair, ReservationCeiling, ScaleIn,
-    ServiceConfig, Window, when,
+    Budgets, ClusterConfig, Headroom, JournalConfig, PoolConfig, Releases, Repair,
+    ReservationCeiling, ScaleIn, ServiceConfig, TableConfig, Window, when,
 };
 use crate::model::{ActionKind, PoolId, ServiceName};
 
@@ -48,6 +48,34 @@ fn required<'a, T>(
         problems.add(place, path, format!("`{key}` is missing"), remedy);
     }
     given(field)
+}
+
+/// Where the file keeps its journals; meaningless if a problem was noted.
+pub(super) fn journal(
+    field: Option<&Written<RawJournalOrSqlite>>,
+    problems: &mut Problems,
+) -> JournalConfig {
+    let Some(written) = field else { return JournalConfig::Sqlite };
+    let Some(RawJournalOrSqlite::Table(table)) = &written.value else {
+        return JournalConfig::Sqlite;
+    };
+    let RawJournal { dynamodb } = &**table;
+    let here = (written.place, written.path.as_str());
+    let remedy = "add `dynamodb:` with the table's name as `table: NAME` below it, or write \
+        `journal: sqlite`";
+    let Some(raw) = required(dynamodb, here, "dynamodb", remedy, problems) else {
+        return JournalConfig::Sqlite;
+    };
+    let RawDynamoDb { table, region, lease } = raw;
+    let here = dynamodb.as_ref().map_or(here, |inner| (inner.place, inner.path.as_str()));
+    let table = required(table, here, "table", "add `table:` with the table's name", problems);
+    let default = TableConfig::new(table.map_or("", |name| &name.0));
+    let range = TimeDelta::seconds(10)..=TimeDelta::minutes(2);
+    JournalConfig::DynamoDb(TableConfig {
+        region: given(region).map(|region| region.0.clone()),
+        lease: period(lease, default.lease, range, problems),
+        table: default.table,
+    })
 }
 
 /// The clusters of the file; meaningless if a problem was noted.

@@ -9,8 +9,11 @@ use serde_json::Value as Json;
 
 use super::lines::{Line, Value, lines};
 use super::raw::RawConfig;
-use super::{ClusterConfig, CutoverConfig, PoolConfig};
+use super::{ClusterConfig, CutoverConfig, JournalConfig, PoolConfig, TableConfig};
 use crate::model::PoolId;
+
+/// Where the schema of the one setting of a table stands that may be left out.
+const LEASE: &str = "/properties/journal/oneOf/1/properties/dynamodb/properties/lease";
 
 /// JSON Schema (draft 2020-12), pretty-printed.
 pub fn schema() -> String {
@@ -32,6 +35,20 @@ pub(super) fn document() -> Json {
             continue;
         };
         if let (Json::Object(place), false) = (place, value == Value::Unset) {
+            place.insert("default".to_owned(), serde_json::json!(value));
+        }
+    }
+    let journals = JournalConfig::default()
+        .lines()
+        .into_iter()
+        .chain(JournalConfig::DynamoDb(TableConfig::new("any")).lines());
+    for (_, path, value) in journals {
+        let place = match path {
+            "journal" => "/properties/journal",
+            "journal.dynamodb.lease" => LEASE,
+            _ => continue,
+        };
+        if let (Some(Json::Object(place)), Some(value)) = (document.pointer_mut(place), value) {
             place.insert("default".to_owned(), serde_json::json!(value));
         }
     }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::lines::{Value, access, lines};
+use super::lines::{Value, access, lines as cluster_lines};
 use super::{Config, Origins};
 
 /// The effective configuration.
@@ -61,9 +61,21 @@ pub fn show(config: &Config) -> Shown {
         let origin = config.origins.of([line.path.as_str()]);
         shown.add(line.to_string(), line.path, line.value, origin);
     }
+    for (indent, path, value) in config.journal.lines() {
+        let key = path.rsplit('.').next().unwrap_or_default();
+        let (path, origin) = (path.to_owned(), config.origins.of([path]));
+        let text = match &value {
+            None => format!("{indent}{key}:"),
+            // A key without a value would be an error when read.
+            Some(Value::Unset) => format!("{indent}# {key}: unset"),
+            Some(value) => format!("{indent}{key}: {value}"),
+        };
+        shown.lines.push((text, value.is_some().then(|| origin.clone())));
+        shown.settings.extend(value.map(|value| Setting { path, value, origin }));
+    }
     shown.lines.push(("clusters:".to_owned(), None));
     for (index, cluster) in config.clusters.iter().enumerate() {
-        for (place, line) in lines(cluster).into_iter().enumerate() {
+        for (place, line) in cluster_lines(cluster).into_iter().enumerate() {
             let of_cluster = |path: &String| format!("clusters[{index}].{path}");
             let path = of_cluster(&line.path);
             let elsewhere: Vec<String> = line.elsewhere.iter().map(of_cluster).collect();

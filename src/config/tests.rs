@@ -145,3 +145,20 @@ fn shown_settings_are_data() {
         {"path":"clusters[0].allow","value":["scale_out"],"origin":{"from":"default"}}
         {"path":"clusters[0].region","value":null,"origin":{"from":"default"}}"#]].assert_eq(&found.join("\n"));
 }
+
+#[test]
+fn journals_are_files_unless_a_table_is_named() {
+    let top = |journal: &str| load(&format!("{journal}{}", cluster("")), "t.yaml");
+    assert_eq!(top("").unwrap().journal, JournalConfig::Sqlite);
+    assert_eq!(top("journal: sqlite\n").unwrap().journal, JournalConfig::Sqlite);
+    let config = top("journal: { dynamodb: { table: tidegate } }\n").unwrap();
+    let table = TableConfig::new("tidegate");
+    assert_eq!(config.journal, JournalConfig::DynamoDb(table.clone()));
+    let text = "journal:\n  dynamodb: { table: tidegate, region: eu-west-1, lease: 30s }\n";
+    let config = top(text).unwrap();
+    let region = Some("eu-west-1".to_owned());
+    let lease = TimeDelta::seconds(30);
+    assert_eq!(config.journal, JournalConfig::DynamoDb(TableConfig { region, lease, ..table }));
+    let again = load(&show(&config).text(false), "u.yaml").unwrap();
+    assert_eq!(again.journal, config.journal, "what is shown loads to the same");
+}

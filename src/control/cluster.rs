@@ -17,7 +17,7 @@ use crate::cloud::Cloud;
 use crate::config::ClusterConfig;
 use crate::cutover;
 use crate::guard::{self, Admitted, Case, Lease};
-use crate::journal::{Intent, Journal, JournalError};
+use crate::journal::{Intent, Journal, JournalError, Standing};
 use crate::model::{
     Change, Entry, Hold, Memory, Note, Outcome, Planned, Reason, Record, Seq, Snapshot, Subject,
 };
@@ -31,6 +31,8 @@ const ACT_LIMIT: Duration = Duration::from_secs(20);
 pub struct Cluster {
     pub config: ClusterConfig,
     pub memory: Memory,
+    pub standing: Standing,
+    /// As of the last request that was asked about.
     pub lease: Lease,
     /// The last whole look, kept fresh by quick ones while a route moves.
     pub seen: Option<Snapshot>,
@@ -52,15 +54,15 @@ pub enum Verdict {
 }
 
 impl Cluster {
-    /// Recovers what the journal knows and takes the cluster's next epoch.
+    /// Recovers what the journal knows and takes the cluster's next epoch; or stands by, where
+    /// another replica leads.
     pub async fn open(
         config: ClusterConfig,
         journal: &mut impl Journal,
     ) -> Result<Self, JournalError> {
-        let memory = journal.recover().await?;
-        let lease = Lease { epoch: journal.epoch(), valid_until: None };
-        let hearing = Hearing::default();
-        Ok(Self { config, memory, lease, seen: None, looked_at: None, hearing })
+        let (memory, standing) = journal.recover().await?;
+        let (lease, hearing) = (journal.lease(), Hearing::default());
+        Ok(Self { config, memory, standing, lease, seen: None, looked_at: None, hearing })
     }
 
     /// Takes up what was told; whether it is worth a look at once.
@@ -113,8 +115,8 @@ impl Cluster {
 
     /// Takes up what the journal holds after a write of unknown fate, under a new epoch.
     pub async fn reopen(&mut self, journal: &mut impl Journal) -> Result<(), JournalError> {
-        self.memory = journal.recover().await?;
-        self.lease.epoch = journal.epoch();
+        (self.memory, self.standing) = journal.recover().await?;
+        self.lease = journal.lease();
         Ok(())
     }
 
@@ -136,6 +138,11 @@ impl Cluster {
         ordered: Ordered,
         clock: &impl Clock,
     ) -> Result<(), JournalError> {
+        if let Some(leader) = self.standing.leader() {
+            let text = format!("this replica stands by; {} leads", leader.owner);
+            let _gone = ordered.done.send(Err(text));
+            return Ok(());
+        }
         let record = Record::Command { command: ordered.command };
         let written = self.append(journal, vec![record], clock).await;
         let answer = match &written {
@@ -206,8 +213,11 @@ impl Cluster {
         }
         let intents = self.intend(journal, admitted, clock).await?;
         for batch in intents.chunks(AT_ONCE) {
-            let acts = batch.iter().map(|intent| cloud.act(intent, ACT_LIMIT));
-            let outcomes: Vec<_> = join_all(acts).await;
+            self.lease = journal.lease();
+            let outcomes = match self.lease.time_limit(clock.now(), ACT_LIMIT) {
+                Some(limit) => join_all(batch.iter().map(|one| cloud.act(one, limit))).await,
+                None => vec![unsent(); batch.len()],
+            };
             let records = batch.iter().zip(&outcomes);
             let records = records.map(|(intent, outcome)| Record::Outcome {
                 of: intent.seq(),
@@ -271,5 +281,13 @@ impl Cluster {
         for entry in entries {
             self.memory = std::mem::take(&mut self.memory).fold(entry);
         }
+    }
+}
+
+/// Of a request whose intent took so long to record that it could outlive the lease.
+fn unsent() -> Outcome {
+    Outcome::Moved {
+        expected: "a lease that lasts as long as the request".to_owned(),
+        found: "one that ends earlier".to_owned(),
     }
 }

@@ -9,6 +9,7 @@ pub mod need;
 pub mod originals;
 pub mod preview;
 pub mod run;
+pub mod standby;
 pub mod status;
 pub mod tick;
 

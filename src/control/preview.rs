@@ -55,7 +55,7 @@ fn judged(
     now: DateTime<Utc>,
 ) -> Preview {
     let plan = plan(config, &snapshot, &memory, now);
-    let lease = Lease { epoch: memory.epoch, valid_until: None };
+    let lease = Lease::exclusive(memory.epoch);
     let case = Case { config, snapshot: &snapshot, memory: &memory, lease: &lease, now };
     let ask = |planned: &Planned| guard::admit(case, planned.clone()).map(|_| ());
     let verdicts = plan.actions.iter().map(|p| (p.clone(), ask(p))).collect();

@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 
 use crate::cutover::told::CutoverTold;
 use crate::handback::told::HandbackTold;
+use crate::journal::Holder;
 use crate::model::{
     ActionKind, ClusterName, CutoverName, DrainMark, Epoch, Hold, InstanceId, InstanceType, Market,
     Mode, Pause, Planned, PoolId, PoolState, Resources, Rival, Seq, ServiceName, Units, Zone,
@@ -382,6 +383,9 @@ pub struct JournalView {
     pub epoch: Epoch,
     /// Requests whose fate is not known.
     pub in_doubt: usize,
+    /// The replica that leads, where this one stands by and only looks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leader: Option<Holder>,
     /// It holds a record of a newer version, so the cluster is in observe.
     pub unknown_record: bool,
     /// Why it could not be used in the last tick; nothing was written to AWS after that.

@@ -102,6 +102,7 @@ async fn carry_out(
     let mut voided = BTreeSet::new();
     for rank in report.plan.by_rank() {
         cx.take_orders(journal, inbox, clock).await?;
+        cx.lease = journal.lease();
         let (admitted, refused) = cx.admit(&report.snapshot, rank, &voided, clock);
         report.verdicts.extend(refused.into_iter().map(|(p, hold)| (p, Verdict::Held(hold))));
         let done = cx.perform(cloud, journal, &report.snapshot, admitted, clock).await?;

@@ -11,7 +11,8 @@ use crate::access::{Deed, Ledger, Verdict};
 use crate::control::status::{ClusterStatus, Publisher, story};
 use crate::cutover::listener::Severity;
 use crate::cutover::told::FindingTold;
-use crate::model::{ClusterName, Pause, Role, build};
+use crate::journal::Holder;
+use crate::model::{ClusterName, Epoch, Pause, Role, build};
 
 fn record() -> audit::Record {
     Arc::new(std::sync::Mutex::new(Ledger::in_memory().unwrap()))
@@ -193,6 +194,18 @@ async fn a_pause_and_a_failing_journal_are_told_first() {
     assert!(text.contains(failing), "{text}");
     assert!(page.contains("data-order=\"resume\""));
     assert!(!page.contains("data-order=\"pause\""));
+}
+
+#[tokio::test]
+async fn a_replica_that_stands_by_says_who_leads_and_takes_no_orders() {
+    let mut cluster = story::status();
+    let (owner, epoch, since) = ("ip-10-0-1-7/1".into(), Epoch(4), build::now());
+    cluster.journal.leader = Some(Holder { owner, epoch, since });
+    let page = page_of(cluster).await;
+    let text = said(&page);
+    let told = "This replica stands by : ip-10-0-1-7/1 leads since 09:00:00 UTC (epoch 4).";
+    assert!(text.contains(told), "{text}");
+    assert!(!page.contains("data-order="));
 }
 
 #[tokio::test]

@@ -54,9 +54,12 @@ const UNHEALTHY_PERCENT: u64 = 20;
 const UNHEALTHY_HOSTS: u64 = 3;
 
 fn lease(case: Case<'_>, _: &Planned) -> Option<Reason> {
-    let expired = case.lease.valid_until.is_some_and(|until| case.now >= until);
-    let fenced = case.lease.epoch < case.memory.epoch;
-    (expired || fenced).then_some(Reason::LeaseLost)
+    let ends = case.lease.valid_until.unwrap_or(DateTime::<Utc>::MAX_UTC);
+    if case.now >= ends || case.lease.epoch < case.memory.epoch {
+        return Some(Reason::LeaseLost);
+    }
+    let is_short = case.lease.time_limit(case.now, case.lease.write_time).is_none();
+    is_short.then_some(Reason::LeaseEnds { until: ends })
 }
 
 /// What is handed back is handed back in any mode: the cluster is only watched from then on.

@@ -11,7 +11,9 @@ mod traffic;
 #[cfg(test)]
 mod tests;
 
-use chrono::{DateTime, Utc};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::config::ClusterConfig;
 use crate::model::{Epoch, Hold, Memory, Mode, Planned, Snapshot};
@@ -37,6 +39,23 @@ pub struct Lease {
     pub epoch: Epoch,
     /// `None`: held for as long as the process lives (an exclusively locked journal).
     pub valid_until: Option<DateTime<Utc>>,
+    /// A request is only begun with this much time before the end, and ends before it.
+    pub write_time: Duration,
+}
+
+impl Lease {
+    /// Of a process that nobody can follow while it lives.
+    pub fn exclusive(epoch: Epoch) -> Self {
+        Self { epoch, valid_until: None, write_time: Duration::ZERO }
+    }
+
+    /// How long a request may take that begins now, `most` at most; `None`: it could outlive the
+    /// lease.
+    pub fn time_limit(&self, now: DateTime<Utc>, most: Duration) -> Option<Duration> {
+        let Some(until) = self.valid_until else { return Some(most) };
+        let left = (until - now).max(TimeDelta::zero()).to_std().unwrap_or_default();
+        (!left.is_zero() && left >= self.write_time).then(|| left.min(most))
+    }
 }
 
 /// What the guard judges by.

@@ -48,7 +48,7 @@ fn story(action: Action, kind: ActionKind) -> Story {
         snapshot = snapshot.with_host(host(&format!("i-{n}")));
     }
     let memory = Memory { mode: Mode::Act, ..Memory::default() };
-    let lease = Lease { epoch: Epoch(0), valid_until: None };
+    let lease = Lease::exclusive(Epoch(0));
     let planned = Planned { action, kind, why: Why::Unprotected, by: Origin::Capacity };
     Story { config, snapshot, memory, lease, planned }
 }
@@ -314,6 +314,15 @@ fn what_was_made_for_a_service_goes_only_when_marked_long_enough_and_unused() {
 fn a_writer_that_lost_its_lease_writes_nothing() {
     check("lease_lost", raise(), |s| s.lease.valid_until = Some(now()));
     check("lease_lost", raise(), |s| s.memory.epoch = Epoch(1));
+    let leave = |seconds| {
+        move |s: &mut Story| {
+            s.lease.valid_until = Some(now() + TimeDelta::seconds(seconds));
+            s.lease.write_time = std::time::Duration::from_secs(7);
+        }
+    };
+    check("lease_ends", raise(), leave(6));
+    check("admitted", raise(), leave(7));
+    check("lease_lost", raise(), leave(-1));
 }
 
 fn moved_rule(owner: Owner) -> Story {

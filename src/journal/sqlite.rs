@@ -15,8 +15,8 @@ use rusqlite::{
     Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params,
 };
 
-use super::{Intent, Journal, JournalError};
-use crate::guard::Admitted;
+use super::{Intent, Journal, JournalError, Keeper, Standing};
+use crate::guard::{Admitted, Lease};
 use crate::model::{ClusterName, Entry, Epoch, Memory, Record, Seq};
 
 mod lock;
@@ -213,12 +213,12 @@ impl Head {
 }
 
 impl Journal for Sqlite {
-    async fn recover(&mut self) -> Result<Memory, JournalError> {
+    async fn recover(&mut self) -> Result<(Memory, Standing), JournalError> {
         self.head = None;
         let head = self.read()?;
         let memory = head.memory.clone();
         self.head = Some(head);
-        Ok(memory)
+        Ok((memory, Standing::Leads))
     }
 
     async fn intend(
@@ -230,7 +230,7 @@ impl Journal for Sqlite {
             admitted.iter().map(|admitted| Record::Intent { planned: admitted.planned().clone() });
         let entries = self.write(records.collect(), at, Checkpoint::Later)?;
         let intents = admitted.into_iter().zip(entries);
-        Ok(intents.map(|(admitted, entry)| (Intent::new(entry.seq, admitted), entry)).collect())
+        Ok(intents.map(|(admitted, entry)| (Intent::new(&entry, admitted), entry)).collect())
     }
 
     async fn append(
@@ -241,11 +241,18 @@ impl Journal for Sqlite {
         self.write(records, at, Checkpoint::WhenDue)
     }
 
-    fn epoch(&self) -> Epoch {
-        self.head.as_ref().map_or(Epoch(0), |head| head.epoch)
+    /// The lock is held as long as the value lives.
+    fn lease(&self) -> Lease {
+        Lease::exclusive(self.head.as_ref().map_or(Epoch(0), |head| head.epoch))
     }
 
-    fn keep_decision(&mut self, id: &str, at: DateTime<Utc>, decision: &serde_json::Value) {
+    fn keeper(&self) -> Keeper {
+        Keeper::idle()
+    }
+
+    async fn release(&mut self) {}
+
+    async fn keep_decision(&mut self, id: &str, at: DateTime<Utc>, decision: &serde_json::Value) {
         let kept = self.db.execute(
             "INSERT OR REPLACE INTO decisions (id, at, decision) VALUES (?1, ?2, ?3)",
             params![id, row::time(at), decision.to_string()],
@@ -262,7 +269,7 @@ impl Journal for Sqlite {
         }
     }
 
-    fn decisions(&self, limit: usize) -> Vec<serde_json::Value> {
+    async fn decisions(&mut self, limit: usize) -> Vec<serde_json::Value> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let read = || -> rusqlite::Result<Vec<String>> {
             let sql = "SELECT decision FROM decisions ORDER BY nr DESC LIMIT ?1";

@@ -35,6 +35,8 @@ pub enum Reason {
     Paused { by: String, because: String },
     Demoted { because: String },
     LeaseLost,
+    LeaseEnds { until: DateTime<Utc> },
+    StandsBy { leader: String, since: DateTime<Utc> },
     // What is known.
     Blind { part: String, age_seconds: i64, gap: Option<Failure> },
     Implausible { what: String },
@@ -137,7 +139,17 @@ impl fmt::Display for Reason {
             Self::Demoted { because } => {
                 write!(f, "pool lowered to recommend: {because}; `tidegate resume --pool` lifts it")
             }
-            Self::LeaseLost => f.write_str("another writer holds this cluster"),
+            Self::LeaseLost => {
+                f.write_str("the lease on this cluster has ended, or another writer has it")
+            }
+            Self::LeaseEnds { until } => write!(
+                f,
+                "the lease on this cluster ends at {}, too soon for a request; it is being renewed",
+                moment(until)
+            ),
+            Self::StandsBy { leader, since } => {
+                write!(f, "this replica stands by; {leader} leads since {}", moment(since))
+            }
             Self::Blind { part, age_seconds, gap: None } => {
                 write!(f, "{part} were last seen {age_seconds} s ago")
             }

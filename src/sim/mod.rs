@@ -32,6 +32,7 @@ mod scaling;
 mod scheduler;
 mod state;
 pub mod story;
+pub mod table;
 mod targets;
 mod tasks;
 #[cfg(test)]
@@ -49,4 +50,5 @@ pub use load::random_load;
 pub use metrics::Metrics;
 pub use requests::{Answers, Cause, Flow, Latency, Lost, Profile};
 pub use scaling::ScalingPolicy;
+pub use table::{LineFaults, SimTable};
 pub use world::World;

@@ -75,6 +75,10 @@ fn judgement(to: &mut DescriptorEncoder<'_>, clusters: &[ClusterStatus]) -> fmt:
     let age = each(clusters, |c| one(number(u64::try_from(c.seen.age_seconds).unwrap_or(0))));
     let help = "Age of the oldest part of the observation when the last tick ended.";
     gauge(to, "observation_age_seconds", help, age)?;
+    let leads = each(clusters, |c| one(u8::from(c.journal.leader.is_none()).into()));
+    gauge(to, "leads", "1 while this replica may write, 0 while it stands by.", leads)?;
+    let epoch = each(clusters, |c| one(number(c.journal.epoch.0)));
+    gauge(to, "epoch", "How many writers the cluster has had.", epoch)?;
     let pending = each(clusters, |c| one(size(c.journal.in_doubt)));
     let help = "Requests whose outcome is not known yet.";
     gauge(to, "journal_pending", help, pending)
@@ -305,6 +309,8 @@ mod tests {
             tidegate_paused{cluster="web"} 0.0
             tidegate_last_successful_evaluation_timestamp_seconds{cluster="web"} 1795251600.0
             tidegate_observation_age_seconds{cluster="web"} 3.0
+            tidegate_leads{cluster="web"} 1.0
+            tidegate_epoch{cluster="web"} 3.0
             tidegate_journal_pending{cluster="web"} 0.0
             tidegate_desired_capacity{cluster="web",pool="workers"} 5.0
             tidegate_ready_hosts{cluster="web",pool="workers"} 2.0

@@ -47,6 +47,8 @@ pub struct Request {
     pub operation: String,
     /// When it arrived, in seconds since 1970.
     pub time: f64,
+    /// What the client said of itself.
+    pub agent: String,
     pub parameters: Value,
 }
 

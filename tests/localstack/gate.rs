@@ -46,7 +46,7 @@ impl Gate {
         config.mode = Mode::Act;
         config.allow = ActionKind::iter().filter(|kind| !kind.is_ordered()).collect();
         let mut journal = Sqlite::in_memory(&config.name).expect("a journal");
-        let memory = journal.recover().await.expect("a memory");
+        let (memory, _) = journal.recover().await.expect("a memory");
         Self {
             aws: Aws::with_config(&world.sdk, "c".into(), SystemClock),
             memory: Memory { mode: Mode::Act, ..memory },
@@ -104,7 +104,7 @@ impl Gate {
 
     async fn act(&mut self, action: Action) -> Outcome {
         let snapshot = self.see().await;
-        let lease = Lease { epoch: self.journal.epoch(), valid_until: None };
+        let lease = Lease::exclusive(self.journal.lease().epoch);
         let now = SystemClock.now();
         let case = Case {
             config: &self.config,

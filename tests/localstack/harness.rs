@@ -74,6 +74,8 @@ pub struct Tidegate {
     cluster: String,
     directory: TempDir,
     process: Option<Child>,
+    /// What the process is called in the endpoint's record.
+    name: Option<String>,
 }
 
 impl Tidegate {
@@ -87,9 +89,20 @@ impl Tidegate {
             cluster: cluster.to_owned(),
             directory,
             process: None,
+            name: None,
         };
         it.configure(config);
         it
+    }
+
+    /// From its next start on the endpoint's record names it, as `exec-env/NAME`.
+    pub fn call_it(&mut self, name: &str) {
+        self.name = Some(name.to_owned());
+    }
+
+    /// Of the process that runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.process.as_ref().map(Child::id)
     }
 
     /// Replaces the configuration; a running process does not read it again.
@@ -237,6 +250,7 @@ impl Tidegate {
         command.env("AWS_ACCESS_KEY_ID", &self.account);
         command.env("AWS_SECRET_ACCESS_KEY", "test");
         command.env("AWS_EC2_METADATA_DISABLED", "true");
+        command.envs(self.name.iter().map(|name| ("AWS_EXECUTION_ENV", name)));
         command
     }
 }

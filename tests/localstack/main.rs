@@ -21,5 +21,6 @@ mod leaving;
 mod monolith;
 mod proxy;
 mod release;
+mod replicas;
 mod sharing;
 mod watching;

@@ -36,6 +36,7 @@ impl Call {
             let (family, operation) = target.to_str().ok()?.split_once('.')?;
             let service = match family.split("V20").next()? {
                 "AmazonEC2ContainerService" => "ecs",
+                "DynamoDB_20120810" => "dynamodb",
                 "AnyScaleFrontendService" => "application-autoscaling",
                 other => other,
             };

@@ -4,9 +4,9 @@
 //! durable was never sent; an outcome that did not become durable leaves a request in doubt.
 
 use chrono::{DateTime, Utc};
-use tidegate::guard::Admitted;
-use tidegate::journal::{Intent, Journal, JournalError, Sqlite};
-use tidegate::model::{ClusterName, Entry, Epoch, Memory, Record};
+use tidegate::guard::{Admitted, Lease};
+use tidegate::journal::{Intent, Journal, JournalError, Keeper, Sqlite, Standing};
+use tidegate::model::{ClusterName, Entry, Memory, Record};
 
 /// A journal whose process dies once so many records are in it.
 pub(crate) struct Mortal {
@@ -37,7 +37,7 @@ impl Mortal {
 }
 
 impl Journal for Mortal {
-    async fn recover(&mut self) -> Result<Memory, JournalError> {
+    async fn recover(&mut self) -> Result<(Memory, Standing), JournalError> {
         self.inner.recover().await
     }
 
@@ -59,15 +59,23 @@ impl Journal for Mortal {
         self.inner.append(records, at).await
     }
 
-    fn epoch(&self) -> Epoch {
-        self.inner.epoch()
+    fn lease(&self) -> Lease {
+        self.inner.lease()
     }
 
-    fn keep_decision(&mut self, id: &str, at: DateTime<Utc>, decision: &serde_json::Value) {
-        self.inner.keep_decision(id, at, decision);
+    fn keeper(&self) -> Keeper {
+        self.inner.keeper()
     }
 
-    fn decisions(&self, limit: usize) -> Vec<serde_json::Value> {
-        self.inner.decisions(limit)
+    async fn release(&mut self) {
+        self.inner.release().await;
+    }
+
+    async fn keep_decision(&mut self, id: &str, at: DateTime<Utc>, decision: &serde_json::Value) {
+        self.inner.keep_decision(id, at, decision).await;
+    }
+
+    async fn decisions(&mut self, limit: usize) -> Vec<serde_json::Value> {
+        self.inner.decisions(limit).await
     }
 }

@@ -9,7 +9,7 @@ import time
 
 from tidegate_world import events, settings
 from tidegate_world.autoscaling import groups
-from tidegate_world.ec2 import fleets
+from tidegate_world.ec2 import fleets, spot
 from tidegate_world.ecs import hosts, scheduler
 from tidegate_world.places import Place, awake_places, lock_of
 
@@ -17,11 +17,13 @@ LOG = logging.getLogger(__name__)
 
 
 def tick_place(place: Place, by_itself: bool = False) -> None:
-    """Capacity first, then the hosts it became, then the tasks that they can take."""
+    """What is taken away, the capacity that replaces it, the hosts it became, the tasks that they can take."""
     with lock_of(place.account):
         # Asked under the lock, so that no tick follows the answer that the clock stands.
         if by_itself and not place.clock_runs:
             return
+        place.delivery.pass_tick()
+        spot.tick(place)
         groups.tick(place)
         fleets.tick(place)
         hosts.tick(place)

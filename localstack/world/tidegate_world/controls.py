@@ -10,10 +10,11 @@ from datetime import timedelta
 from localstack.http import Response, route
 from localstack.services.edge import ROUTER
 
-from tidegate_world import clock, events, request_log
+from tidegate_world import clock, events, request_log, settings
 from tidegate_world.autoscaling import groups
-from tidegate_world.ecs import hosts, tasks
-from tidegate_world.ecs.model import ClusterContents, Host
+from tidegate_world.ec2 import spot
+from tidegate_world.ecs import announcements, tasks
+from tidegate_world.ecs.model import Host
 from tidegate_world.elbv2 import load as elbv2_load
 from tidegate_world.elbv2 import traffic as elbv2_traffic
 from tidegate_world.places import Place, lock_of, place_of, touch
@@ -76,12 +77,19 @@ def _truth(text: str) -> bool:
     return text == "true"
 
 
-def _host(place: Place, instance_id: str) -> tuple[ClusterContents, Host]:
+def _host(place: Place, instance_id: str) -> Host:
     for cluster in place.contents.values():
         for host in cluster.hosts.values():
             if host.instance.id == instance_id:
-                return cluster, host
+                return host
     raise Refused(f"{instance_id} is not registered in any cluster")
+
+
+def _instance(place: Place, instance_id: str):
+    instance = place.ec2.get_instance_by_id(instance_id)
+    if instance is None:
+        raise Refused(f"there is no instance {instance_id}")
+    return instance
 
 
 @control("tick")
@@ -105,11 +113,11 @@ def run_clock(place: Place, arguments) -> dict:
 def agent(place: Place, arguments) -> dict:
     """Connects or disconnects the agent of one host; while it is away its tasks neither start nor stop."""
     with lock_of(place.account):
-        cluster, host = _host(place, arguments["instance"])
+        host = _host(place, arguments["instance"])
         connected = _truth(arguments["connected"])
         if host.agent_connected != connected:
             host.agent_connected = connected
-            hosts.announce(place, cluster, host)
+            announcements.host(place, host)
     return {"instance": host.instance.id, "agentConnected": connected}
 
 
@@ -130,9 +138,7 @@ def age(place: Place, arguments) -> dict:
     """Makes an instance, and its registration if it has one, older than it is."""
     older = timedelta(seconds=float(arguments["seconds"]))
     with lock_of(place.account):
-        instance = place.ec2.get_instance_by_id(arguments["instance"])
-        if instance is None:
-            raise Refused(f"there is no instance {arguments['instance']}")
+        instance = _instance(place, arguments["instance"])
         instance.launch_time -= older
         for cluster in place.contents.values():
             for host in cluster.hosts.values():
@@ -201,26 +207,31 @@ def spot_interrupt(place: Place, arguments) -> dict:
     """Sends the two minute warning. The instance lives on: the test ends it when it wants to."""
     instance = arguments["instance"]
     with lock_of(place.account):
-        place.emit(
-            "aws.ec2",
-            "EC2 Spot Instance Interruption Warning",
-            **{"instance-id": instance, "instance-action": "terminate"},
-        )
-        # With ECS_ENABLE_SPOT_INSTANCE_DRAINING the agent drains its host by itself.
-        drains = _drains_when_interrupted(place, instance)
-    return {"instance": instance, "drains": drains}
+        return {"instance": instance, "drains": spot.warn(place, _instance(place, instance))}
 
 
-def _drains_when_interrupted(place: Place, instance_id: str) -> bool:
-    try:
-        cluster, host = _host(place, instance_id)
-    except Refused:
-        return False
-    if "ECS_ENABLE_SPOT_INSTANCE_DRAINING=true" not in hosts.user_data_of(host.instance):
-        return False
-    host.status = "DRAINING"
-    hosts.announce(place, cluster, host)
-    return True
+@control("spot")
+def spot_notice(place: Place, arguments) -> dict:
+    """What Spot tells of an instance: `interruption`, after which it ends in `ticks`, or `rebalance`."""
+    notice, ticks = arguments["notice"], int(arguments.get("ticks", settings.SPOT_NOTICE))
+    with lock_of(place.account):
+        instance = _instance(place, arguments["instance"])
+        if instance.lifecycle != "spot":
+            raise Refused(f"{instance.id} is not a spot instance")
+        if notice == "rebalance":
+            return {"instance": instance.id, "replaced": spot.recommend_rebalance(place, instance)}
+        if notice != "interruption":
+            raise Refused(f"{notice!r} is neither interruption nor rebalance")
+        return {"instance": instance.id, "drains": spot.interrupt(place, instance, ticks), "ticks": ticks}
+
+
+@control("delivery")
+def delivery(place: Place, arguments) -> dict:
+    """Whether the account's events arrive twice, and out of order and up to three ticks late."""
+    duplicates = _truth(arguments.get("duplicate", "false"))
+    reorders = _truth(arguments.get("reorder", "false"))
+    place.delivery.promise(duplicates, reorders, seed=int(arguments.get("seed", 0)))
+    return {"duplicate": duplicates, "reorder": reorders}
 
 
 @control("managed-scaling-alarm")

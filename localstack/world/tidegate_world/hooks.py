@@ -8,7 +8,7 @@ from localstack.runtime import hooks
 
 @hooks.on_infra_start()
 def start_world():
-    from tidegate_world import clock, controls, request_log
+    from tidegate_world import clock, controls, events, request_log
     from tidegate_world.autoscaling import moto_patches as autoscaling_patches
     from tidegate_world.cloudformation import patches as cloudformation_patches
     from tidegate_world.ecs import moto_patches as ecs_patches
@@ -20,4 +20,5 @@ def start_world():
     request_log.install()
     controls.install()
     cloudformation_patches.install()
+    events.start()
     clock.start()

@@ -14,6 +14,7 @@ from moto.ecs.models import ecs_backends
 from moto.elbv2.models import elbv2_backends
 
 from tidegate_world import settings
+from tidegate_world.delivery import Delivery
 
 if TYPE_CHECKING:
     from tidegate_world.ec2.fleets import Fleet
@@ -47,14 +48,11 @@ class Place:
         self.has_data_plane = False
         self.found_health: dict[tuple[str, str], str] = {}
         self.load: list[Report] = []
-        self.events: list[tuple[str, str, dict]] = []
+        self.interruptions: dict[str, int] = {}  # ticks left, by instance id
+        self.delivery = Delivery()
 
     def arn(self, service: str, resource: str) -> str:
         return f"arn:aws:{service}:{self.region}:{self.account}:{resource}"
-
-    def emit(self, source: str, kind: str, **detail) -> None:
-        """Notes an event; it is sent after the tick or the request, without the lock."""
-        self.events.append((source, kind, detail))
 
 
 def lock_of(account: str) -> threading.RLock:

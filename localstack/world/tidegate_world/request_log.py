@@ -40,6 +40,7 @@ def _note_arrival(chain, context, response) -> None:
         "region": context.region,
         "service": context.service_operation.service,
         "operation": context.service_operation.operation,
+        "agent": context.request.headers.get("User-Agent", ""),
         "parameters": dict(context.service_request or {}),
         "status": None,
         "error": None,

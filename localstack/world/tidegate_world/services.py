@@ -89,12 +89,11 @@ def ec2() -> Service:
 
 @aws_provider(api="cloudwatch", name="world")
 def cloudwatch() -> Service:
-    """LocalStack's own CloudWatch, which has no metrics of load balancers and refuses percentiles."""
-    from localstack.services.cloudwatch.provider_v2 import CloudwatchProvider
-
+    """LocalStack's own CloudWatch, which has no metrics of load balancers, refuses percentiles and sends no events."""
+    from tidegate_world.alarms import Alarms
     from tidegate_world.elbv2 import load
 
-    service = Service.for_provider(CloudwatchProvider())
+    service = Service.for_provider(Alarms())
     table = service.skeleton.dispatch_table
     localstack = table["GetMetricData"]
 
@@ -105,6 +104,14 @@ def cloudwatch() -> Service:
 
     table["GetMetricData"] = get_metric_data
     return service
+
+
+@aws_provider(api="events", name="world")
+def events_provider() -> Service:
+    """LocalStack's own EventBridge, with a way in for the events of AWS services."""
+    from tidegate_world import eventbridge
+
+    return Service.for_provider(eventbridge.provider)
 
 
 ecs = from_moto("ecs", world=True)

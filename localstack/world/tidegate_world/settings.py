@@ -20,6 +20,8 @@ BOOT = _ticks("LS_WORLD_BOOT", 2)
 START = _ticks("LS_WORLD_START", 2)
 # A task's time in each of DEACTIVATING and STOPPING.
 STOP = _ticks("LS_WORLD_STOP", 1)
+# From the warning of a spot interruption until the instance is gone: two minutes, in a tenth.
+SPOT_NOTICE = _ticks("LS_WORLD_SPOT_NOTICE", 60)
 # An account that nobody has called for so many seconds stands still until the next call,
 # so that the accounts of finished tests cost nothing.
 SLEEP_AFTER = float(os.environ.get("LS_WORLD_SLEEP_AFTER", "60"))

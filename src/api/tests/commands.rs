@@ -3,7 +3,8 @@
 use expect_test::expect;
 
 use super::*;
-use crate::model::Seq;
+use crate::journal::Holder;
+use crate::model::{Epoch, Seq};
 
 /// Posts while a loop answers; gives what the loop was told and what the person was.
 async fn post(server: &mut Server, path: &str, body: &str) -> String {
@@ -54,6 +55,20 @@ async fn commands_reach_the_loop_with_name_and_reason() {
         ada `go` Handover { pools: [AutoScalingGroup("workers")] }: 200 {"seq":42,"changes":[]}
     "#]]
     .assert_eq(&told);
+}
+
+#[tokio::test]
+async fn a_replica_that_stands_by_takes_no_orders() {
+    let server = server();
+    let mut cluster = story::status();
+    let (owner, since) = ("other/1".into(), cluster.at);
+    cluster.journal.leader = Some(Holder { owner, epoch: Epoch(2), since });
+    server.publisher.publish(cluster, SystemClock.now());
+    let path = "/api/v1/clusters/web/pause";
+    let told = send(&server, request("POST", path, &SIGNED, r#"{"reason":"now"}"#)).await;
+    assert_eq!(told.status(), 503);
+    let text = text(told).await;
+    assert!(text.contains("this replica stands by; other/1 leads"), "{text}");
 }
 
 #[tokio::test]

@@ -426,3 +426,26 @@ async fn an_empty_list_of_processes_is_never_sent() {
     assert_eq!(kind(&perform(&fake, &case).await), "refused");
     assert_eq!(fake.asked(case.write).len(), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_process_that_was_stopped_after_its_look_sends_nothing_late() {
+    for case in cases() {
+        let fake = world(&case);
+        let clock = TestClock { stride: TimeDelta::seconds(9), ..TestClock::new() };
+        let outcome = fake.aws(&clock).perform(&case.action, LIMIT).await;
+        assert_eq!(kind(&outcome), "refused", "{}: {outcome:?}", case.action);
+        assert_eq!(fake.asked(case.write).len(), 0, "{}", case.action);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_write_carries_the_epoch_of_its_writer_and_no_read_does() {
+    let case = set_capacity();
+    let fake = world(&case);
+    let aws = fake.aws(&TestClock::new());
+    aws.stamp.set(Epoch(7));
+    aws.perform(&case.action, LIMIT).await;
+    let agent = &fake.asked(case.write)[0].agent;
+    assert!(agent.ends_with(" md/tidegate-epoch#7"), "{agent}");
+    assert!(!fake.asked(case.read)[0].agent.contains("epoch"));
+}

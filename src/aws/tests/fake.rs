@@ -29,6 +29,8 @@ pub(super) struct Asked {
     pub(super) body: String,
     /// Where it went.
     pub(super) host: String,
+    /// What the client said of itself.
+    pub(super) agent: String,
 }
 
 impl Asked {
@@ -117,8 +119,9 @@ fn asked(request: &HttpRequest) -> Asked {
     let body = request.body().bytes().unwrap_or_default();
     let body = String::from_utf8_lossy(body).into_owned();
     let host = request.uri().to_owned();
+    let agent = request.headers().get("user-agent").unwrap_or_default().to_owned();
     if let Some((_, operation)) = request.uri().split_once("/operation/") {
-        return Asked { call: format!("cloudwatch:{operation}"), body, host };
+        return Asked { call: format!("cloudwatch:{operation}"), body, host, agent };
     }
     let call = match request.headers().get("x-amz-target") {
         Some(target) => {
@@ -141,7 +144,7 @@ fn asked(request: &HttpRequest) -> Asked {
             format!("{service}:{action}")
         }
     };
-    Asked { call, body, host }
+    Asked { call, body, host, agent }
 }
 
 fn response(asked: &Asked, reply: Reply) -> Result<HttpResponse, ConnectorError> {

@@ -18,25 +18,35 @@ use serde_json::{Value, json};
 use self::fake::{Asked, Reply};
 use crate::cloud::Cloud;
 use crate::control::Clock;
-use crate::model::{Need, PoolId, build};
+use crate::model::{Moment, Need, PoolId, build};
 
 /// A clock that moves when told to.
 #[derive(Clone)]
-struct TestClock(Arc<Mutex<DateTime<Utc>>>);
+struct TestClock {
+    now: Arc<Mutex<DateTime<Utc>>>,
+    /// How far it moves each time a moment was asked for.
+    stride: TimeDelta,
+}
 
 impl TestClock {
     fn new() -> Self {
-        Self(Arc::new(Mutex::new(build::now())))
+        Self { now: Arc::new(Mutex::new(build::now())), stride: TimeDelta::zero() }
     }
 
     fn advance(&self, seconds: i64) {
-        *self.0.lock().unwrap() += TimeDelta::seconds(seconds);
+        *self.now.lock().unwrap() += TimeDelta::seconds(seconds);
     }
 }
 
 impl Clock for TestClock {
     fn now(&self) -> DateTime<Utc> {
-        *self.0.lock().unwrap()
+        *self.now.lock().unwrap()
+    }
+
+    fn moment(&self) -> Moment {
+        let wall = self.now();
+        *self.now.lock().unwrap() += self.stride;
+        Moment { wall, steady: Duration::from_secs(wall.timestamp().unsigned_abs()) }
     }
 
     async fn sleep(&self, time: Duration) {

@@ -17,7 +17,7 @@ const SECOND: TimeDelta = TimeDelta::seconds(1);
 
 pub(super) fn probe(raw: Option<&RawProbeOrOff>, problems: &mut Problems) -> Option<ProbeConfig> {
     let Some(RawProbeOrOff::Table(raw)) = raw else { return None };
-    let RawProbe { base_url, expect_status, times } = raw;
+    let RawProbe { base_url, expect_status, times } = &**raw;
     let default = ProbeConfig::default();
     let status = number(expect_status, default.expect_status.into(), 200..=499, problems);
     Some(ProbeConfig {

@@ -72,6 +72,7 @@ impl ClusterStatus {
                 epoch: memory.epoch,
                 in_doubt: memory.in_doubt.len(),
                 unknown_record: memory.unknown_record,
+                leader: None,
                 trouble: None,
             },
             decisions: Vec::new(),

@@ -259,7 +259,7 @@ fn released(memory: &Memory, snapshot: &Snapshot) -> ClusterStatus {
     let mut config = config();
     config.allow.insert(ActionKind::Services);
     let plan = control::merge::plan(&config, snapshot, memory, build::now());
-    let lease = guard::Lease { epoch: memory.epoch, valid_until: None };
+    let lease = guard::Lease::exclusive(memory.epoch);
     let case = guard::Case { config: &config, snapshot, memory, lease: &lease, now: build::now() };
     let ask = |planned: &Planned| guard::admit(case, planned.clone()).map(|_| ());
     let verdicts: Vec<_> = plan.actions.iter().map(|p| (p.clone(), ask(p))).collect();

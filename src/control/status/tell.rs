@@ -46,6 +46,7 @@ fn told(
     if let Some(before) = before {
         status = status.after(before, cx.config.interval);
     }
+    status.journal.leader = cx.standing.leader().cloned();
     status.journal.trouble = report.trouble.as_ref().map(ToString::to_string);
     let missed = not_reached(report);
     let views = missed

@@ -7,6 +7,7 @@ use crate::cloud::Calls;
 use crate::control::{Cluster, TickReport, Verdict};
 use crate::guard::Lease;
 use crate::journal::JournalError;
+use crate::journal::Standing;
 use crate::model::{Memory, Outcome, Plan, Reason, Subject, build};
 
 fn json(value: &impl Serialize) -> String {
@@ -180,9 +181,10 @@ fn report(trouble: Option<JournalError>) -> (Cluster, TickReport) {
         Some(_) => vec![],
     };
     let cluster = Cluster {
+        standing: Standing::Leads,
         config: story::config(),
         memory: story::memory(),
-        lease: Lease { epoch: Epoch(3), valid_until: None },
+        lease: Lease::exclusive(Epoch(3)),
         seen: None,
         looked_at: None,
         hearing: crate::control::hearing::Hearing::default(),

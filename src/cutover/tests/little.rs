@@ -180,7 +180,7 @@ impl Little {
     }
 
     pub(crate) fn admit(&self, planned: &Planned) -> Result<guard::Admitted, Hold> {
-        let lease = Lease { epoch: Epoch(1), valid_until: None };
+        let lease = Lease::exclusive(Epoch(1));
         let (config, snapshot, memory) = (&self.config, &self.snapshot, &self.memory);
         guard::admit(
             Case { config, snapshot, memory, lease: &lease, now: self.now },

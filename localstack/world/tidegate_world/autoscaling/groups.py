@@ -7,7 +7,7 @@ process does nothing, and an instance protected from scale-in never leaves becau
 import math
 import time
 
-from tidegate_world.autoscaling import activities, launching
+from tidegate_world.autoscaling import activities, announcements, launching
 from tidegate_world.places import Place
 
 SERVICE_HOOK_SECONDS = 3600
@@ -20,6 +20,7 @@ def tick(place: Place) -> None:
             _advance(place, group, member)
         _replace_unhealthy(place, group)
         _follow_desired(place, group)
+        _retire_at_risk(group)
 
 
 def is_suspended(group, process: str) -> bool:
@@ -37,7 +38,16 @@ def _drop_dead(place: Place, group) -> None:
     dead = [member for member in group.instance_states if member.instance.state in ("shutting-down", "terminated")]
     if dead:
         group.instance_states = [member for member in group.instance_states if member not in dead]
+        for member in dead:
+            if not member.lifecycle_state.startswith("Terminating"):
+                _note_termination(group, member, _DIED)
+            announcements.terminated(place, group, member)
         _refresh_targets(place, group)
+
+
+_DIED = (
+    "an instance was taken out of service in response to an EC2 health check indicating it has been terminated or stopped"
+)
 
 
 def _advance(place: Place, group, member) -> None:
@@ -45,7 +55,7 @@ def _advance(place: Place, group, member) -> None:
     if state == "Pending" and launching.is_booted(member):
         hook = hook_for(place, group, "LAUNCHING")
         if hook:
-            _hold(place, group, member, hook, "Pending:Wait", "EC2 Instance-launch Lifecycle Action")
+            _hold(place, group, member, hook, "Pending:Wait")
         else:
             _enter_service(place, group, member)
     elif state.endswith(":Wait") and time.time() > getattr(member, "world_until", math.inf):
@@ -53,35 +63,21 @@ def _advance(place: Place, group, member) -> None:
     elif state == "Terminating":
         hook = None if getattr(member, "world_hook_done", False) else hook_for(place, group, "TERMINATING")
         if hook:
-            _hold(place, group, member, hook, "Terminating:Wait", "EC2 Instance-terminate Lifecycle Action")
+            _hold(place, group, member, hook, "Terminating:Wait")
         else:
             _terminate(place, group, member)
 
 
 def _enter_service(place: Place, group, member) -> None:
     member.lifecycle_state = "InService"
-    place.emit(
-        "aws.autoscaling",
-        "EC2 Instance Launch Successful",
-        AutoScalingGroupName=group.name,
-        EC2InstanceId=member.instance.id,
-        StatusCode="InProgress",
-    )
+    announcements.launched(place, group, member)
     _refresh_targets(place, group)
 
 
-def _hold(place: Place, group, member, hook, state: str, kind: str) -> None:
+def _hold(place: Place, group, member, hook, state: str) -> None:
     member.lifecycle_state, member.world_hook = state, hook
     member.world_until = time.time() + (hook.heartbeat_timeout or SERVICE_HOOK_SECONDS)
-    place.emit(
-        "aws.autoscaling",
-        kind,
-        AutoScalingGroupName=group.name,
-        EC2InstanceId=member.instance.id,
-        LifecycleHookName=hook.name,
-        LifecycleTransition=hook.lifecycle_transition,
-        LifecycleActionToken=member.instance.id,
-    )
+    announcements.lifecycle_action(place, group, member, hook)
 
 
 def proceed(place: Place, group, member, carry_on: bool) -> None:
@@ -96,19 +92,18 @@ def proceed(place: Place, group, member, carry_on: bool) -> None:
 
 def begin_termination(group, member, cause: str) -> dict:
     member.lifecycle_state = "Terminating"
-    return activities.note(group, f"Terminating EC2 instance: {member.instance.id}", cause)
+    return _note_termination(group, member, cause)
+
+
+def _note_termination(group, member, cause: str) -> dict:
+    member.world_activity = activities.note(group, f"Terminating EC2 instance: {member.instance.id}", cause)
+    return member.world_activity
 
 
 def _terminate(place: Place, group, member) -> None:
     place.ec2.terminate_instances([member.instance.id])
     group.instance_states = [each for each in group.instance_states if each is not member]
-    place.emit(
-        "aws.autoscaling",
-        "EC2 Instance Terminate Successful",
-        AutoScalingGroupName=group.name,
-        EC2InstanceId=member.instance.id,
-        StatusCode="InProgress",
-    )
+    announcements.terminated(place, group, member)
 
 
 def _replace_unhealthy(place: Place, group) -> None:
@@ -131,6 +126,16 @@ def _follow_desired(place: Place, group) -> None:
         if victim is None:
             return
         begin_termination(group, victim, "a change of the desired capacity shrank the group")
+
+
+def _retire_at_risk(group) -> None:
+    """Capacity rebalancing: an instance at risk leaves once others serve what is desired."""
+    if is_suspended(group, "Terminate"):
+        return
+    for member in group.instance_states:
+        if launching.is_at_risk(member) and member.lifecycle_state == "InService":
+            if launching.serving(group) >= (group.desired_capacity or 0):
+                begin_termination(group, member, "an instance was at elevated risk of a Spot interruption")
 
 
 def _scale_in_victim(group, surplus: int):

@@ -29,11 +29,25 @@ def weight_of(group, instance_type: str) -> int:
 
 def counted(group) -> list[InstanceState]:
     """The members that count towards the desired capacity."""
-    return [member for member in group.instance_states if member.lifecycle_state in COUNTED_STATES]
+    return [
+        member
+        for member in group.instance_states
+        if member.lifecycle_state in COUNTED_STATES and not is_at_risk(member)
+    ]
+
+
+def is_at_risk(member) -> bool:
+    """Its instance is to be replaced before Spot takes it: the group has capacity rebalancing and was told."""
+    return getattr(member, "world_at_risk", False)
 
 
 def fulfilled(group) -> int:
     return sum(weight_of(group, member.instance.instance_type) for member in counted(group))
+
+
+def serving(group) -> int:
+    members = [member for member in counted(group) if member.lifecycle_state == "InService"]
+    return sum(weight_of(group, member.instance.instance_type) for member in members)
 
 
 def launch(place: Place, group) -> None:
@@ -67,7 +81,7 @@ def launch(place: Place, group) -> None:
     if any(each.get("WeightedCapacity") for each in overrides_of(group)):
         member.weighted_capacity = str(weight_of(group, instance.instance_type))
     group.instance_states.append(member)
-    activities.note(group, f"Launching a new EC2 instance: {instance.id}")
+    member.world_activity = activities.note(group, f"Launching a new EC2 instance: {instance.id}")
 
 
 def _is_spot_turn(group, members: list[InstanceState]) -> bool:

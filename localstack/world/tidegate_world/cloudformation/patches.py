@@ -8,6 +8,7 @@ def install() -> None:
     _refuse_unknown_types()
     _make_repositories_real()
     _make_security_group_rules_real()
+    _make_log_retention_real()
 
 
 def _refuse_unknown_types() -> None:
@@ -72,3 +73,20 @@ def _permission(rule: dict) -> dict:
     if peer:
         permission["UserIdGroupPairs"] = [{"GroupId": peer, **described}]
     return permission
+
+
+def _make_log_retention_real() -> None:
+    """AWS::Logs::LogGroup makes the group and keeps its logs for ever."""
+    from localstack.services.logs.resource_providers.aws_logs_loggroup import LogsLogGroupProvider
+
+    create = LogsLogGroupProvider.create
+
+    def create_with_retention(self, request):
+        event = create(self, request)
+        days = request.desired_state.get("RetentionInDays")
+        if days:
+            name = event.resource_model["LogGroupName"]
+            request.aws_client_factory.logs.put_retention_policy(logGroupName=name, retentionInDays=int(days))
+        return event
+
+    LogsLogGroupProvider.create = create_with_retention

@@ -29,6 +29,7 @@ class Member:
     instance: object  # moto's EC2 instance
     pool: Pool
     request_id: str = field(default_factory=lambda: f"sir-{uuid.uuid4().hex[:8]}")
+    at_risk: bool = False  # capacity rebalancing replaces it before Spot takes it
 
 
 @dataclass(eq=False)
@@ -44,7 +45,11 @@ class Fleet:
     has_launched: bool = False
 
     def fulfilled(self) -> float:
-        return sum(member.pool.weight for member in self.members)
+        return sum(member.pool.weight for member in self.members if not member.at_risk)
+
+    def rebalances(self) -> bool:
+        strategies = self.config.get("SpotMaintenanceStrategies") or {}
+        return bool((strategies.get("CapacityRebalance") or {}).get("ReplacementStrategy"))
 
 
 def tick(place: Place) -> None:

@@ -7,8 +7,8 @@ import base64
 import binascii
 import re
 
-from tidegate_world import settings
-from tidegate_world.ecs import tasks
+from tidegate_world import events, settings
+from tidegate_world.ecs import announcements, tasks
 from tidegate_world.ecs.model import ClusterContents, Host, new_id, size_of
 from tidegate_world.places import Place
 
@@ -36,10 +36,12 @@ def tags_of(instance) -> dict[str, str]:
 def _announce_state(place: Place, instance) -> None:
     if getattr(instance, "world_announced", None) != instance.state:
         instance.world_announced = instance.state
-        place.emit(
+        events.emit(
+            place,
             "aws.ec2",
             "EC2 Instance State-change Notification",
-            **{"instance-id": instance.id, "state": instance.state},
+            [place.arn("ec2", f"instance/{instance.id}")],
+            lambda: {"instance-id": instance.id, "state": instance.state},
         )
 
 
@@ -96,7 +98,7 @@ def register(place: Place, cluster: ClusterContents, instance) -> Host:
     )
     cluster.hosts[host.id] = host
     instance.world_has_no_agent = True  # it registers once: deregistered by hand, it stays away
-    announce(place, cluster, host)
+    announcements.host(place, host)
     return host
 
 
@@ -122,18 +124,4 @@ def _die(place: Place, cluster: ClusterContents, host: Host) -> None:
 def deregister(place: Place, cluster: ClusterContents, host: Host) -> None:
     host.status, host.agent_connected = "INACTIVE", False
     del cluster.hosts[host.id]
-    announce(place, cluster, host)
-
-
-def announce(place: Place, cluster: ClusterContents, host: Host) -> None:
-    host.version += 1
-    place.emit(
-        "aws.ecs",
-        "ECS Container Instance State Change",
-        clusterArn=place.arn("ecs", f"cluster/{cluster.name}"),
-        containerInstanceArn=host.arn,
-        ec2InstanceId=host.instance.id,
-        status=host.status,
-        agentConnected=host.agent_connected,
-        version=host.version,
-    )
+    announcements.host(place, host)

@@ -81,6 +81,7 @@ class Task:
     strategy: list[dict] = field(default_factory=list)
     host: Host | None = None
     host_arn: str | None = None
+    zone: str | None = None
     desired_status: str = "RUNNING"
     last_status: str = "PENDING"
     ticks: int = 0  # since last_status changed

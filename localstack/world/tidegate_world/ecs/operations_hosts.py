@@ -6,7 +6,7 @@ forgets to split a list fails here and not first on AWS.
 
 import json
 
-from tidegate_world.ecs import hosts, placement, render, tasks
+from tidegate_world.ecs import announcements, hosts, placement, render, tasks
 from tidegate_world.ecs.errors import at_most, cluster_of, ecs_error, host_of, invalid, page
 from tidegate_world.ecs.model import ClusterContents, Host
 from tidegate_world.places import Place
@@ -54,7 +54,7 @@ def update_container_instances_state(place: Place, request: dict, moto) -> dict:
     for host in found:
         if host.status != status:
             host.status = status
-            hosts.announce(place, cluster, host)
+            announcements.host(place, host)
     return {"containerInstances": [render.host(host) for host in found], "failures": failures}
 
 

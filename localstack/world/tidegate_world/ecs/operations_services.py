@@ -39,7 +39,7 @@ def create_service(place: Place, request: dict, moto) -> dict:
     )
     if not service.settings.get("launchType"):
         _resolve_strategy(place, cluster, service)
-    scheduler.new_deployment(service)
+    scheduler.new_deployment(place, service)
     cluster.services[name] = service
     return {"service": render.service(place, cluster, service)}
 
@@ -82,7 +82,7 @@ def update_service(place: Place, request: dict, moto) -> dict:
         service.definition_arn = definition_of(place, request["taskDefinition"]).arn
     replaces = any(key in changed and changed[key] != former.get(key, []) for key in NEEDS_DEPLOYMENT)
     if request.get("forceNewDeployment") or service.definition_arn != before or replaces:
-        scheduler.new_deployment(service)
+        scheduler.new_deployment(place, service)
     return {"service": render.service(place, cluster, service)}
 
 

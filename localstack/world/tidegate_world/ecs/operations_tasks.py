@@ -54,22 +54,10 @@ def run_task(place: Place, request: dict, moto) -> dict:
             tasks.enter(place, task, "PROVISIONING")
         else:
             _forget(cluster, task)
-            return {"tasks": [render.task(each) for each in started], "failures": _failures(cluster, task)}
+            return {"tasks": [render.task(each) for each in started], "failures": placement.failures(cluster, task)}
         counts[provider] += 1
         started.append(task)
     return {"tasks": [render.task(each) for each in started], "failures": []}
-
-
-def _failures(cluster: ClusterContents, task: Task) -> list[dict]:
-    """One failure for each host, as ECS lists them."""
-    considered = [host for host in cluster.hosts.values() if host.status == "ACTIVE"]
-    if task.capacity_provider:
-        considered = [host for host in considered if host.capacity_provider == task.capacity_provider]
-    failures = [
-        {"arn": host.arn, "reason": placement.lacks(host, task.need) or "MemberOf placement constraint unsatisfied."}
-        for host in considered
-    ]
-    return failures or [{"reason": "RESOURCE:MEMORY"}]
 
 
 def start_task(place: Place, request: dict, moto) -> dict:

@@ -86,6 +86,18 @@ def allows(host: Host, task: Task) -> bool:
     return True
 
 
+def failures(cluster: ClusterContents, task: Task) -> list[dict]:
+    """One failure for each host, as ECS lists them."""
+    considered = [host for host in cluster.hosts.values() if host.status == "ACTIVE"]
+    if task.capacity_provider:
+        considered = [host for host in considered if host.capacity_provider == task.capacity_provider]
+    found = [
+        {"arn": host.arn, "reason": lacks(host, task.need) or "MemberOf placement constraint unsatisfied."}
+        for host in considered
+    ]
+    return found or [{"reason": "RESOURCE:MEMORY"}]
+
+
 def _rank(cluster: ClusterContents, host: Host, task: Task) -> list:
     rank = []
     for step in task.strategy or DEFAULT_STRATEGY:

@@ -63,7 +63,7 @@ def task(task: Task) -> dict:
             "clusterArn": definition.arn.split(":task-definition/")[0] + f":cluster/{task.cluster}",
             "taskDefinitionArn": definition.arn,
             "containerInstanceArn": task.host_arn,
-            "availabilityZone": task.host and task.host.attributes["ecs.availability-zone"],
+            "availabilityZone": task.zone,
             "capacityProviderName": task.capacity_provider,
             "launchType": None if task.capacity_provider else "EC2",
             "group": task.group,
@@ -172,7 +172,11 @@ def _deployment(deployment, mine: list[Task]) -> dict:
         "pendingCount": sum(task.is_waiting for task in its_own),
         "failedTasks": 0,
         "rolloutState": deployment.rollout,
-        "rolloutStateReason": f"ECS deployment {deployment.id} {deployment.rollout.lower().replace('_', ' ')}.",
+        "rolloutStateReason": rollout_reason(deployment),
         "createdAt": deployment.created_at,
         "updatedAt": deployment.updated_at,
     }
+
+
+def rollout_reason(deployment) -> str:
+    return f"ECS deployment {deployment.id} {deployment.rollout.lower().replace('_', ' ')}."

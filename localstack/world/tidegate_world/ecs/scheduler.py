@@ -8,7 +8,7 @@ is replaced. A service whose minimum and maximum are both 100 therefore cannot m
 import math
 from collections import Counter
 
-from tidegate_world.ecs import capacity_providers, placement, tasks
+from tidegate_world.ecs import announcements, capacity_providers, placement, tasks
 from tidegate_world.ecs.model import ClusterContents, Deployment, Service, Task, new_id, now
 from tidegate_world.places import Place
 
@@ -25,11 +25,12 @@ def tick(place: Place) -> None:
                 _settle_deployments(place, cluster, service)
 
 
-def new_deployment(service: Service) -> None:
+def new_deployment(place: Place, service: Service) -> None:
     for old in service.deployments:
         old.status = "ACTIVE"
     deployment = Deployment(f"ecs-svc/{int(new_id()[:14], 16)}", service.definition_arn, service.desired)
     service.deployments.insert(0, deployment)
+    announcements.deployment(place, service, deployment)
 
 
 def _wind_down(place: Place, cluster: ClusterContents, service: Service) -> None:
@@ -117,7 +118,6 @@ def _start_missing(place: Place, cluster: ClusterContents, service: Service, goo
         provider = capacity_providers.next_provider(strategy, counts)
         task = _task_for(place, cluster, service, provider)
         if task is None:
-            _say_once(service, _NO_ROOM)
             return
         counts[provider] += 1
         good.append(task)
@@ -127,19 +127,23 @@ _NO_ROOM = "was unable to place a task because no container instance met all of 
 _STEADY = "has reached a steady state."
 
 
-def _say_once(service: Service, message: str) -> None:
-    if not service.events or message not in service.events[0]["message"]:
+def _say_once(service: Service, message: str) -> bool:
+    news = not service.events or message not in service.events[0]["message"]
+    if news:
         service.say(message)
+    return news
 
 
 def _task_for(place: Place, cluster: ClusterContents, service: Service, provider: str | None) -> Task | None:
-    """A placed task, a waiting one if the provider may still grow, or None."""
+    """A placed task, a waiting one if the provider may still grow, or None, and the service says why."""
     task = _draft(place, cluster, service, provider)
     host = placement.choose(cluster, task)
     if host is not None:
         tasks.assign(place, task, host)
     elif not capacity_providers.scales(place, provider):
         del cluster.tasks[task.arn.rsplit("/", 1)[-1]]
+        if _say_once(service, _NO_ROOM):
+            announcements.placement_failure(place, service, provider, placement.failures(cluster, task)[0]["reason"])
         return None
     else:
         tasks.enter(place, task, "PROVISIONING")
@@ -195,4 +199,6 @@ def _settle_deployments(place: Place, cluster: ClusterContents, service: Service
     if done:
         if primary.rollout != "COMPLETED":
             primary.rollout, primary.updated_at = "COMPLETED", now()
-        _say_once(service, _STEADY)
+            announcements.deployment(place, service, primary)
+        if _say_once(service, _STEADY):
+            announcements.steady_state(place, service)

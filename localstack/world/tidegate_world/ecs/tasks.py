@@ -4,7 +4,7 @@ Rule: a task holds its resources until it is STOPPED, and a task on a host whose
 """
 
 from tidegate_world import settings
-from tidegate_world.ecs import placement
+from tidegate_world.ecs import announcements, placement
 from tidegate_world.ecs.model import ClusterContents, Host, Task, new_id, now
 from tidegate_world.elbv2.targets import state_of
 from tidegate_world.places import Place
@@ -22,9 +22,10 @@ def new_task(place: Place, cluster: ClusterContents, **fields) -> Task:
 def assign(place: Place, task: Task, host: Host) -> None:
     """Puts the task on the host, which must have room for it."""
     task.host, task.host_arn = host, host.arn
+    task.zone = host.attributes["ecs.availability-zone"]
     host.tasks[task.arn] = task
-    host.version += 1
     task.bindings = [_bind(task, host, each) for each in task.definition.container_definitions]
+    announcements.host(place, host)
     enter(place, task, "PENDING")
 
 
@@ -49,10 +50,9 @@ def _bind(task: Task, host: Host, container: dict) -> list[dict]:
 
 def enter(place: Place, task: Task, status: str) -> None:
     task.last_status, task.ticks = status, 0
-    task.version += 1
     if status == "RUNNING":
         task.started_at = now()
-    announce(place, task)
+    announcements.task(place, task)
 
 
 def ask_to_stop(place: Place, task: Task, reason: str, code: str) -> None:
@@ -62,9 +62,8 @@ def ask_to_stop(place: Place, task: Task, reason: str, code: str) -> None:
     task.desired_status, task.stopped_reason, task.stop_code = "STOPPED", reason, code
     task.stopping_at = now()
     task.ticks = 0
-    task.version += 1
     deregister_targets(place, task)
-    announce(place, task)
+    announcements.task(place, task)
 
 
 def finish(place: Place, cluster: ClusterContents, task: Task) -> None:
@@ -73,11 +72,11 @@ def finish(place: Place, cluster: ClusterContents, task: Task) -> None:
     task.stopped_at = now()
     task.stopping_at = task.stopping_at or task.stopped_at
     deregister_targets(place, task)
-    if task.host is not None:
-        task.host.tasks.pop(task.arn, None)
-        task.host.version += 1
-        task.host = None
+    host, task.host = task.host, None
     enter(place, task, "STOPPED")
+    if host is not None:
+        host.tasks.pop(task.arn, None)
+        announcements.host(place, host)
     stopped = [each for each in cluster.tasks.values() if each.last_status == "STOPPED"]
     for old in stopped[:-STOPPED_TASKS_KEPT]:
         del cluster.tasks[old.arn.rsplit("/", 1)[-1]]
@@ -157,21 +156,3 @@ def deregister_targets(place: Place, task: Task) -> None:
         if group is not None:
             group.deregister([target])
     task.targets, task.leaving = [], task.leaving + task.targets
-
-
-def announce(place: Place, task: Task) -> None:
-    place.emit(
-        "aws.ecs",
-        "ECS Task State Change",
-        clusterArn=place.arn("ecs", f"cluster/{task.cluster}"),
-        taskArn=task.arn,
-        group=task.group,
-        lastStatus=task.last_status,
-        desiredStatus=task.desired_status,
-        containerInstanceArn=task.host_arn,
-        taskDefinitionArn=task.definition.arn,
-        startedBy=task.started_by,
-        stoppedReason=task.stopped_reason,
-        stopCode=task.stop_code,
-        version=task.version,
-    )

@@ -289,7 +289,7 @@ impl Game {
         if self.plant == Plant::IgnoresHealth || (self.plant == Plant::DropsBlue && hasty) {
             return Ok(());
         }
-        let lease = Lease { epoch: Epoch(1), valid_until: None };
+        let lease = Lease::exclusive(Epoch(1));
         let case =
             Case { config: &self.little.config, snapshot, memory, lease: &lease, now: now() };
         guard::admit(case, planned.clone()).map(|_| ())

@@ -1,0 +1,231 @@
+//! Two real processes on one table: killed, stopped for longer than the lease, cut off from the
+//! table or from everything, and one of them always goes on.
+//!
+//! Rule: who wrote under which epoch is read from the endpoint's own record of requests.
+
+use std::collections::BTreeMap;
+use std::process::Command;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
+};
+use tidegate::aws::AwsTable;
+use tidegate::journal::table::{Condition, Field, Item, Key, Table, TableError, Write};
+
+use crate::aws::{Request, World};
+use crate::harness::{Tidegate, config, eventually};
+use crate::proxy::{Cut, Fault, Proxy};
+
+const TABLE: &str = "tidegate";
+
+async fn create_table(world: &World) {
+    let dynamodb = aws_sdk_dynamodb::Client::new(&world.sdk);
+    let mut create = dynamodb.create_table().table_name(TABLE);
+    for (name, kind) in [("pk", KeyType::Hash), ("sk", KeyType::Range)] {
+        let attribute = AttributeDefinition::builder().attribute_name(name);
+        let attribute = attribute.attribute_type(ScalarAttributeType::S).build();
+        let key = KeySchemaElement::builder().attribute_name(name).key_type(kind).build();
+        create = create.attribute_definitions(attribute.expect("an attribute"));
+        create = create.key_schema(key.expect("a key"));
+    }
+    create.billing_mode(BillingMode::PayPerRequest).send().await.expect("CreateTable");
+}
+
+/// What a journal relies on, asked of the endpoint through the adapter.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_table_keeps_what_the_port_promises() {
+    let world = World::new().await;
+    let table = AwsTable::with_config(&world.sdk, TABLE);
+    let key = |sort: &str| Key { partition: "c".to_owned(), sort: sort.to_owned() };
+    let missing = table.get(&key("lease")).await;
+    assert_eq!(missing, Err(TableError::Missing(TABLE.to_owned())));
+    create_table(&world).await;
+    let item = |sort: &str, number| {
+        let text = Field::Text("fünf\n".to_owned());
+        let fields = [("epoch", Field::Number(number)), ("text", text)];
+        Item::new(key(sort), fields.into_iter().chain([("released", Field::Flag(false))]))
+    };
+    let put = |item: &Item, only_if| Write::Put { item: item.clone(), only_if };
+    let (first, second) = (item("lease", u64::MAX), item("lease", 2));
+    table.write("a-1", vec![put(&first, Some(Condition::Absent))]).await.expect("nothing there");
+    assert_eq!(table.get(&key("lease")).await, Ok(Some(first.clone())));
+    let refused = table.write("a-2", vec![put(&second, Some(Condition::Absent))]).await;
+    assert_eq!(refused, Err(TableError::Refused(Some(first.clone()))), "with what is there");
+
+    let is = |value| Condition::Is { field: "epoch", value: Field::Number(value) };
+    let check = |epoch| Write::Check { key: key("lease"), only_if: is(epoch) };
+    let entry = item("first", 1);
+    let both = |epoch| vec![check(epoch), put(&entry, Some(Condition::Absent))];
+    let refused = table.write("a-3", both(7)).await;
+    assert!(matches!(refused, Err(TableError::Refused(_))), "{refused:?}");
+    assert_eq!(table.get(&entry.key).await, Ok(None), "nothing of it was written");
+    table.write("a-4", both(u64::MAX)).await.expect("the epoch is right");
+
+    for number in 2..=60 {
+        let mut large = item(&format!("entry#{number:02}"), number);
+        large.fields.insert("records".to_owned(), Field::Text("x".repeat(100_000)));
+        table.write(&format!("b-{number}"), vec![put(&large, None)]).await.expect("it fits");
+    }
+    let (mut seen, mut pages) = (Vec::new(), 0);
+    loop {
+        let from = format!("entry#{:02}", seen.len() + 2);
+        let page = table.page("c", &from, "entry#59").await.expect("a page");
+        seen.extend(page.items.into_iter().map(|item| item.key.sort));
+        pages += 1;
+        if !page.more {
+            break;
+        }
+    }
+    let all: Vec<_> = (2..=59).map(|number| format!("entry#{number:02}")).collect();
+    assert_eq!(seen, all, "in order, bounds included");
+    assert!(pages > 1);
+    let deletes = vec![check(u64::MAX), Write::Delete { key: entry.key.clone() }];
+    table.write("a-5", deletes).await.expect("it is deleted");
+    assert_eq!(table.get(&entry.key).await, Ok(None));
+}
+
+/// One process with its own way to AWS.
+struct Replica {
+    name: &'static str,
+    proxy: Proxy,
+    tidegate: Tidegate,
+}
+
+impl Replica {
+    async fn new(world: &World, name: &'static str) -> Self {
+        let proxy = Proxy::start(&world.endpoint).await;
+        let journal = format!("journal: {{ dynamodb: {{ table: {TABLE}, lease: 10s }} }}\n");
+        let config = config("c", &["auto_scaling_group: g"], "allow: [scale_out]");
+        let mut tidegate =
+            Tidegate::new(&proxy.url(), &world.account, "c", &format!("{journal}{config}"));
+        tidegate.call_it(name);
+        Self { name, proxy, tidegate }
+    }
+
+    async fn leader(&self) -> Option<String> {
+        let status = self.tidegate.status().await?;
+        Some(status["journal"]["leader"]["owner"].as_str().unwrap_or("itself").to_owned())
+    }
+
+    async fn stands_by(&self) {
+        let what = format!("{} to stand by", self.name);
+        eventually(&what, async || self.leader().await.filter(|by| by != "itself")).await;
+    }
+
+    fn signal(&self, signal: &str) {
+        let pid = self.tidegate.pid().expect("it runs").to_string();
+        let sent = Command::new("kill").args([signal, &pid]).status();
+        assert!(sent.expect("kill runs").success());
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Blow {
+    /// Its request has been carried out, and it dies before it hears of that.
+    KilledInFlight,
+    /// Its request is on the way, and it sleeps for longer than the lease.
+    StoppedInFlight,
+    CutOffFromTheTable,
+    Stopped,
+    CutOffFromAll,
+}
+
+/// Each time the leader is struck a task waits for a host; the other replica orders it, once.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_replicas_one_always_goes_on_and_never_both_write() {
+    let world = World::new().await;
+    create_table(&world).await;
+    world.cluster_with_group().await;
+    world.service("web", 1536, 512, 0).await;
+    let (mut leads, mut waits) =
+        (Replica::new(&world, "replica-a").await, Replica::new(&world, "replica-b").await);
+    leads.tidegate.start().await;
+    leads.tidegate.set_mode("act").await;
+    waits.tidegate.start().await;
+    waits.stands_by().await;
+    let after = world.mark().await;
+    let blows = [
+        Blow::KilledInFlight,
+        Blow::StoppedInFlight,
+        Blow::CutOffFromTheTable,
+        Blow::Stopped,
+        Blow::CutOffFromAll,
+    ];
+    for (count, blow) in (1..).zip(blows) {
+        strike(&world, &mut leads, blow, count).await;
+        let what = format!("{blow:?}: the other replica to order host {count}");
+        eventually(&what, async || (world.desired("g").await == count).then_some(())).await;
+        eventually("the other replica to lead", async || {
+            waits.leader().await.filter(|leader| leader == "itself")
+        })
+        .await;
+        heal(&mut leads, blow).await;
+        leads.stands_by().await;
+        world.steady("web").await;
+        waits.tidegate.ticks(2).await;
+        (leads, waits) = (waits, leads);
+    }
+    prove_turns(&world.writes(after).await, blows.len());
+}
+
+/// Asks for one more task than there are hosts, and strikes the leader.
+async fn strike(world: &World, leads: &mut Replica, blow: Blow, count: i32) {
+    const RAISE: &str = "autoscaling:SetDesiredCapacity";
+    const PATIENCE: Duration = Duration::from_secs(120);
+    let cut = match blow {
+        Blow::KilledInFlight => Some(Cut::Reply),
+        Blow::StoppedInFlight => Some(Cut::Request),
+        _ => None,
+    };
+    if let Some(cut) = cut {
+        leads.proxy.hold(RAISE, cut);
+        world.set_count("web", count).await;
+        leads.proxy.held(PATIENCE).await.expect("the leader orders a host");
+    }
+    match blow {
+        Blow::KilledInFlight => leads.tidegate.kill(),
+        Blow::StoppedInFlight | Blow::Stopped => leads.signal("-STOP"),
+        Blow::CutOffFromTheTable => leads.proxy.fail("dynamodb:*", Fault::Silence),
+        Blow::CutOffFromAll => leads.proxy.fail("*", Fault::Silence),
+    }
+    if cut.is_none() {
+        world.set_count("web", count).await;
+    }
+}
+
+async fn heal(struck: &mut Replica, blow: Blow) {
+    struck.proxy.heal();
+    match blow {
+        Blow::KilledInFlight => struck.tidegate.start().await,
+        Blow::StoppedInFlight | Blow::Stopped => struck.signal("-CONT"),
+        Blow::CutOffFromTheTable | Blow::CutOffFromAll => {}
+    }
+}
+
+/// Epochs only grow, each belongs to one process, and each raise was made once.
+fn prove_turns(writes: &[Request], turns: usize) {
+    let ours = |request: &&Request| request.agent.contains("app/tidegate");
+    let changes = |request: &&Request| {
+        ours(request) && !["Query", "TransactWriteItems"].contains(&request.operation.as_str())
+    };
+    let mut writers: BTreeMap<u64, &str> = BTreeMap::new();
+    let mut last = 0;
+    for request in writes.iter().filter(changes) {
+        let epoch = stamped(&request.agent, "tidegate-epoch#").expect("each write has its epoch");
+        let epoch: u64 = epoch.parse().expect("a number");
+        let writer = stamped(&request.agent, "exec-env/").expect("each process has its name");
+        assert!(epoch >= last, "epoch {epoch} wrote after epoch {last}: {request:?}");
+        last = epoch;
+        assert_eq!(*writers.entry(epoch).or_insert(writer), writer, "two wrote in epoch {epoch}");
+    }
+    assert!(writers.len() >= turns, "each turn has an epoch: {writers:?}");
+    let raises = writes.iter().filter(|request| request.operation == "SetDesiredCapacity");
+    let raised: Vec<_> =
+        raises.map(|request| request.parameters["DesiredCapacity"].as_i64().unwrap_or(0)).collect();
+    assert_eq!(raised, [1, 2, 3, 4, 5], "each once, by one of them");
+}
+
+fn stamped<'a>(agent: &'a str, what: &str) -> Option<&'a str> {
+    agent.split_once(what)?.1.split(' ').next()
+}
