@@ -5,7 +5,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Case, effective_mode, handback, release, traffic};
+use super::{Case, effective_mode, handback, release, stop, traffic};
 use crate::model::{
     Action, ActionKind, Gap, HostStatus, Lifecycle, Mode, Planned, Pool, PoolId, Purpose, Rank,
     Reason, Rival, Subject,
@@ -15,6 +15,7 @@ type Check = fn(Case<'_>, &Planned) -> Option<Reason>;
 
 pub(super) const ALL: &[Check] = &[
     lease,
+    stop::switch,
     mode,
     allowed,
     paused,

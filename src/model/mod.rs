@@ -27,6 +27,7 @@ pub mod route;
 pub mod sight;
 pub mod snapshot;
 pub mod spec;
+pub mod stop;
 pub mod task;
 pub mod traffic;
 pub mod why;
@@ -56,6 +57,7 @@ pub use route::{CutoverEdge, CutoverMemory, CutoverOrder, CutoverPause, Move, Ro
 pub use sight::{ReleaseSight, ServiceSight, StopCause, Stopped, TaskFailure};
 pub use snapshot::*;
 pub use spec::*;
+pub use stop::{Stop, StopMode, Switch};
 pub use task::{Task, TaskOwner, TaskShape, TaskStatus, WaitingTasks};
 pub use traffic::*;
 pub use why::{Rejected, Shortfall, Why};

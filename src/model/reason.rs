@@ -10,6 +10,7 @@ use super::failure::Failure;
 use super::id::{CutoverName, ImageName, PoolId, RouteId, ServiceName};
 use super::mode::Mode;
 use super::resources::Resources;
+use super::stop::StopMode;
 
 /// The reason of a hold: a stable code, with the numbers as payload.
 #[derive(
@@ -35,6 +36,8 @@ pub enum Reason {
     Paused { by: String, because: String },
     Demoted { because: String },
     LeaseLost,
+    Stopped { mode: StopMode, because: String },
+    SwitchUnread { since: Option<DateTime<Utc>>, failure: Option<Failure> },
     LeaseEnds { until: DateTime<Utc> },
     StandsBy { leader: String, since: DateTime<Utc> },
     // What is known.
@@ -138,6 +141,19 @@ impl fmt::Display for Reason {
             Self::Paused { by, because } => write!(f, "paused by {by}: {because}"),
             Self::Demoted { because } => {
                 write!(f, "pool lowered to recommend: {because}; `tidegate resume --pool` lifts it")
+            }
+            Self::Stopped { mode, because } => {
+                write!(f, "the stop switch in AWS says {mode}: {because}")
+            }
+            Self::SwitchUnread { since, failure } => {
+                f.write_str("the stop switch in AWS has not answered")?;
+                if let Some(since) = since {
+                    write!(f, " since {}", moment(since))?;
+                }
+                match failure {
+                    Some(failure) => write!(f, ": {failure}"),
+                    None => Ok(()),
+                }
             }
             Self::LeaseLost => {
                 f.write_str("the lease on this cluster has ended, or another writer has it")

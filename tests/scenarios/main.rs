@@ -13,5 +13,6 @@ mod release;
 mod replicas;
 mod stage;
 mod story;
+mod switch;
 mod trouble;
 mod week;
