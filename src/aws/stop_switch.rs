@@ -27,7 +27,7 @@ pub(super) struct StopSwitch {
 impl StopSwitch {
     pub(super) fn new(config: &SdkConfig, counter: &CallCounter, name: &str) -> Self {
         let (retry, limits) = (RetryConfig::disabled(), write_limits(LIMIT));
-        let ssm = client!(aws_sdk_ssm, config, counter, retry, limits, "tidegate-stop");
+        let ssm = client!(aws_sdk_ssm, config, [counter], retry, limits, "tidegate-stop");
         Self { ssm, name: name.to_owned() }
     }
 

@@ -185,6 +185,7 @@ fn report(trouble: Option<JournalError>) -> (Cluster, TickReport) {
         config: story::config(),
         memory: story::memory(),
         lease: Lease::exclusive(Epoch(3)),
+        switch: Switch::default(),
         seen: None,
         looked_at: None,
         hearing: crate::control::hearing::Hearing::default(),
