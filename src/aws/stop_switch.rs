@@ -32,7 +32,7 @@ impl StopSwitch {
     }
 
     pub(super) async fn read(&self) -> Result<Option<Stop>, Failure> {
-        let asked = self.ssm.get_parameter().name(&self.name).with_decryption(true).send().await;
+        let asked = self.ssm.get_parameter().name(&self.name).send().await;
         match asked {
             Ok(found) => Ok(found.parameter().and_then(|found| found.value()).map(Stop::read)),
             Err(error) if error.code() == Some("ParameterNotFound") => Ok(None),

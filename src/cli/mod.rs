@@ -7,6 +7,7 @@ mod config;
 mod cutover;
 mod demo;
 mod exit;
+mod export;
 mod handback;
 mod listener;
 mod order;
@@ -84,6 +85,9 @@ enum Command {
     /// Check, print or write configuration.
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// Print what others need to know of Tidegate: IAM policies.
+    #[command(subcommand)]
+    Export(export::ExportCommand),
     /// Run everything on a simulated AWS, with a story that plays in minutes.
     Demo(demo::Args),
     /// Print a completion script for a shell.
@@ -130,6 +134,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Token(command) => block_on(token::token(command, output)),
         Command::Audit(command) => block_on(audit::audit(command, output)),
         Command::Config(command) => block_on(config::config(command, output)),
+        Command::Export(command) => export::export(command),
         Command::Demo(args) => block_on(demo::demo(args, output)),
         Command::Completions { shell } => {
             let mut command = Cli::command();

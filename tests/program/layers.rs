@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[&[&str]] = &[
     &["model"],
     &["config"],
-    &["decide", "cutover", "release"],
+    &["decide", "cutover", "release", "policy"],
     &["handback"],
     &["guard"],
     &["journal", "access"],
@@ -80,7 +80,7 @@ fn every_file_says_what_it_is_for() {
 #[test]
 fn deciding_neither_waits_nor_reads_a_clock_nor_logs() {
     let pure = rooms().into_iter().filter(|(_, room, _)| {
-        ["model", "config", "decide", "cutover", "release", "handback", "guard"]
+        ["model", "config", "decide", "cutover", "release", "policy", "handback", "guard"]
             .contains(&room.as_str())
     });
     for (path, _, text) in pure {
