@@ -6,6 +6,7 @@ mod audit;
 mod config;
 mod cutover;
 mod demo;
+mod doctor;
 mod exit;
 mod export;
 mod handback;
@@ -82,6 +83,10 @@ enum Command {
     /// Show who did what, and check that the record of it is whole.
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// Look for what keeps Tidegate from its work in a cluster, with remedies; changes nothing.
+    ///
+    /// Exits with 3 when something that is asked for will not be done, or is undone by others.
+    Doctor(doctor::DoctorArgs),
     /// Check, print or write configuration.
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -135,6 +140,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Audit(command) => block_on(audit::audit(command, output)),
         Command::Config(command) => block_on(config::config(command, output)),
         Command::Export(command) => export::export(command),
+        Command::Doctor(args) => block_on(doctor::doctor(args, output)),
         Command::Demo(args) => block_on(demo::demo(args, output)),
         Command::Completions { shell } => {
             let mut command = Cli::command();

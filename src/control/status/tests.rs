@@ -8,7 +8,7 @@ use crate::control::{Cluster, TickReport, Verdict};
 use crate::guard::Lease;
 use crate::journal::JournalError;
 use crate::journal::Standing;
-use crate::model::{Memory, Outcome, Plan, Reason, Subject, build};
+use crate::model::{Memory, Outcome, Plan, Reason, Subject, Switch, build};
 
 fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap()
