@@ -63,7 +63,36 @@ fn everything_in_disorder_is_named_with_its_remedy() {
         service.native_rules.insert("arn:rule".into());
     }
     let facts = Facts { skew: Some(TimeDelta::seconds(-45)), state_is_fleeting: Some(true) };
-    expect![[r#""#]].assert_eq(&found(&config, &seen, &facts));
+    expect![[r#"
+        Blocks permission_lacking ecs:ListTasks: it is not permitted; what it would show is missing, and nothing is removed while it is
+          tidegate export iam --config FILE, and attach the policy it prints
+        Blocks pool_missing spare: the configuration names it, and AWS knows no such pool here
+          correct its name or the Region in the configuration
+        Blocks managed_scaling workers: managed scaling of cp sizes it; it is not written to
+          tidegate handover --cluster web --pool workers --apply
+        Blocks scaling_policy workers: scaling policy p sizes it; it is not written to
+          aws autoscaling suspend-processes --auto-scaling-group-name workers --scaling-processes AlarmNotification
+        Blocks fleeting_state web: the journal lies on the disk of a container and is lost with it: first values, timers and open cutovers are then forgotten
+          put --state on a volume that outlives the container, or the journal in a table
+        Advice scheduled_action workers: scheduled action night sets its size; that is somebody else's
+          aws autoscaling describe-scheduled-actions --auto-scaling-group-name workers, and delete what should not size it
+        Advice instance_refresh workers: instance refresh r-1 runs; nothing is removed meanwhile
+          wait for its end
+        Advice terminate_hook workers: lifecycle hook drain holds hosts that end; somebody else drains
+          aws autoscaling describe-lifecycle-hooks --auto-scaling-group-name workers, and delete the hook if only a drain hangs on it
+        Advice warm_pool workers: it has a warm pool, whose instances are no hosts
+          aws autoscaling delete-warm-pool --auto-scaling-group-name workers
+        Advice unprotected workers: 1 of its hosts are not protected from scale-in; Tidegate protects them before it removes the first one
+          nothing; it is done before the first removal
+        Advice zones_rebalanced workers: AZRebalance may end hosts of it that have tasks, after any removal
+          aws autoscaling suspend-processes --auto-scaling-group-name workers --scaling-processes AZRebalance
+        Advice clock_skew web: the clock of this machine is 45 s behind that of AWS
+          let a time service set the clock
+        Advice no_queue web: no queue tells of changes; everything is looked at every 15 s
+          name a queue under `queue` in the configuration
+        Advice no_stop_switch web: there is no stop switch that works without a token
+          name a parameter under `stop_parameter`
+    "#]].assert_eq(&found(&config, &seen, &facts));
 }
 
 #[test]
