@@ -106,9 +106,9 @@ async fn init(args: InitArgs, output: Output) -> Result<Exit, Failure> {
     use crate::config::ClusterConfig;
     use crate::control::SystemClock;
     let InitArgs { cluster, region, mode, allow } = args;
-    if allow.contains(&ActionKind::Handover) {
-        return Err(Failure::new(Exit::Usage, "a handover cannot be allowed once for all")
-            .hint("a person orders each with `tidegate handover`"));
+    if let Some(kind) = allow.iter().find(|kind| kind.is_ordered()) {
+        return Err(Failure::new(Exit::Usage, format!("a {kind} cannot be allowed once for all"))
+            .hint(format!("a person orders each with `tidegate {kind}`")));
     }
     let unreachable = |error: &dyn std::fmt::Display| {
         Failure::new(Exit::Unreachable, format!("cluster {cluster}: {error}"))

@@ -6,8 +6,10 @@ mod audit;
 mod config;
 mod cutover;
 mod demo;
+mod doctor;
 mod exit;
 mod export;
+mod handback;
 mod listener;
 mod order;
 mod output;
@@ -60,6 +62,8 @@ enum Command {
     Resume(order::ResumeArgs),
     /// Take pools over from managed scaling, reversibly; shows the change unless --apply is given.
     Handover(order::HandoverArgs),
+    /// Let everything be as it was before Tidegate; shows the change unless --apply is given.
+    Handback(handback::HandbackArgs),
     /// Look for mistakes in the rules of a load balancer's listener; changes nothing.
     #[command(subcommand)]
     Listener(listener::ListenerCommand),
@@ -79,6 +83,10 @@ enum Command {
     /// Show who did what, and check that the record of it is whole.
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// Look for what keeps Tidegate from its work in a cluster, with remedies; changes nothing.
+    ///
+    /// Exits with 3 when something that is asked for will not be done, or is undone by others.
+    Doctor(doctor::DoctorArgs),
     /// Check, print or write configuration.
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -123,6 +131,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Pause(args) => block_on(order::pause(args, output)),
         Command::Resume(args) => block_on(order::resume(args, output)),
         Command::Handover(args) => block_on(order::handover(args, output)),
+        Command::Handback(args) => block_on(handback::handback(args, output)),
         Command::Listener(command) => block_on(listener::listener(command, output)),
         Command::Cutover(command) => block_on(cutover::cutover(command, output)),
         Command::Release(args) => block_on(release::release(args, output)),
@@ -131,6 +140,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Audit(command) => block_on(audit::audit(command, output)),
         Command::Config(command) => block_on(config::config(command, output)),
         Command::Export(command) => export::export(command),
+        Command::Doctor(args) => block_on(doctor::doctor(args, output)),
         Command::Demo(args) => block_on(demo::demo(args, output)),
         Command::Completions { shell } => {
             let mut command = Cli::command();

@@ -88,7 +88,7 @@ pub async fn tick(
     report
 }
 
-/// Notes first, so that timers survive a crash; then rank by rank, as long as nothing speaks
+/// Notes first, so that timers survive a crash; then batch by batch in order of rank, as long as nothing speaks
 /// against it; then the holds that began and ended.
 async fn carry_out(
     cloud: &impl Cloud,
@@ -100,10 +100,11 @@ async fn carry_out(
 ) -> Result<(), JournalError> {
     cx.note(journal, report.plan.notes.clone(), clock).await?;
     let mut voided = BTreeSet::new();
-    for rank in report.plan.by_rank() {
+    for batch in report.plan.batches() {
         cx.take_orders(journal, inbox, clock).await?;
+        cx.ask_switch(cloud, clock).await;
         cx.lease = journal.lease();
-        let (admitted, refused) = cx.admit(&report.snapshot, rank, &voided, clock);
+        let (admitted, refused) = cx.admit(&report.snapshot, batch, &voided, clock);
         report.verdicts.extend(refused.into_iter().map(|(p, hold)| (p, Verdict::Held(hold))));
         let done = cx.perform(cloud, journal, &report.snapshot, admitted, clock).await?;
         for (planned, verdict) in &done {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::action::{Action, Subject};
 use super::drain::Drain;
+use super::handback::{self, Handback, Scope, Side, Written};
 use super::id::{
     CutoverName, InstanceId, InstanceType, PoolId, RouteId, ServiceName, TaskDefinitionArn,
 };
@@ -63,6 +64,12 @@ pub struct Memory {
     /// Values from before Tidegate's first write.
     #[serde(with = "pairs")]
     pub originals: BTreeMap<(Subject, Attribute), serde_json::Value>,
+    /// What Tidegate has asked for of the attributes in `originals`.
+    #[serde(default, with = "pairs")]
+    pub written: BTreeMap<(Subject, Attribute), Written>,
+    /// What a person wants handed back; the last one stays when it has ended.
+    #[serde(default)]
+    pub handback: Option<Handback>,
     pub shapes: BTreeMap<InstanceType, Resources>,
     /// The task description last registered for a service.
     #[serde(default)]
@@ -187,6 +194,12 @@ impl Memory {
         }
         if let Action::TerminateHost { .. } = &planned.action {
             self.removals.push_back(at);
+        }
+        for (subject, attribute, value) in handback::asks(&planned.action) {
+            let key = (subject, attribute);
+            if self.originals.contains_key(&key) {
+                self.written.entry(key).or_insert_with(|| Written::first(at)).add(value);
+            }
         }
         if let Action::WriteRule { purpose: Purpose::Route(route), was: Some(was), .. } =
             &planned.action
@@ -323,6 +336,16 @@ impl Memory {
                 let key = (subject.clone(), *attribute);
                 self.originals.entry(key).or_insert_with(|| value.clone());
             }
+            Note::Restored { subject, attribute } => {
+                let key = (subject.clone(), *attribute);
+                self.originals.remove(&key);
+                self.written.remove(&key);
+            }
+            Note::HandedBack => {
+                if let Some(handback) = &mut self.handback {
+                    handback.ended = handback.ended.or(Some(at));
+                }
+            }
             Note::ClockJumped { .. } => {
                 let removal_timer = |fact: &Fact| matches!(fact, Fact::Unneeded | Fact::AgentLost);
                 self.since.retain(|(_, fact), _| !removal_timer(fact));
@@ -365,6 +388,9 @@ impl Memory {
             Order::SetMode { mode } => {
                 self.mode = *mode;
                 self.unknown_record = false;
+                if *mode > Mode::Observe {
+                    self.handback = None;
+                }
             }
             Order::Pause => {
                 self.pause = Some(Pause { by: actor.clone(), reason: reason.clone(), at });
@@ -372,13 +398,16 @@ impl Memory {
             Order::Resume { pool: None } => {
                 self.pause = None;
                 self.breakers.clear();
+                self.handback.take_if(|handback| matches!(handback.scope, Scope::Pool(_)));
                 for memory in self.pools.values_mut() {
                     memory.resume();
                 }
             }
             Order::Resume { pool: Some(pool) } => {
                 self.pools.entry(pool.clone()).or_default().resume();
+                self.handback.take_if(|handback| handback.scope == Scope::Pool(pool.clone()));
             }
+            Order::Handback { scope, side } => self.hand_back(scope, *side, (actor, reason), at),
             Order::Handover { pools } => {
                 for pool in pools {
                     let handover = Handover { by: actor.clone(), at };
@@ -403,6 +432,49 @@ impl Memory {
                 }
             }
         }
+    }
+
+    /// The cluster is observed from now on, the pool begins nothing, and cutovers and releases end.
+    fn hand_back(
+        &mut self,
+        scope: &Scope,
+        side: Option<Side>,
+        (actor, reason): (&str, &str),
+        at: DateTime<Utc>,
+    ) {
+        let handback = Handback {
+            by: actor.to_owned(),
+            reason: reason.to_owned(),
+            at,
+            scope: scope.clone(),
+            side,
+            ended: None,
+        };
+        let known = |(name, memory)| Known::of(name, Some(memory));
+        let covered = self.cutovers.iter().filter(|(name, _)| handback.covers_cutover(name));
+        let known: Vec<_> = covered.map(known).collect();
+        if handback::check(self.handback.as_ref(), scope, side, &known).is_err() {
+            return;
+        }
+        for (name, cutover) in &mut self.cutovers {
+            if handback.covers_cutover(name) {
+                cutover.hand_back(side.unwrap_or(Side::Blue), (actor, reason), at);
+            }
+        }
+        match scope {
+            Scope::Cluster => {
+                self.mode = Mode::Observe;
+                self.pools.values_mut().for_each(|pool| pool.handover = None);
+                self.releases.values_mut().for_each(|release| release.abort(actor, reason, at));
+            }
+            Scope::Pool(pool) => {
+                let pool = self.pools.entry(pool.clone()).or_default();
+                pool.handover = None;
+                pool.demoted = Some(format!("handed back by {actor}: {reason}"));
+            }
+            Scope::Cutover(_) => {}
+        }
+        self.handback = Some(handback);
     }
 
     fn steer(

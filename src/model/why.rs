@@ -70,6 +70,8 @@ pub enum Why {
     LeadsBack { because: String },
     /// A person ordered the handover.
     Handover { provider: Option<String> },
+    /// A person ordered the handback.
+    HandsBack { by: String },
 }
 
 impl Why {
@@ -212,6 +214,7 @@ impl fmt::Display for Why {
                 write!(f, "handover from managed scaling of {provider}")
             }
             Self::Handover { provider: None } => f.write_str("handover"),
+            Self::HandsBack { by } => write!(f, "handed back by {by}"),
         }
     }
 }

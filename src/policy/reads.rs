@@ -207,6 +207,12 @@ pub(super) const READS: &[Grant] = &[
         ],
     },
     Grant {
+        sid: "ReadSwitches",
+        on: &[On::Switches],
+        only: &[],
+        actions: &[read("ssm:GetParameter", "aws/stop_switch", "Whether somebody stops it.")],
+    },
+    Grant {
         sid: "EnterScopes",
         on: &[On::AssumedRoles],
         only: &[],

@@ -40,7 +40,8 @@ impl From<ActionKind> for Part {
             | ActionKind::Consolidate => Self::RemoveHosts,
             ActionKind::Services => Self::Release,
             ActionKind::Cutover => Self::Traffic,
-            ActionKind::Handover => Self::Handover,
+            // Of what is handed back most was permitted when it was taken.
+            ActionKind::Handover | ActionKind::Handback => Self::Handover,
         }
     }
 }
@@ -119,6 +120,7 @@ impl Place {
                 alarms: alarms.collect(),
                 queues: config.queue.iter().filter_map(|url| queue_name(url)).collect(),
                 tables: BTreeSet::new(),
+                switches: config.stop_parameter.iter().cloned().collect(),
                 target_groups: declared.filter_map(|e| e.target_group.clone()).collect(),
                 listeners,
             }),
@@ -185,6 +187,11 @@ impl Place {
                 Some(named) => named.tables.iter().map(|table| self.table(table)).collect(),
                 None => one("dynamodb", "table/tidegate*".to_owned()),
             },
+            // The slash that begins a name is not doubled (Service Authorization Reference).
+            On::Switches if self.named.is_none() => one("ssm", "parameter/tidegate/*".to_owned()),
+            On::Switches => each(|named| &named.switches, &|name| {
+                self.arn("ssm", &format!("parameter/{}", name.trim_start_matches('/')))
+            }),
             On::Repositories => vec![format!("arn:{}:ecr:*:*:repository/*", self.partition)],
             On::ScalableTargets => one("application-autoscaling", "scalable-target/*".to_owned()),
             On::Listeners => match &self.named {

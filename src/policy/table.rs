@@ -58,6 +58,8 @@ pub enum On {
     Queues,
     /// Of journals.
     Tables,
+    /// Parameters that stop Tidegate.
+    Switches,
     /// Images are also kept in other accounts and Regions.
     Repositories,
     ScalableTargets,
@@ -112,6 +114,8 @@ pub struct Named {
     pub queues: BTreeSet<String>,
     /// By Region, where the configuration tells it.
     pub tables: BTreeSet<(Option<String>, String)>,
+    /// Names of parameters.
+    pub switches: BTreeSet<String>,
 }
 
 /// What no role of Tidegate may do, whatever else it is given.

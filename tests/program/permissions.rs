@@ -12,7 +12,7 @@ use tidegate::policy::{self, Asked, SIZE_MAX, grants};
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// The crate of a client, the field that holds it, and the service as IAM names it.
-const CLIENTS: [(&str, &str, &str); 10] = [
+const CLIENTS: [(&str, &str, &str); 11] = [
     ("aws_sdk_applicationautoscaling", "targets", "application-autoscaling"),
     ("aws_sdk_autoscaling", "autoscaling", "autoscaling"),
     ("aws_sdk_cloudwatch", "cloudwatch", "cloudwatch"),
@@ -23,6 +23,7 @@ const CLIENTS: [(&str, &str, &str); 10] = [
     ("aws_sdk_ecs", "ecs", "ecs"),
     ("aws_sdk_elasticloadbalancingv2", "elbv2", "elasticloadbalancing"),
     ("aws_sdk_sqs", "sqs", "sqs"),
+    ("aws_sdk_ssm", "ssm", "ssm"),
 ];
 
 /// Operations that AWS permits as another, or as each of their parts.
