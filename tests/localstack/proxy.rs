@@ -43,6 +43,7 @@ impl Call {
                 "AmazonEC2ContainerRegistry_" => "ecr",
                 "AmazonEC2ContainerService" => "ecs",
                 "AmazonSQS" => "sqs",
+                "AmazonSSM" => "ssm",
                 "DynamoDB_20120810" => "dynamodb",
                 "AnyScaleFrontendService" => "application-autoscaling",
                 other => other,

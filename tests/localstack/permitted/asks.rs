@@ -75,6 +75,7 @@ pub(super) async fn of(call: &Call, body: &[u8], world: &World) -> Result<Vec<As
         "ecr" => asker.ecr(call),
         "dynamodb" => asker.dynamodb(call),
         "sqs" => asker.sqs(call),
+        "ssm" => asker.ssm(call),
         _ => Err("a service that is not known".to_owned()),
     }
 }
@@ -342,6 +343,13 @@ impl Asker<'_> {
         let action = call.to_string();
         let action = action.strip_suffix("Batch").unwrap_or(&action);
         Ok(vec![ask(action, self.arn("sqs", name), Context::new())])
+    }
+
+    /// The slash that begins a name is not doubled.
+    fn ssm(&self, call: &Call) -> Result<Vec<Asked>, String> {
+        let name = self.sent.need("Name")?.trim_start_matches('/');
+        let arn = self.arn("ssm", &format!("parameter/{name}"));
+        Ok(vec![ask(&call.to_string(), arn, Context::new())])
     }
 
     /// A transaction is permitted part by part.
