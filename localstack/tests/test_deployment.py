@@ -9,8 +9,9 @@ from conftest import eventually, new_account
 from test_cloudformation import create, failures, outputs
 
 ROOT = Path(__file__).parents[2]
-CLUSTER, SERVICES, TIDEGATE = (
-    (ROOT / "cloudformation" / f"{name}.yaml").read_text() for name in ("demo-cluster", "demo-services", "tidegate")
+CLUSTER, SERVICES, TABLE, TIDEGATE = (
+    (ROOT / "cloudformation" / f"{name}.yaml").read_text()
+    for name in ("demo-cluster", "demo-services", "journal-table", "tidegate")
 )
 
 LOGIN = {
@@ -274,3 +275,17 @@ def test_the_demos_services_run_and_nobody_is_led_to_them_before_a_cutover(aws):
     delete(aws, "services")
     assert aws.elbv2.describe_target_groups()["TargetGroups"] == []
     delete(aws, "demo")
+
+
+def test_a_new_maximum_of_the_demo_cluster_leaves_the_capacity_that_is_tidegates(aws):
+    demo = made(aws, CLUSTER, "demo")
+    aws.autoscaling.set_desired_capacity(AutoScalingGroupName=demo["GroupName"], DesiredCapacity=3)
+    update(aws, CLUSTER, "demo", MaxSize="8")
+    group = aws.describe_group(demo["GroupName"])
+    assert (group["MaxSize"], group["DesiredCapacity"]) == (8, 3)
+
+
+def test_the_table_of_journals_outlives_the_stack_that_made_it(aws):
+    made(aws, TABLE, "journal", TableName="journals")
+    delete(aws, "journal")
+    assert aws.dynamodb.list_tables()["TableNames"] == ["journals"]
