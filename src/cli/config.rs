@@ -65,7 +65,12 @@ pub(super) fn read(file: &Path) -> Result<Config, Failure> {
         Failure::new(Exit::BadConfig, format!("{name}: {error}"))
             .hint("`tidegate config init --cluster NAME > tidegate.yaml` writes one")
     })?;
-    config::load(&text, &name).map_err(|errors| Failure::new(Exit::BadConfig, errors.to_string()))
+    parse(&text, &name)
+}
+
+/// Reads the text of a file; `name` is where its errors are found.
+pub(super) fn parse(text: &str, name: &str) -> Result<Config, Failure> {
+    config::load(text, name).map_err(|errors| Failure::new(Exit::BadConfig, errors.to_string()))
 }
 
 fn check(file: &Path, output: Output) -> Result<Exit, Failure> {

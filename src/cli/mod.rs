@@ -10,6 +10,7 @@ mod doctor;
 mod exit;
 mod export;
 mod handback;
+mod health;
 mod listener;
 mod order;
 mod output;
@@ -51,6 +52,8 @@ enum Command {
     Plan(plan::Args),
     /// Show the state of a running server's clusters.
     Status(show::StatusArgs),
+    /// Ask the running server whether its loops are alive: 0 if they are, else 1.
+    Health(remote::Where),
     /// Show the last decisions, or one with all its reasons.
     Decisions(show::DecisionsArgs),
     /// Show or set the mode of a cluster.
@@ -126,6 +129,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Run(args) => block_on(run::run(args, output)),
         Command::Plan(args) => block_on(plan::plan(args, output)),
         Command::Status(args) => block_on(show::status(args, output)),
+        Command::Health(at) => block_on(health::health(at, output)),
         Command::Decisions(args) => block_on(show::decisions(args, output)),
         Command::Mode(command) => block_on(order::mode(command, output)),
         Command::Pause(args) => block_on(order::pause(args, output)),

@@ -47,6 +47,11 @@ impl TickReport {
         self.verdicts.iter().any(|(_, verdict)| done(verdict)) || self.plan.notes.iter().any(moved)
     }
 
+    /// Whether everything was seen and what followed is in the journal.
+    pub fn is_good(&self) -> bool {
+        self.trouble.is_none() && self.snapshot.gaps().next().is_none()
+    }
+
     /// Everything that was not done, whoever declined it.
     pub fn holds(&self) -> Vec<Hold> {
         let refused = self.verdicts.iter().filter_map(|(_, verdict)| match verdict {

@@ -126,6 +126,7 @@ impl Gate {
             snapshot: &snapshot,
             memory: &self.memory,
             lease: &lease,
+            switch: &Switch::default(),
             now,
         };
         let (kind, by) = (ActionKind::Cutover, Origin::Capacity);
