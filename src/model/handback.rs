@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::action::{Action, Subject};
 use super::id::{CutoverName, PoolId};
+use super::memory::Memory;
+use super::mode::Mode;
 use super::note::Attribute;
 use super::orders::Known;
 use super::record::Refusal;
@@ -163,6 +165,51 @@ pub fn check(
         }
     }
     Ok(())
+}
+
+impl Memory {
+    /// The cluster is observed from now on, the pool begins nothing, and cutovers and releases end.
+    pub(super) fn hand_back(
+        &mut self,
+        scope: &Scope,
+        side: Option<Side>,
+        (actor, reason): (&str, &str),
+        at: DateTime<Utc>,
+    ) {
+        let handback = Handback {
+            by: actor.to_owned(),
+            reason: reason.to_owned(),
+            at,
+            scope: scope.clone(),
+            side,
+            ended: None,
+        };
+        let known = |(name, memory)| Known::of(name, Some(memory));
+        let covered = self.cutovers.iter().filter(|(name, _)| handback.covers_cutover(name));
+        let known: Vec<_> = covered.map(known).collect();
+        if check(self.handback.as_ref(), scope, side, &known).is_err() {
+            return;
+        }
+        for (name, cutover) in &mut self.cutovers {
+            if handback.covers_cutover(name) {
+                cutover.hand_back(side.unwrap_or(Side::Blue), (actor, reason), at);
+            }
+        }
+        match scope {
+            Scope::Cluster => {
+                self.mode = Mode::Observe;
+                self.pools.values_mut().for_each(|pool| pool.handover = None);
+                self.releases.values_mut().for_each(|release| release.abort(actor, reason, at));
+            }
+            Scope::Pool(pool) => {
+                let pool = self.pools.entry(pool.clone()).or_default();
+                pool.handover = None;
+                pool.demoted = Some(format!("handed back by {actor}: {reason}"));
+            }
+            Scope::Cutover(_) => {}
+        }
+        self.handback = Some(handback);
+    }
 }
 
 /// What an action asks of attributes that can be handed back.

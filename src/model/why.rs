@@ -140,6 +140,7 @@ impl fmt::Display for Shortfall {
 }
 
 impl fmt::Display for Why {
+    #[expect(clippy::too_many_lines, reason = "one line of text for each reason")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Short { shortfalls, hosts, rejected } => {

@@ -207,7 +207,7 @@ pub(super) const READS: &[Grant] = &[
         ],
     },
     Grant {
-        sid: "LookAtSwitches",
+        sid: "LookAtSwitch",
         on: &[On::Switches],
         only: &[],
         actions: &[read("ssm:GetParameter", "aws/stop_switch", "Whether somebody stops it.")],
