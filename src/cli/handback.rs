@@ -2,7 +2,7 @@
 //! commands for people, from the journal alone.
 
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::exit::{Exit, Failure};
 use super::order::Done;
@@ -48,7 +48,11 @@ pub(super) async fn handback(args: HandbackArgs, output: Output) -> Result<Exit,
         "reason": reason, "pool": pool, "cutover": cutover, "side": side, "apply": apply
     });
     let done: Done = remote.post(&format!("/api/v1/clusters/{cluster}/handback"), &body).await?;
-    let result = json!({ "cluster": cluster, "applied": apply, "changes": done.changes });
+    let status: Value = remote.get(&format!("/api/v1/clusters/{cluster}")).await?;
+    let waits = apply && !status["pause"].is_null();
+    let result = json!({
+        "cluster": cluster, "applied": apply, "changes": done.changes, "blocked": waits
+    });
     output.result(&result, || {
         let mut text = match (done.changes.is_empty(), apply) {
             (true, true) => format!("{cluster}: ordered; nothing has to be changed for it\n"),
@@ -59,9 +63,12 @@ pub(super) async fn handback(args: HandbackArgs, output: Output) -> Result<Exit,
         for change in &done.changes {
             text += &format!("  {change}\n");
         }
+        if waits {
+            text += &format!("paused: `tidegate resume --cluster {cluster}` lets it begin\n");
+        }
         text
     });
-    Ok(Exit::Ok)
+    Ok(if waits { Exit::Blocked } else { Exit::Ok })
 }
 
 fn commands(args: &HandbackArgs, output: Output) -> Result<Exit, Failure> {
