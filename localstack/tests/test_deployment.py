@@ -126,6 +126,7 @@ def test_its_configuration_only_looks_and_names_queue_and_table(tidegate):
             "allow": ["scale_out"],
             "pools": [{"auto_scaling_group": "tidegate-demo-hosts"}],
             "queue": out["QueueUrl"],
+            "stop_parameter": "/tidegate/tidegate-demo/stop",
         }
     ]
 
