@@ -7,6 +7,7 @@ mod config;
 mod cutover;
 mod demo;
 mod exit;
+mod export;
 mod listener;
 mod order;
 mod output;
@@ -81,6 +82,9 @@ enum Command {
     /// Check, print or write configuration.
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// Print what other tools need to watch over Tidegate.
+    #[command(subcommand)]
+    Export(export::ExportCommand),
     /// Run everything on a simulated AWS, with a story that plays in minutes.
     Demo(demo::Args),
     /// Print a completion script for a shell.
@@ -126,6 +130,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Token(command) => block_on(token::token(command, output)),
         Command::Audit(command) => block_on(audit::audit(command, output)),
         Command::Config(command) => block_on(config::config(command, output)),
+        Command::Export(command) => Ok(export::export(command)),
         Command::Demo(args) => block_on(demo::demo(args, output)),
         Command::Completions { shell } => {
             let mut command = Cli::command();
