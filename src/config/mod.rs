@@ -18,6 +18,7 @@ mod load;
 mod measure;
 mod names;
 mod node;
+pub mod notify;
 mod raw;
 mod read;
 mod render;
@@ -52,6 +53,8 @@ pub struct Config {
     pub clusters: Vec<ClusterConfig>,
     /// Whose word is taken for who somebody is; `None`: nobody's, only tokens count.
     pub alb_oidc: Option<AlbOidc>,
+    /// Who is told of what happens.
+    pub notify: Vec<notify::Target>,
     /// Where each value was written; empty for one that was not read from a file.
     pub origins: Origins,
 }
