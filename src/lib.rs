@@ -16,8 +16,8 @@
 //! ```
 //!
 //! The rooms, lowest first; each uses only those above it in this list, and rooms of one line do
-//! not use each other: `model`; `config`; `decide`, `cutover`, `release`; `guard`; `journal`,
-//! `access`; `cloud`; `control`; `aws`, `sim`, `telemetry`; `api`, `dashboard`; `cli`.
+//! not use each other: `model`; `config`; `decide`, `cutover`, `release`,
+//! `policy`; `guard`; `journal`, `access`; `cloud`; `control`; `aws`, `sim`, `telemetry`; `api`, `dashboard`; `cli`.
 
 pub mod access;
 pub mod api;
@@ -33,6 +33,7 @@ pub mod decide;
 pub mod guard;
 pub mod journal;
 pub mod model;
+pub mod policy;
 pub mod release;
 pub mod sim;
 pub mod telemetry;

@@ -72,7 +72,7 @@ impl Queue {
             .operation_timeout(limit)
             .build();
         let retry = RetryConfig::disabled();
-        let sqs = client!(aws_sdk_sqs, config, counter, retry, limits, "tidegate-queue");
+        let sqs = client!(aws_sdk_sqs, config, [counter], retry, limits, "tidegate-queue");
         let (ear, until) = (Mutex::default(), std::sync::Mutex::default());
         Self { sqs, url: url.to_owned(), cluster, ear, until }
     }

@@ -82,7 +82,7 @@ enum Command {
     /// Check, print or write configuration.
     #[command(subcommand)]
     Config(config::ConfigCommand),
-    /// Print what other tools need to watch over Tidegate.
+    /// Print what others need to know of Tidegate: IAM policies, alert rules, a dashboard.
     #[command(subcommand)]
     Export(export::ExportCommand),
     /// Run everything on a simulated AWS, with a story that plays in minutes.
@@ -130,7 +130,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Token(command) => block_on(token::token(command, output)),
         Command::Audit(command) => block_on(audit::audit(command, output)),
         Command::Config(command) => block_on(config::config(command, output)),
-        Command::Export(command) => Ok(export::export(command)),
+        Command::Export(command) => export::export(command),
         Command::Demo(args) => block_on(demo::demo(args, output)),
         Command::Completions { shell } => {
             let mut command = Cli::command();

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use aws_sdk_applicationautoscaling::types::{ScalableDimension, ServiceNamespace};
 use aws_sdk_ecs::types::{ContainerDefinition, LaunchType, LoadBalancer, PortMapping};
-use aws_sdk_elasticloadbalancingv2::types::{Action as SdkAction, ActionTypeEnum, ProtocolEnum};
+use aws_sdk_elasticloadbalancingv2::types::{
+    Action as SdkAction, ActionTypeEnum, ProtocolEnum, RuleCondition,
+};
 use chrono::TimeDelta;
 use strum::IntoEnumIterator;
 use tidegate::aws::Aws;
@@ -18,7 +20,8 @@ use tidegate::journal::{Journal, Sqlite};
 use tidegate::model::*;
 
 use crate::aws::World;
-use crate::harness::eventually;
+use crate::harness::{config, eventually};
+use crate::permitted::Permitted;
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -26,12 +29,16 @@ const LIMIT: Duration = Duration::from_secs(30);
 struct Gate {
     world: World,
     elbv2: aws_sdk_elasticloadbalancingv2::Client,
+    /// Everything that is asked goes through the policy for what it is about.
+    permitted: Permitted,
     aws: Aws<SystemClock>,
     journal: Sqlite,
     memory: Memory,
     config: ClusterConfig,
     listener: ListenerArn,
     blue: TargetGroupArn,
+    /// A rule of somebody else that leads to blue.
+    old: RuleArn,
 }
 
 impl Gate {
@@ -41,14 +48,18 @@ impl Gate {
         world.set_desired("g", 2).await;
         let elbv2 = aws_sdk_elasticloadbalancingv2::Client::new(&world.sdk);
         let (listener, blue) = balance(&world, &elbv2).await;
+        let old = old_rule(&elbv2, &listener, &blue).await;
         monolith(&world, &blue).await;
+        let permitted = Permitted::start(&world.endpoint, &world.account, "c");
+        permitted.permit(&declared(&listener, &old));
         let mut config = ClusterConfig::new("c", vec![PoolConfig::new(PoolId::group("g"))]);
         config.mode = Mode::Act;
         config.allow = ActionKind::iter().filter(|kind| *kind != ActionKind::Handover).collect();
         let mut journal = Sqlite::in_memory(&config.name).expect("a journal");
         let (memory, _) = journal.recover().await.expect("a memory");
         Self {
-            aws: Aws::with_config(&world.sdk, "c".into(), SystemClock),
+            aws: adapter(&world, &permitted),
+            permitted,
             memory: Memory { mode: Mode::Act, ..memory },
             world,
             elbv2,
@@ -56,6 +67,7 @@ impl Gate {
             config,
             listener,
             blue,
+            old,
         }
     }
 
@@ -64,10 +76,13 @@ impl Gate {
         let traffic = TrafficNeed {
             listeners: BTreeSet::from([self.listener.clone()]),
             left: BTreeSet::new(),
-            groups: BTreeSet::from(["c-users".to_owned()]),
+            groups: BTreeSet::from(["c-users".to_owned(), "blue".to_owned()]),
             load_since: Some(SystemClock.now() - TimeDelta::minutes(10)),
             load_period_seconds: 60,
-            asks: Vec::new(),
+            asks: vec![Ask {
+                name: "bell".to_owned(),
+                of: Asked::Alarm { alarm: "bell".to_owned() },
+            }],
         };
         let need = Need {
             cluster: "c".into(),
@@ -139,6 +154,39 @@ impl Gate {
     fn weights(&self, blue: u32, green: (&TargetGroupArn, u32)) -> RuleImage {
         RuleImage::split([(self.blue.clone(), blue), (green.0.clone(), green.1)])
     }
+}
+
+fn adapter(world: &World, permitted: &Permitted) -> Aws<SystemClock> {
+    let sdk = world.sdk.clone().into_builder().endpoint_url(permitted.url()).build();
+    Aws::with_config(&sdk, "c".into(), SystemClock)
+}
+
+/// A configuration under which all of it is done.
+fn declared(listener: &ListenerArn, old: &RuleArn) -> String {
+    let more = format!(
+        "allow: [scale_out, services, cutover]\nservices:\n  users:\n    load_balancing: {{ \
+         listener: {listener}, port: 80 }}\n  monolith:\n    load_balancing: {{ listener: \
+         {listener}, target_group: blue, container: main, port: 80, health_check: {{ path: / }} }}\n\
+         cutovers:\n  - name: break\n    listener: {listener}\n    from: monolith\n    rules: {{ \
+         adopt: {old} }}\n    routes: [{{ to: users, paths: [/old] }}]\n    gates: {{ others: [{{ \
+         name: bell, cloudwatch_alarm: bell }}] }}"
+    );
+    config("c", &["auto_scaling_group: g"], &more)
+}
+
+/// A rule as a team would have it, not made by Tidegate.
+async fn old_rule(
+    elbv2: &aws_sdk_elasticloadbalancingv2::Client,
+    listener: &ListenerArn,
+    blue: &TargetGroupArn,
+) -> RuleArn {
+    let forward = SdkAction::builder().r#type(ActionTypeEnum::Forward);
+    let forward = forward.target_group_arn(blue.as_str()).build();
+    let paths = RuleCondition::builder().field("path-pattern").values("/old").build();
+    let made = elbv2.create_rule().listener_arn(listener.as_str()).priority(500);
+    let made = made.conditions(paths).actions(forward).send().await.expect("CreateRule");
+    let rule = made.rules.expect("it is told").remove(0);
+    rule.rule_arn.expect("it is told").into()
 }
 
 /// A load balancer whose listener sends everything to group `blue`.
@@ -303,6 +351,36 @@ async fn shift(gate: &mut Gate, served: &Purpose, group: &TargetGroupArn) {
     assert_eq!(gate.rule(served).await.image, half);
 }
 
+/// Edits what it did not make, where the configuration names it, and what it made.
+async fn edit(gate: &mut Gate, served: &Purpose, green: &TargetGroupArn) {
+    let image = RuleImage::forward_to(&gate.blue);
+    let write = Action::WriteRule {
+        listener: gate.listener.clone(),
+        rule: gate.old.clone(),
+        purpose: served.clone(),
+        was: Some(image),
+        now: gate.weights(90, (green, 10)),
+    };
+    gate.done(write).await;
+
+    let seen = gate.see().await.traffic.value;
+    let blue = seen.group_named("blue").expect("the group").clone();
+    assert_eq!(blue.owner, Owner::Other);
+    let (was, mut now) = (blue.settings.clone(), blue.settings);
+    now.health_check.interval_seconds += 1;
+    gate.done(Action::SetHealthCheck { group: blue.arn, was, now }).await;
+
+    let Rule { arn: rule, priority: was, conditions, .. } = gate.rule(served).await;
+    let (listener, purpose) = (gate.listener.clone(), served.clone());
+    let now = was + 1;
+    gate.done(Action::SetRulePriority { listener, rule, purpose, was, now }).await;
+    let moved = gate.rule(served).await;
+    assert_eq!((moved.priority, &moved.conditions), (now, &conditions));
+    let (listener, purpose) = (gate.listener.clone(), served.clone());
+    let (was, now) = (conditions, condition("/api/users/*"));
+    gate.done(Action::SetRuleConditions { listener, rule: moved.arn, purpose, was, now }).await;
+}
+
 /// Another image for the one service, another group for the other.
 async fn deploy(gate: &mut Gate, group: &TargetGroupArn) {
     let service = ServiceName::from("users");
@@ -345,7 +423,7 @@ async fn suspend(gate: &mut Gate) {
     let (service, was) = (ServiceName::from("monolith"), Suspension::default());
     gate.done(Action::SuspendScaling { service: service.clone(), was, now }).await;
     // A fresh adapter, since what changes rarely is read in turns.
-    gate.aws = Aws::with_config(&gate.world.sdk, "c".into(), SystemClock);
+    gate.aws = adapter(&gate.world, &gate.permitted);
     let target = Rival::ScalableTarget { service, min: 1, max: 9, suspended: now };
     assert!(gate.see().await.rivals.value.contains(&target));
 }
@@ -374,6 +452,8 @@ async fn clear(gate: &mut Gate, served: &Purpose, group: &TargetGroupArn) {
         let gone = gate.world.ecs.delete_service().cluster("c").service(service).force(true);
         gone.send().await.expect("DeleteService");
     }
+    let old = gate.elbv2.delete_rule().rule_arn(gate.old.as_str()).send().await;
+    old.expect("DeleteRule");
     eventually("no target", async || (gate.green().await.health?.targets() == 0).then_some(()))
         .await;
     let (listener, group_name) = (gate.listener.clone(), "c-users".to_owned());
@@ -401,10 +481,11 @@ async fn every_action_on_traffic_is_sent_once_and_seen() {
     let green = prepare(&mut gate, &served).await;
     provide(&mut gate, &green.arn).await;
     carry(&gate, &green.arn).await;
+    edit(&mut gate, &served, &green.arn).await;
     shift(&mut gate, &served, &green.arn).await;
     let listener = gate.listener.clone();
     let alone = gate.aws.traffic_of_listener(&listener).await.expect("a whole listener");
-    assert_eq!(alone.listeners[&listener].rules.len(), 2);
+    assert_eq!(alone.listeners[&listener].rules.len(), 3);
     deploy(&mut gate, &green.arn).await;
     clear(&mut gate, &served, &green.arn).await;
     let sent: Vec<String> =
@@ -420,6 +501,10 @@ async fn every_action_on_traffic_is_sent_once_and_seen() {
         "CreateService",
         "UpdateService",
         "ModifyRule",
+        "ModifyTargetGroup",
+        "SetRulePriorities",
+        "ModifyRule",
+        "ModifyRule",
         "RegisterTaskDefinition",
         "UpdateService",
         "UpdateService",
@@ -427,7 +512,9 @@ async fn every_action_on_traffic_is_sent_once_and_seen() {
         "DeleteService",
         "DeleteRule",
         "DeleteRule",
+        "DeleteRule",
         "DeleteTargetGroup",
     ];
     assert_eq!(sent, expected);
+    gate.permitted.close();
 }

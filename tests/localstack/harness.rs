@@ -17,6 +17,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::aws::World;
+use crate::permitted::Permitted;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_tidegate");
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -69,7 +70,7 @@ pub async fn within<T>(
 ///
 /// The process is killed when this is dropped; if the test failed its log is printed.
 pub struct Tidegate {
-    endpoint: String,
+    gate: Permitted,
     account: String,
     cluster: String,
     directory: TempDir,
@@ -80,11 +81,11 @@ pub struct Tidegate {
 
 impl Tidegate {
     /// Does not run yet. `endpoint` may be a proxy before the local AWS. `config` is the whole
-    /// file; see [`config`].
+    /// file; see [`config`]. Nothing gets to the endpoint but what the policy for it allows.
     pub fn new(endpoint: &str, account: &str, cluster: &str, config: &str) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let it = Self {
-            endpoint: endpoint.to_owned(),
+            gate: Permitted::start(endpoint, account, cluster),
             account: account.to_owned(),
             cluster: cluster.to_owned(),
             directory,
@@ -108,6 +109,7 @@ impl Tidegate {
     /// Replaces the configuration; a running process does not read it again.
     pub fn configure(&self, config: &str) {
         std::fs::write(self.config_path(), config).expect("the configuration is written");
+        self.gate.permit(config);
     }
 
     pub fn config_path(&self) -> PathBuf {
@@ -173,6 +175,9 @@ impl Tidegate {
 
     /// Runs a command to its end, whatever that is.
     pub async fn run(&self, arguments: &[&str]) -> Output {
+        if arguments.starts_with(&["handover"]) {
+            self.gate.permit_handover();
+        }
         let mut command = self.command(arguments);
         // A proxy of the test may have to answer meanwhile, so this thread must not wait.
         let ran = tokio::task::spawn_blocking(move || command.output()).await;
@@ -245,7 +250,7 @@ impl Tidegate {
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("HOME", self.directory.path());
         command.env("TIDEGATE_STATE", self.state());
-        command.env("AWS_ENDPOINT_URL", &self.endpoint);
+        command.env("AWS_ENDPOINT_URL", self.gate.url());
         command.env("AWS_REGION", crate::aws::REGION);
         command.env("AWS_ACCESS_KEY_ID", &self.account);
         command.env("AWS_SECRET_ACCESS_KEY", "test");
@@ -266,8 +271,13 @@ impl Drop for Tidegate {
             if let Ok(Output { stdout, .. }) = self.command(&arguments).output() {
                 eprintln!("---- status\n{}", summary(&stdout));
             }
+            eprintln!("---- denied\n{}", self.gate.denied().join("\n"));
         }
         self.kill();
+        if std::thread::panicking() {
+            return;
+        }
+        self.gate.close();
     }
 }
 

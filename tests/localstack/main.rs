@@ -17,8 +17,11 @@ mod forwarding;
 mod gate;
 mod growing;
 mod harness;
+#[path = "../iam/mod.rs"]
+mod iam;
 mod leaving;
 mod monolith;
+mod permitted;
 mod proxy;
 mod release;
 mod replicas;

@@ -30,11 +30,17 @@ impl fmt::Display for Call {
 }
 
 impl Call {
-    /// The JSON services name it in a header, the query services in the form they are sent.
-    fn of(headers: &HeaderMap, body: &[u8]) -> Option<Self> {
-        if let Some(target) = headers.get("x-amz-target") {
+    /// The JSON services name it in a header, the query services in the form they are sent, and
+    /// CloudWatch in the path.
+    pub(crate) fn of(parts: &Parts, body: &[u8]) -> Option<Self> {
+        if let Some(path) = parts.uri.path().strip_prefix("/service/GraniteServiceVersion20100801/")
+        {
+            return Some(Self::new("cloudwatch", path.strip_prefix("operation/")?));
+        }
+        if let Some(target) = parts.headers.get("x-amz-target") {
             let (family, operation) = target.to_str().ok()?.split_once('.')?;
             let service = match family.split("V20").next()? {
+                "AmazonEC2ContainerRegistry_" => "ecr",
                 "AmazonEC2ContainerService" => "ecs",
                 "DynamoDB_20120810" => "dynamodb",
                 "AnyScaleFrontendService" => "application-autoscaling",
@@ -71,7 +77,7 @@ impl Call {
     }
 
     fn is_json(&self) -> bool {
-        matches!(self.service.as_str(), "ecs" | "application-autoscaling")
+        matches!(self.service.as_str(), "ecr" | "ecs" | "application-autoscaling")
     }
 }
 
@@ -107,8 +113,7 @@ enum Rule {
 
 #[derive(Debug)]
 struct Shared {
-    upstream: String,
-    client: reqwest::Client,
+    upstream: Upstream,
     rules: Mutex<Vec<(String, Rule)>>,
     held: watch::Sender<Option<Call>>,
     /// How often a fault struck.
@@ -128,10 +133,8 @@ impl Proxy {
         let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
         let listener = listener.await.expect("a free port");
         let address = listener.local_addr().expect("a bound listener");
-        let client = reqwest::Client::builder().no_proxy().build();
         let shared = Arc::new(Shared {
-            upstream: upstream.trim_end_matches('/').to_owned(),
-            client: client.expect("a client without TLS"),
+            upstream: Upstream::new(upstream),
             rules: Mutex::default(),
             held: watch::Sender::new(None),
             struck: Mutex::default(),
@@ -179,7 +182,7 @@ impl Proxy {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().expect("nothing panics while it holds a lock")
 }
 
@@ -188,14 +191,14 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response
     let Ok(body) = to_bytes(body, usize::MAX).await else {
         return StatusCode::BAD_REQUEST.into_response();
     };
-    let call = Call::of(&parts.headers, &body);
+    let call = Call::of(&parts, &body);
     let Some((rule, call)) = call.and_then(|call| Some((shared.rule_for(&call)?, call))) else {
-        return shared.pass(&parts, body).await;
+        return shared.upstream.pass(&parts, body).await;
     };
     let fault = match rule {
         Rule::Hold(cut) => {
             if cut == Cut::Reply {
-                shared.pass(&parts, body).await;
+                shared.upstream.pass(&parts, body).await;
             }
             shared.held.send_replace(Some(call));
             return std::future::pending().await;
@@ -207,7 +210,7 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response
         Fault::Throttled | Fault::ServerError | Fault::AccessDenied => refusal(&call, fault),
         Fault::Silence => std::future::pending().await,
         Fault::Failures | Fault::Empty => {
-            let answer = shared.pass(&parts, body).await;
+            let answer = shared.upstream.pass(&parts, body).await;
             cut_list(answer, fault == Fault::Failures).await
         }
     }
@@ -223,11 +226,26 @@ impl Shared {
             fault @ Rule::Fault(_) => fault,
         })
     }
+}
+
+/// Where a proxy passes requests on to.
+#[derive(Debug)]
+pub(crate) struct Upstream {
+    url: String,
+    client: reqwest::Client,
+}
+
+impl Upstream {
+    pub(crate) fn new(url: &str) -> Self {
+        let client = reqwest::Client::builder().no_proxy().build();
+        let client = client.expect("a client without TLS");
+        Self { url: url.trim_end_matches('/').to_owned(), client }
+    }
 
     /// The request as it came, and the answer as it comes.
-    async fn pass(&self, parts: &Parts, body: Bytes) -> Response {
+    pub(crate) async fn pass(&self, parts: &Parts, body: Bytes) -> Response {
         let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
-        let url = format!("{}{path}", self.upstream);
+        let url = format!("{}{path}", self.url);
         let sent = self
             .client
             .request(parts.method.clone(), url)
@@ -262,7 +280,7 @@ fn end_to_end(headers: &HeaderMap) -> HeaderMap {
 }
 
 /// An error as this service words it (common errors of each API's reference).
-fn refusal(call: &Call, fault: Fault) -> Response {
+pub(crate) fn refusal(call: &Call, fault: Fault) -> Response {
     let (code, status) = match (call.service.as_str(), fault) {
         ("ec2", Fault::Throttled) => ("RequestLimitExceeded", 503),
         ("ec2", Fault::AccessDenied) => ("UnauthorizedOperation", 403),

@@ -1,6 +1,6 @@
 //! Releases through ECS's own deployment, with images in the local AWS's registry.
 
-use aws_sdk_ecs::types::{ContainerDefinition, LaunchType};
+use aws_sdk_ecs::types::{ContainerDefinition, LaunchType, Tag};
 
 use crate::aws::{REGION, World};
 use crate::harness::{acting, config};
@@ -24,11 +24,13 @@ fn repository(world: &World) -> String {
     format!("{}.dkr.ecr.{REGION}.amazonaws.com/web", world.account)
 }
 
-/// `web` with two tasks of an image by its digest.
+/// `web` with two tasks of an image by its digest, whose definition has a role and a tag.
 async fn service(world: &World, digest: &str) {
     let container = ContainerDefinition::builder().name("web").cpu(256).memory(256);
     let container = container.image(format!("{}@{digest}", repository(world))).essential(true);
     let made = world.ecs.register_task_definition().family("web");
+    let made = made.task_role_arn(format!("arn:aws:iam::{}:role/task", world.account));
+    let made = made.tags(Tag::builder().key("team").value("shop").build());
     made.container_definitions(container.build()).send().await.expect("RegisterTaskDefinition");
     let made = world.ecs.create_service().cluster("c").service_name("web").task_definition("web");
     let made = made.desired_count(2).launch_type(LaunchType::Ec2);

@@ -45,6 +45,9 @@ fn strategy() -> CapacityProviderStrategyItem {
 async fn a_group_under_managed_scaling_is_left_alone_until_it_is_handed_over() {
     let world = World::new().await;
     world.cluster_with_group().await;
+    let flag = world.autoscaling.update_auto_scaling_group().auto_scaling_group_name("g");
+    let flag = flag.new_instances_protected_from_scale_in(false).send().await;
+    flag.expect("UpdateAutoScalingGroup");
     managed_scaling(&world).await;
     world.definition("job", 256, 256).await;
     let run = world.ecs.run_task().cluster("c").task_definition("job");

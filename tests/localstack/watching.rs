@@ -1,7 +1,5 @@
 //! What a team does first: look, and let it look. AWS is not written to.
 
-use std::fs;
-
 use crate::aws::World;
 use crate::harness::{Tidegate, acting, config, eventually};
 
@@ -38,7 +36,7 @@ async fn looking_and_observing_make_no_mutating_call() {
 
     // What is written for the team to start from runs as it is, in mode observe.
     let file = tidegate.tell(&["config", "init", "--cluster", "c"]).await;
-    fs::write(tidegate.config_path(), &file).expect("written");
+    tidegate.configure(&file);
     let path = tidegate.config_path();
     tidegate.tell(&["config", "check", "--config", path.to_str().expect("text")]).await;
     // Even where a person has asked for more: the file's ceiling holds.

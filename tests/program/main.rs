@@ -7,6 +7,11 @@ mod access;
 mod commands;
 mod cutover;
 mod docs;
+mod export;
+#[path = "../iam/mod.rs"]
+mod iam;
 mod layers;
 mod listener;
+mod permissions;
+mod recorded;
 mod release;
