@@ -61,10 +61,10 @@ pub(super) async fn run(args: Args, _output: Output) -> Result<Exit, Failure> {
 
     start_log()?;
     let config = super::config::read(&args.config)?;
-    match &config.journal {
+    match config.journal.clone() {
         JournalConfig::Sqlite => {
             let open = async |name: &ClusterName| Ok(Sqlite::open(&args.state, name)?);
-            start(&args, config.clusters, open).await
+            start(&args, config, open).await
         }
         JournalConfig::DynamoDb(table) => {
             let owner = owner()?;
@@ -76,16 +76,16 @@ pub(super) async fn run(args: Args, _output: Output) -> Result<Exit, Failure> {
                 let now = std::sync::Arc::new(|| SystemClock.moment());
                 Ok(Replicated::new(told, name.clone(), &owner, lease, now))
             };
-            start(&args, config.clusters, open).await
+            start(&args, config, open).await
         }
     }
 }
 
-/// Serves these clusters, each with the journal that is opened for it.
+/// Serves the clusters of a configuration, each with the journal that is opened for it.
 #[cfg(feature = "aws")]
 async fn start<J: crate::journal::Journal + 'static>(
     args: &Args,
-    clusters: Vec<crate::config::ClusterConfig>,
+    config: crate::config::Config,
     open: impl AsyncFn(&ClusterName) -> Result<J, Failure>,
 ) -> Result<Exit, Failure> {
     use super::remote::Address;
@@ -96,9 +96,7 @@ async fn start<J: crate::journal::Journal + 'static>(
     use crate::config::AlbOidc;
     use crate::control::{Clock, Cluster, SystemClock};
 
-    start_log()?;
-    let config = super::config::read(&args.config)?;
-    let given = given_token(&args)?;
+    let given = given_token(args)?;
     let ledger = Ledger::open(&args.state)?;
     let handed_out = ledger.tokens().all().any(|token| token.is_live(SystemClock.now()));
     let authenticates = given.is_some() || handed_out || config.alb_oidc.is_some();
@@ -121,7 +119,7 @@ async fn start<J: crate::journal::Journal + 'static>(
     let listener = bind(args.listen).await?;
     let address = listener.local_addr().unwrap_or(args.listen);
     let mut scopes = Vec::new();
-    for config in clusters {
+    for config in config.clusters {
         let mut journal = open(&config.name).await?;
         let cloud = Aws::connect(&config, SystemClock).await.map_err(|error| {
             Failure::new(Exit::Unreachable, format!("cluster {}: {error}", config.name))
