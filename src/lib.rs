@@ -17,7 +17,8 @@
 //!
 //! The rooms, lowest first; each uses only those above it in this list, and rooms of one line do
 //! not use each other: `model`; `config`; `decide`, `cutover`, `release`,
-//! `policy`; `guard`; `journal`, `access`; `cloud`; `control`; `aws`, `sim`, `telemetry`; `api`, `dashboard`; `cli`.
+//! `policy`; `guard`; `journal`, `access`; `cloud`; `control`; `aws`, `sim`, `telemetry`,
+//! `notify`; `api`, `dashboard`; `cli`.
 
 pub mod access;
 pub mod api;
@@ -33,6 +34,7 @@ pub mod decide;
 pub mod guard;
 pub mod journal;
 pub mod model;
+pub mod notify;
 pub mod policy;
 pub mod release;
 pub mod sim;

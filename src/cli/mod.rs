@@ -9,6 +9,7 @@ mod demo;
 mod exit;
 mod export;
 mod listener;
+mod notify;
 mod order;
 mod output;
 mod plan;
@@ -82,6 +83,9 @@ enum Command {
     /// Check, print or write configuration.
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// Try whether notifications arrive.
+    #[command(subcommand)]
+    Notify(notify::NotifyCommand),
     /// Print what others need to know of Tidegate: IAM policies, alert rules, a dashboard.
     #[command(subcommand)]
     Export(export::ExportCommand),
@@ -130,6 +134,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Token(command) => block_on(token::token(command, output)),
         Command::Audit(command) => block_on(audit::audit(command, output)),
         Command::Config(command) => block_on(config::config(command, output)),
+        Command::Notify(command) => block_on(notify::notify(command, output)),
         Command::Export(command) => export::export(command),
         Command::Demo(args) => block_on(demo::demo(args, output)),
         Command::Completions { shell } => {

@@ -95,6 +95,7 @@ async fn start<J: crate::journal::Journal + 'static>(
     use crate::aws::Aws;
     use crate::config::AlbOidc;
     use crate::control::{Clock, Cluster, SystemClock};
+    use crate::notify::{self, Wire};
 
     let given = given_token(args)?;
     let ledger = Ledger::open(&args.state)?;
@@ -148,7 +149,12 @@ async fn start<J: crate::journal::Journal + 'static>(
     }
     let hosts = args.allow_host.iter().cloned().collect();
     let door = Door { listener, token, hosts, ledger, alb };
-    let served = serve(scopes, door, |_, _, _| {}, stop).await;
+    let wire = Wire::new().map_err(|error| Failure::new(Exit::Failed, error))?;
+    let (targets, until) = (config.notify, stop.clone());
+    let tell = |publisher, status, _: &_| {
+        tokio::spawn(notify::run(targets, wire, status, publisher, SystemClock, until));
+    };
+    let served = serve(scopes, door, tell, stop).await;
     Address::remove(&args.state);
     served.map(|()| Exit::Ok)
 }

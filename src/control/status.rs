@@ -28,7 +28,7 @@ mod pools;
 mod tell;
 mod words;
 
-pub use counters::{Counters, Durations};
+pub use counters::{Counters, Deliveries, Delivery, Durations};
 pub use decision::{Decided, Decision, Fate, Saw};
 
 /// Points kept for the chart: three hours at the usual interval.
@@ -48,6 +48,9 @@ pub struct Status {
     /// Configured clusters that have not been looked at yet.
     pub awaited: BTreeSet<ClusterName>,
     pub clusters: Vec<ClusterStatus>,
+    /// How notifications fared since the process started, by target.
+    #[serde(default)]
+    pub notifications: BTreeMap<String, Deliveries>,
     /// Decisions of earlier processes, for the first status of each cluster.
     #[serde(skip)]
     remembered: BTreeMap<ClusterName, Vec<Decision>>,
@@ -426,6 +429,24 @@ impl Publisher {
             status.clusters.retain(|known| known.name != cluster.name);
             status.clusters.push(cluster);
             status.clusters.sort_by(|a, b| a.name.cmp(&b.name));
+        });
+    }
+
+    /// Begins to count for a target, from 0.
+    pub fn count_deliveries(&self, target: &str) {
+        self.change(|status| {
+            status.notifications.entry(target.to_owned()).or_default();
+        });
+    }
+
+    /// Counts what became of a notification.
+    pub fn delivery(&self, target: &str, delivery: Delivery) {
+        self.change(|status| {
+            let counts = status.notifications.entry(target.to_owned()).or_default();
+            match delivery {
+                Delivery::Delivered => counts.delivered += 1,
+                Delivery::Lost => counts.lost += 1,
+            }
         });
     }
 

@@ -148,6 +148,13 @@ pub const ALERTS: &[Alert] = &[
         "{{ $labels.budget }} of {{ $labels.cluster }} has been used up for half an hour.",
     ),
     alert(
+        "TidegateNotificationsLost",
+        Ticket,
+        0,
+        "sum by (target) (increase(tidegate_notifications_total{result=\"lost\"}[1h])) > 0",
+        "{{ $labels.target }} could not be told of what happened.",
+    ),
+    alert(
         "TidegatePausedLong",
         Ticket,
         24 * 60,

@@ -161,6 +161,16 @@ const LIMITS: &[Panel] = &[
         )],
     },
     Panel {
+        title: "Notifications",
+        about: "Delivered and lost, by target.",
+        look: Time,
+        unit: "none",
+        queries: &[(
+            "sum by (target, result) (increase(tidegate_notifications_total[$__rate_interval]))",
+            "{{target}} {{result}}",
+        )],
+    },
+    Panel {
         title: "Open breakers and requests in doubt",
         about: "Both should be 0.",
         look: Time,
@@ -337,6 +347,7 @@ mod tests {
         blind.hosts.gaps.push(story::gap());
         shown.counters.tick(&blind, true, std::time::Duration::ZERO, build::now());
         publisher.publish(shown, build::now());
+        publisher.count_deliveries("ops");
         let text = metrics::text(&status.borrow());
         let (mut names, mut labels) = (BTreeSet::new(), BTreeSet::new());
         for line in text.lines() {

@@ -42,11 +42,24 @@ impl Collector for Shown {
         let clusters = &self.0.clusters;
         let version = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
         gauge(to, "build_info", "The running version.", [(version, 1.0)])?;
+        notifications(to, &self.0)?;
         judgement(to, clusters)?;
         capacity(to, clusters)?;
         limits(to, clusters)?;
         counters(to, clusters)
     }
+}
+
+/// How people were told, by target.
+fn notifications(to: &mut DescriptorEncoder<'_>, status: &Status) -> fmt::Result {
+    let targets = status.notifications.iter();
+    let samples = targets.flat_map(|(target, counts)| {
+        [("delivered", counts.delivered), ("lost", counts.lost)].map(|(result, count)| {
+            let labels = vec![("target", target.clone()), ("result", result.to_owned())];
+            (labels, number(count))
+        })
+    });
+    counter(to, "notifications", "Notifications by what became of them.", samples)
 }
 
 /// What Tidegate may do and how well it sees.
@@ -299,10 +312,13 @@ mod tests {
     fn every_metric_is_told_from_the_status() {
         let (publisher, status) = Publisher::new(["web".into()], build::now());
         publisher.publish(story::status(), build::now());
+        publisher.count_deliveries("ops");
         let text = text(&status.borrow());
         let samples: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
         expect![[r#"
             tidegate_build_info{version="0.1.0"} 1.0
+            tidegate_notifications_total{target="ops",result="delivered"} 0.0
+            tidegate_notifications_total{target="ops",result="lost"} 0.0
             tidegate_mode{cluster="web",mode="observe"} 0.0
             tidegate_mode{cluster="web",mode="recommend"} 0.0
             tidegate_mode{cluster="web",mode="act"} 1.0

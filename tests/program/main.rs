@@ -12,6 +12,7 @@ mod export;
 mod iam;
 mod layers;
 mod listener;
+mod notify;
 mod permissions;
 mod recorded;
 mod release;
