@@ -21,6 +21,10 @@ pub(super) struct Args {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
 
+    /// Where `/metrics` alone is served, to whoever reaches it; nowhere unless given.
+    #[arg(long, value_name = "ADDRESS")]
+    metrics_listen: Option<SocketAddr>,
+
     /// Names the server answers to, beyond loopback; may be repeated.
     #[arg(long, value_name = "HOST")]
     allow_host: Vec<String>,
@@ -118,6 +122,10 @@ async fn start<J: crate::journal::Journal + 'static>(
     };
     let stop = stop_on_signal()?;
     let listener = bind(args.listen).await?;
+    let scraped = match args.metrics_listen {
+        Some(address) => Some(bind(address).await?),
+        None => None,
+    };
     let address = listener.local_addr().unwrap_or(args.listen);
     let mut scopes = Vec::new();
     for config in config.clusters {
@@ -151,12 +159,31 @@ async fn start<J: crate::journal::Journal + 'static>(
     let door = Door { listener, token, hosts, ledger, alb };
     let wire = Wire::new().map_err(|error| Failure::new(Exit::Failed, error))?;
     let (targets, until) = (config.notify, stop.clone());
-    let tell = |publisher, status, _: &_| {
+    let tell = |publisher, status: tokio::sync::watch::Receiver<_>, _: &_| {
+        if let Some(listener) = scraped {
+            tokio::spawn(serve_metrics(listener, status.clone(), until.clone()));
+        }
         tokio::spawn(notify::run(targets, wire, status, publisher, SystemClock, until));
     };
     let served = serve(scopes, door, tell, stop).await;
     Address::remove(&args.state);
     served.map(|()| Exit::Ok)
+}
+
+/// Serves metrics alone, until the server stops.
+#[cfg(feature = "aws")]
+async fn serve_metrics(
+    listener: tokio::net::TcpListener,
+    status: tokio::sync::watch::Receiver<std::sync::Arc<crate::control::status::Status>>,
+    stop: tokio_util::sync::CancellationToken,
+) {
+    if let Ok(address) = listener.local_addr() {
+        say(&format!("metrics             http://{address}/metrics"));
+    }
+    let served = axum::serve(listener, crate::api::metrics_only(status));
+    if let Err(error) = served.with_graceful_shutdown(stop.cancelled_owned()).await {
+        tracing::error!(%error, "metrics are not served any more");
+    }
 }
 
 /// Where commands on this machine reach a server that listens on all addresses.
@@ -197,7 +224,8 @@ pub(super) fn start_log() -> Result<(), Failure> {
 /// Opens the listening socket.
 pub(super) async fn bind(listen: SocketAddr) -> Result<tokio::net::TcpListener, Failure> {
     tokio::net::TcpListener::bind(listen).await.map_err(|error| {
-        Failure::new(Exit::Failed, format!("cannot listen on {listen}: {error}"))
-            .hint("choose another address with --listen; port 0 takes a free one")
+        Failure::new(Exit::Failed, format!("cannot listen on {listen}: {error}")).hint(
+            "choose another address with --listen or --metrics-listen; port 0 takes a free one",
+        )
     })
 }
