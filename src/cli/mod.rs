@@ -14,6 +14,8 @@ mod order;
 mod output;
 mod plan;
 mod release;
+#[cfg(any(feature = "aws", test))]
+mod reload;
 mod remote;
 #[cfg(feature = "aws")]
 mod replica;

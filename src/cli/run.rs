@@ -92,15 +92,23 @@ async fn start<J: crate::journal::Journal + 'static>(
     config: crate::config::Config,
     open: impl AsyncFn(&ClusterName) -> Result<J, Failure>,
 ) -> Result<Exit, Failure> {
+    use std::collections::BTreeMap;
+
+    use tokio::signal::unix::{SignalKind, signal};
+    use tokio::sync::watch;
+
+    use super::reload::{Watched, reload};
     use super::remote::Address;
     use super::serve::{Door, Scope, serve, stop_on_signal};
     use crate::access::{Ledger, Token};
     use crate::api::{Alb, Keys, bind_allowed};
     use crate::aws::Aws;
     use crate::config::AlbOidc;
+    use crate::control::status::Publisher;
     use crate::control::{Clock, Cluster, SystemClock};
     use crate::notify::{self, Wire};
 
+    let watched = Watched::new(&args.config, &config);
     let given = given_token(args)?;
     let ledger = Ledger::open(&args.state)?;
     let handed_out = ledger.tokens().all().any(|token| token.is_live(SystemClock.now()));
@@ -120,6 +128,8 @@ async fn start<J: crate::journal::Journal + 'static>(
         }
         None => None,
     };
+    let hang_up = signal(SignalKind::hangup())
+        .map_err(|error| Failure::new(Exit::Failed, format!("no signals: {error}")))?;
     let stop = stop_on_signal()?;
     let listener = bind(args.listen).await?;
     let scraped = match args.metrics_listen {
@@ -159,7 +169,9 @@ async fn start<J: crate::journal::Journal + 'static>(
     let door = Door { listener, token, hosts, ledger, alb };
     let wire = Wire::new().map_err(|error| Failure::new(Exit::Failed, error))?;
     let (targets, until) = (config.notify, stop.clone());
-    let tell = |publisher, status: tokio::sync::watch::Receiver<_>, _: &_| {
+    let tell = |publisher: Publisher, status: watch::Receiver<_>, orders: &BTreeMap<_, _>| {
+        let reload = reload(watched, hang_up, orders.clone(), publisher.clone(), until.clone());
+        tokio::spawn(reload);
         if let Some(listener) = scraped {
             tokio::spawn(serve_metrics(listener, status.clone(), until.clone()));
         }

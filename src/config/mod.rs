@@ -11,6 +11,7 @@ use crate::model::{ActionKind, ClusterName, CutoverName, Mode, PoolId, ServiceNa
 mod access;
 mod alb;
 pub mod cutover;
+mod difference;
 mod error;
 mod journal;
 mod lines;
@@ -36,6 +37,7 @@ pub use cutover::{
     CutoverConfig, Described, Exposure, GateSource, Gates, OtherGate, ProbeConfig, RouteConfig,
     RuleMode, Tombstone,
 };
+pub use difference::{Difference, differences, without_restart};
 pub use error::{ConfigErrors, Error};
 pub use journal::{JournalConfig, TableConfig};
 pub use lines::Value;

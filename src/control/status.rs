@@ -48,6 +48,9 @@ pub struct Status {
     /// Configured clusters that have not been looked at yet.
     pub awaited: BTreeSet<ClusterName>,
     pub clusters: Vec<ClusterStatus>,
+    /// Since the process read its configuration.
+    #[serde(default)]
+    pub config: ConfigStatus,
     /// How notifications fared since the process started, by target.
     #[serde(default)]
     pub notifications: BTreeMap<String, Deliveries>,
@@ -70,6 +73,19 @@ impl Status {
     pub fn cluster(&self, name: &str) -> Option<&ClusterStatus> {
         self.clusters.iter().find(|cluster| cluster.name.as_str() == name)
     }
+}
+
+/// What became of the configuration file since the process started.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, serde::Deserialize, ToSchema)]
+pub struct ConfigStatus {
+    /// When another one was last taken up, by the machine's clock; `None`: that of the start.
+    pub taken_up_at: Option<DateTime<Utc>>,
+    /// What it changed, one setting a line.
+    pub changed: Vec<String>,
+    /// Settings in the file that are not in force before a restart.
+    pub needs_restart: Vec<String>,
+    /// What is wrong with the file as it is now; the last good one is in force.
+    pub refused: Option<String>,
 }
 
 /// One cluster as of its last tick.
@@ -430,6 +446,11 @@ impl Publisher {
             status.clusters.push(cluster);
             status.clusters.sort_by(|a, b| a.name.cmp(&b.name));
         });
+    }
+
+    /// Shows what became of the configuration file.
+    pub fn configured(&self, config: ConfigStatus) {
+        self.change(|status| status.config = config);
     }
 
     /// Begins to count for a target, from 0.

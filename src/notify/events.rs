@@ -31,6 +31,10 @@ pub enum Event {
     ReleaseGoneBack,
     /// A replica that stood by leads now.
     LeaseTaken,
+    /// Another configuration is in force.
+    ConfigChanged,
+    /// The file is not valid; the last good configuration is in force.
+    ConfigRefused,
     /// Somebody tries whether this arrives.
     Test,
 }
@@ -48,6 +52,8 @@ impl Event {
             Self::RolledBack => "route rolled back",
             Self::ReleaseGoneBack => "release gone back",
             Self::LeaseTaken => "lease taken over",
+            Self::ConfigChanged => "configuration changed",
+            Self::ConfigRefused => "configuration refused, the last good one is in force",
             Self::Test => "test",
         }
     }
@@ -100,10 +106,33 @@ impl Notice {
     }
 }
 
+/// Settings that one line names.
+const NAMED_MAX: usize = 5;
+
+/// Told by every replica, since each has a file of its own.
+fn of_config(before: &Status, now: &Status) -> Vec<Notice> {
+    let (was, is) = (&before.config, &now.config);
+    let at = now.told_at.values().copied().max().unwrap_or(now.started_at);
+    let mut notices = Vec::new();
+    if let Some(taken_up_at) = is.taken_up_at.filter(|at| was.taken_up_at != Some(*at)) {
+        let mut named: Vec<_> = is.changed.iter().take(NAMED_MAX).cloned().collect();
+        if is.changed.len() > NAMED_MAX {
+            named.push(format!("and {} more", is.changed.len() - NAMED_MAX));
+        }
+        let about = taken_up_at.to_string();
+        notices.push(Notice::new(at, Event::ConfigChanged, None, &about, named.join("; ")));
+    }
+    if let Some(refused) = is.refused.as_ref().filter(|_| is.refused != was.refused) {
+        let first = refused.lines().next().unwrap_or_default();
+        notices.push(Notice::new(at, Event::ConfigRefused, None, first, first));
+    }
+    notices
+}
+
 /// What happened from one status to the next, cluster by cluster.
 pub fn events(before: &Status, now: &Status) -> Vec<Notice> {
     let leads = |cluster: &&ClusterStatus| cluster.journal.leader.is_none();
-    let mut notices = Vec::new();
+    let mut notices = of_config(before, now);
     for cluster in now.clusters.iter().filter(leads) {
         if let Some(before) = before.cluster(cluster.name.as_str()) {
             notices.extend(edges::of_cluster(before, cluster));

@@ -155,6 +155,13 @@ pub const ALERTS: &[Alert] = &[
         "{{ $labels.target }} could not be told of what happened.",
     ),
     alert(
+        "TidegateConfigRefused",
+        Ticket,
+        5,
+        "max by (instance) (tidegate_config_refused) == 1",
+        "The configuration of {{ $labels.instance }} is not valid; the last good one is in force.",
+    ),
+    alert(
         "TidegatePausedLong",
         Ticket,
         24 * 60,

@@ -60,6 +60,16 @@ const JUDGEMENT: &[Panel] = &[
         queries: &[("max by (cluster) (tidegate_paused{cluster=~\"$cluster\"})", "{{cluster}}")],
     },
     Panel {
+        title: "Configuration refused, or waiting for a restart",
+        about: "Both should be 0.",
+        look: Now,
+        unit: "none",
+        queries: &[
+            ("max by (instance) (tidegate_config_refused)", "{{instance}} refused"),
+            ("max by (instance) (tidegate_config_needs_restart)", "{{instance}} restart"),
+        ],
+    },
+    Panel {
         title: "Replicas that lead",
         about: "Should be 1 of each cluster.",
         look: Now,
@@ -382,7 +392,9 @@ mod tests {
             }
             for after in expr.split("by (").skip(1) {
                 for label in words(after.split(')').next().unwrap()).filter(|w| !w.is_empty()) {
-                    assert!(labels.contains(label), "{of}: no metric has the label {label}");
+                    // Every scrape gets one from Prometheus.
+                    let known = label == "instance" || labels.contains(label);
+                    assert!(known, "{of}: no metric has the label {label}");
                 }
             }
         }

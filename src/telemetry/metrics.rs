@@ -42,6 +42,12 @@ impl Collector for Shown {
         let clusters = &self.0.clusters;
         let version = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
         gauge(to, "build_info", "The running version.", [(version, 1.0)])?;
+        let refused = u8::from(self.0.config.refused.is_some()).into();
+        let help = "1 while the configuration file is not valid and the last good one in force.";
+        gauge(to, "config_refused", help, one(refused))?;
+        let waiting = size(self.0.config.needs_restart.len());
+        let help = "Settings in the file that are not in force before a restart.";
+        gauge(to, "config_needs_restart", help, one(waiting))?;
         notifications(to, &self.0)?;
         judgement(to, clusters)?;
         capacity(to, clusters)?;
@@ -317,6 +323,8 @@ mod tests {
         let samples: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
         expect![[r#"
             tidegate_build_info{version="0.1.0"} 1.0
+            tidegate_config_refused{} 0.0
+            tidegate_config_needs_restart{} 0.0
             tidegate_notifications_total{target="ops",result="delivered"} 0.0
             tidegate_notifications_total{target="ops",result="lost"} 0.0
             tidegate_mode{cluster="web",mode="observe"} 0.0
