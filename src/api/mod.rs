@@ -35,6 +35,7 @@ mod stream;
 mod tokens;
 
 pub use access::{Access, BindRefused, bind_allowed, is_loopback};
+pub use health::metrics_only;
 pub use keys::Keys;
 pub use problem::Problem;
 pub use recognise::Alb;

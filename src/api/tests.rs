@@ -248,3 +248,21 @@ async fn streams_are_bounded_and_given_back() {
     streams.pop();
     assert_eq!(send(&server, open()).await.status(), 200);
 }
+
+#[tokio::test]
+async fn metrics_on_a_port_of_their_own_are_for_everybody_and_alone() {
+    let (publisher, status) = Publisher::new(["web".into()], SystemClock.now());
+    publisher.publish(story::status(), SystemClock.now());
+    let router = metrics_only(status);
+    let get = async |path: &str| {
+        let asked = Request::get(path).header("host", "10.0.0.7:9100").body(Body::empty());
+        router.clone().oneshot(asked.unwrap()).await.unwrap()
+    };
+    let scraped = get("/metrics").await;
+    assert_eq!(scraped.status(), StatusCode::OK);
+    let text = axum::body::to_bytes(scraped.into_body(), 1 << 20).await.unwrap();
+    assert!(String::from_utf8_lossy(&text).contains("tidegate_leads{cluster=\"web\"} 1.0"));
+    for path in ["/", "/healthz", "/api/v1/clusters", "/api/v1/openapi.json"] {
+        assert_eq!(get(path).await.status(), StatusCode::NOT_FOUND, "{path}");
+    }
+}

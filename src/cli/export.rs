@@ -1,4 +1,5 @@
-//! `tidegate export iam`: the policy for exactly what may be done. Asks nobody.
+//! `tidegate export`: the policy for exactly what may be done, and files for the tools that watch
+//! over Tidegate. Asks nobody.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use super::output;
 use crate::config::{ClusterConfig, Config};
 use crate::model::{ActionKind, ClusterName, Mode};
 use crate::policy::{self, Part, Place, SIZE_MAX};
+use crate::telemetry::{alerts, grafana};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ExportCommand {
@@ -18,6 +20,14 @@ pub(super) enum ExportCommand {
     /// It is for the one role that Tidegate runs with. Clusters that have a `role_arn` are left to
     /// that role; name one with --cluster to print its policy.
     Iam(IamArgs),
+    /// Print alert rules for Prometheus, as YAML.
+    Alerts {
+        /// Address of the page with the runbooks, which the alerts point to.
+        #[arg(long, value_name = "URL", default_value = alerts::RUNBOOKS)]
+        runbooks: String,
+    },
+    /// Print a dashboard for Grafana, as JSON.
+    Grafana,
 }
 
 #[derive(Debug, Args)]
@@ -69,7 +79,17 @@ enum Format {
 }
 
 pub(super) fn export(command: ExportCommand) -> Result<Exit, Failure> {
-    let ExportCommand::Iam(args) = command;
+    match command {
+        ExportCommand::Iam(args) => return iam(args),
+        ExportCommand::Alerts { runbooks } => output::raw(alerts::rules(&runbooks).as_bytes()),
+        ExportCommand::Grafana => {
+            output::raw(format!("{:#}\n", grafana::dashboard()).as_bytes());
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+fn iam(args: IamArgs) -> Result<Exit, Failure> {
     if args.allow.contains(&ActionKind::Handover) {
         return Err(Failure::new(Exit::Usage, "a handover cannot be allowed once for all")
             .hint("`--handover` adds what ordering one needs"));

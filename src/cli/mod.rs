@@ -12,10 +12,13 @@ mod export;
 mod handback;
 mod health;
 mod listener;
+mod notify;
 mod order;
 mod output;
 mod plan;
 mod release;
+#[cfg(any(feature = "aws", test))]
+mod reload;
 mod remote;
 #[cfg(feature = "aws")]
 mod replica;
@@ -93,7 +96,10 @@ enum Command {
     /// Check, print or write configuration.
     #[command(subcommand)]
     Config(config::ConfigCommand),
-    /// Print what others need to know of Tidegate: IAM policies.
+    /// Try whether notifications arrive.
+    #[command(subcommand)]
+    Notify(notify::NotifyCommand),
+    /// Print what others need to know of Tidegate: IAM policies, alert rules, a dashboard.
     #[command(subcommand)]
     Export(export::ExportCommand),
     /// Run everything on a simulated AWS, with a story that plays in minutes.
@@ -143,6 +149,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Token(command) => block_on(token::token(command, output)),
         Command::Audit(command) => block_on(audit::audit(command, output)),
         Command::Config(command) => block_on(config::config(command, output)),
+        Command::Notify(command) => block_on(notify::notify(command, output)),
         Command::Export(command) => export::export(command),
         Command::Doctor(args) => block_on(doctor::doctor(args, output)),
         Command::Demo(args) => block_on(demo::demo(args, output)),

@@ -35,6 +35,10 @@ pub(super) struct Args {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
 
+    /// Where `/metrics` alone is served, to whoever reaches it; nowhere unless given.
+    #[arg(long, value_name = "ADDRESS")]
+    metrics_listen: Option<SocketAddr>,
+
     /// Names the server answers to, beyond loopback; may be repeated.
     #[arg(long, value_name = "HOST")]
     allow_host: Vec<String>,
@@ -102,14 +106,23 @@ async fn start<J: crate::journal::Journal + 'static>(
     config: crate::config::Config,
     open: impl AsyncFn(&ClusterName) -> Result<J, Failure>,
 ) -> Result<Exit, Failure> {
+    use std::collections::BTreeMap;
+
+    use tokio::signal::unix::{SignalKind, signal};
+    use tokio::sync::watch;
+
+    use super::reload::{Watched, reload};
     use super::remote::Address;
     use super::serve::{Door, Scope, serve, stop_on_signal};
     use crate::access::{Ledger, Token};
     use crate::api::{Alb, Keys, bind_allowed};
     use crate::aws::Aws;
     use crate::config::AlbOidc;
+    use crate::control::status::Publisher;
     use crate::control::{Clock, Cluster, SystemClock};
+    use crate::notify::{self, Wire};
 
+    let watched = args.config.as_ref().map(|file| Watched::new(file, &config));
     let given = given_token(args)?;
     let ledger = Ledger::open(&args.state)?;
     let handed_out = ledger.tokens().all().any(|token| token.is_live(SystemClock.now()));
@@ -129,8 +142,14 @@ async fn start<J: crate::journal::Journal + 'static>(
         }
         None => None,
     };
+    let hang_up = signal(SignalKind::hangup())
+        .map_err(|error| Failure::new(Exit::Failed, format!("no signals: {error}")))?;
     let stop = stop_on_signal()?;
     let listener = bind(args.listen).await?;
+    let scraped = match args.metrics_listen {
+        Some(address) => Some(bind(address).await?),
+        None => None,
+    };
     let address = listener.local_addr().unwrap_or(args.listen);
     let mut scopes = Vec::new();
     for config in config.clusters {
@@ -162,9 +181,37 @@ async fn start<J: crate::journal::Journal + 'static>(
     }
     let hosts = args.allow_host.iter().cloned().collect();
     let door = Door { listener, token, hosts, ledger, alb };
-    let served = serve(scopes, door, |_, _, _| {}, stop).await;
+    let wire = Wire::new().map_err(|error| Failure::new(Exit::Failed, error))?;
+    let (targets, until) = (config.notify, stop.clone());
+    let tell = |publisher: Publisher, status: watch::Receiver<_>, orders: &BTreeMap<_, _>| {
+        if let Some(watched) = watched {
+            let (orders, publisher) = (orders.clone(), publisher.clone());
+            tokio::spawn(reload(watched, hang_up, orders, publisher, until.clone()));
+        }
+        if let Some(listener) = scraped {
+            tokio::spawn(serve_metrics(listener, status.clone(), until.clone()));
+        }
+        tokio::spawn(notify::run(targets, wire, status, publisher, SystemClock, until));
+    };
+    let served = serve(scopes, door, tell, stop).await;
     Address::remove(&args.state);
     served.map(|()| Exit::Ok)
+}
+
+/// Serves metrics alone, until the server stops.
+#[cfg(feature = "aws")]
+async fn serve_metrics(
+    listener: tokio::net::TcpListener,
+    status: tokio::sync::watch::Receiver<std::sync::Arc<crate::control::status::Status>>,
+    stop: tokio_util::sync::CancellationToken,
+) {
+    if let Ok(address) = listener.local_addr() {
+        say(&format!("metrics             http://{address}/metrics"));
+    }
+    let served = axum::serve(listener, crate::api::metrics_only(status));
+    if let Err(error) = served.with_graceful_shutdown(stop.cancelled_owned()).await {
+        tracing::error!(%error, "metrics are not served any more");
+    }
 }
 
 /// Where commands on this machine reach a server that listens on all addresses.
@@ -214,7 +261,8 @@ pub(super) fn start_log() -> Result<(), Failure> {
 /// Opens the listening socket.
 pub(super) async fn bind(listen: SocketAddr) -> Result<tokio::net::TcpListener, Failure> {
     tokio::net::TcpListener::bind(listen).await.map_err(|error| {
-        Failure::new(Exit::Failed, format!("cannot listen on {listen}: {error}"))
-            .hint("choose another address with --listen; port 0 takes a free one")
+        Failure::new(Exit::Failed, format!("cannot listen on {listen}: {error}")).hint(
+            "choose another address with --listen or --metrics-listen; port 0 takes a free one",
+        )
     })
 }

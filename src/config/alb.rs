@@ -68,7 +68,7 @@ fn is_host_pattern(text: &str) -> bool {
         && text.rsplit_once('.').is_some_and(|(_, last)| letters(last))
 }
 
-fn is_url(text: &str) -> bool {
+pub(super) fn is_url(text: &str) -> bool {
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     let Some(host) = rest.and_then(|rest| rest.split(['/', '?', '#']).next()) else {
         return false;

@@ -141,6 +141,24 @@ fn alb_oidc() -> impl Strategy<Value = AlbOidc> {
         })
 }
 
+fn targets() -> impl Strategy<Value = Vec<notify::Target>> {
+    use notify::{Receiver, Secret, Target};
+    let secret = || {
+        prop_oneof![
+            "[A-Z_][A-Z0-9_]{0,9}".prop_map(Secret::Env),
+            "[!-~]{1,12}".prop_map(Secret::File),
+        ]
+    };
+    let url =
+        prop_oneof!["https://[a-z.]{1,9}/[a-zA-Z0-9#?=]{0,9}", Just("http://[::1]:9".to_owned())];
+    let to = prop_oneof![
+        (url, secret()).prop_map(|(url, secret)| Receiver::Webhook { url, secret }),
+        secret().prop_map(|url| Receiver::Slack { url }),
+    ];
+    prop::collection::btree_map(prop_oneof!["[a-z0-9_-]{1,9}", Just("slack".to_owned())], to, 0..3)
+        .prop_map(|named| named.into_iter().map(|(name, to)| Target { name, to }).collect())
+}
+
 fn cluster() -> impl Strategy<Value = ClusterConfig> {
     let access = (
         prop::option::of("[a-z]{2}-[a-z]{4}-[1-9]"),
@@ -216,16 +234,18 @@ proptest! {
     fn what_is_shown_loads_to_the_same(
         clusters in prop::collection::vec(cluster(), 1..3),
         alb_oidc in prop::option::of(alb_oidc()),
+        notify in targets(),
     ) {
         prop_assume!(clusters.len() < 2 || clusters[0].name != clusters[1].name);
         prop_assume!(clusters.len() < 2 || clusters[0].pools != clusters[1].pools);
         let clusters = traffic::on_own_listeners(clusters);
-        let config = Config { clusters, alb_oidc, ..Config::default() };
+        let config = Config { clusters, alb_oidc, notify, ..Config::default() };
         for text in [true, false].map(|origins| show(&config).text(origins)) {
             match load(&text, "t.yaml") {
                 Ok(loaded) => {
                     prop_assert_eq!(&loaded.clusters, &config.clusters);
                     prop_assert_eq!(&loaded.alb_oidc, &config.alb_oidc);
+                    prop_assert_eq!(&loaded.notify, &config.notify);
                 }
                 Err(errors) => prop_assert!(false, "{}\n{}", errors, text),
             }

@@ -15,10 +15,12 @@ use crate::model::PoolId;
 mod access;
 mod block;
 mod cutover;
+mod notify;
 mod service;
 
 pub(super) use access::access;
 use block::Block;
+pub(super) use notify::notify;
 
 /// A value as the configuration writes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

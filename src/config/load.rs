@@ -43,6 +43,7 @@ fn read(root: &Node, problems: &mut Problems) -> Config {
         journal: resolve::journal(raw.journal.as_ref(), problems),
         clusters: resolve::clusters(&raw, problems),
         alb_oidc: resolve::alb_oidc(&raw, problems),
+        notify: resolve::targets(&raw, problems),
         origins: Origins::default(),
     }
 }

@@ -11,6 +11,7 @@ use crate::model::{ActionKind, ClusterName, CutoverName, Mode, PoolId, ServiceNa
 mod access;
 mod alb;
 pub mod cutover;
+mod difference;
 mod error;
 mod journal;
 mod lines;
@@ -18,6 +19,7 @@ mod load;
 mod measure;
 mod names;
 mod node;
+pub mod notify;
 mod raw;
 mod read;
 mod render;
@@ -35,6 +37,7 @@ pub use cutover::{
     CutoverConfig, Described, Exposure, GateSource, Gates, OtherGate, ProbeConfig, RouteConfig,
     RuleMode, Tombstone,
 };
+pub use difference::{Difference, differences, without_restart};
 pub use error::{ConfigErrors, Error};
 pub use journal::{JournalConfig, TableConfig};
 pub use lines::Value;
@@ -52,6 +55,8 @@ pub struct Config {
     pub clusters: Vec<ClusterConfig>,
     /// Whose word is taken for who somebody is; `None`: nobody's, only tokens count.
     pub alb_oidc: Option<AlbOidc>,
+    /// Who is told of what happens.
+    pub notify: Vec<notify::Target>,
     /// Where each value was written; empty for one that was not read from a file.
     pub origins: Origins,
 }

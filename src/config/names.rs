@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
+use super::alb::is_url;
 use super::error::Problems;
 use super::node::{Node, Value};
 use super::read::{Read, needs};
@@ -77,6 +78,18 @@ texts! {
         |text| (1..=255).contains(&text.len())
             && text.bytes().all(|byte| (33..=126).contains(&byte) && byte != b':')
             && !text.starts_with("spot-fleet/");
+    TargetName: "name of a target",
+        "write up to 32 letters, digits, `-` and `_`",
+        |text| (1..=32).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    Variable: "name of an environment variable",
+        "write it as a shell does, without `$`: letters, digits and `_`",
+        |text| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+            && !text.starts_with(|first: char| first.is_ascii_digit());
+    WebhookUrl: "address that notifications may go to",
+        "write `https://HOST/PATH`, without user or password; `http://` only to `localhost`, \
+         `127.0.0.1` or `[::1]`",
+        is_webhook;
     FleetId: "Spot Fleet request id",
         "write the id, which begins with `sfr-`, as `aws ec2 describe-spot-fleet-requests` shows it",
         |text| text.len() > 4 && text.starts_with("sfr-") && text.bytes().all(is_word);
@@ -135,6 +148,16 @@ fn is_word(byte: u8) -> bool {
 /// 1 to 255 characters that ECS allows in names of clusters and services.
 pub(super) fn is_ecs_name(text: &str) -> bool {
     (1..=255).contains(&text.len()) && text.bytes().all(is_word)
+}
+
+/// Where names lead is asked again when something is sent.
+fn is_webhook(text: &str) -> bool {
+    let Some(plain) = text.strip_prefix("http://") else {
+        return text.starts_with("https://") && is_url(text);
+    };
+    let host = plain.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = host.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')).map_or(host, |h| h.0);
+    is_url(text) && ["localhost", "127.0.0.1", "[::1]"].contains(&host)
 }
 
 fn is_role(text: &str) -> bool {

@@ -13,6 +13,7 @@ use crate::model::{ActionKind, ClusterName, Mode};
 mod access;
 mod cutover;
 mod journal;
+mod notify;
 mod service;
 
 pub(super) use access::RawAccess;
@@ -21,6 +22,7 @@ pub(super) use cutover::{
     RawTombstone, RawTombstoneOrEmpty,
 };
 pub(super) use journal::{RawDynamoDb, RawJournal, RawJournalOrSqlite};
+pub(super) use notify::{RawSecret, RawTarget};
 pub(super) use service::{RawDescribed, RawExposure, RawHealthCheck};
 
 table! {
@@ -35,6 +37,8 @@ table! {
         /// Where journals are kept: `sqlite`, a file for each cluster under `--state`; or a table
         /// that several replicas share.
         journal: RawJournalOrSqlite,
+        /// Who is told of what happens.
+        notify: Vec<Written<RawTarget>>,
         /// The ECS clusters that are looked after.
         #[schemars(required, length(min = 1))]
         clusters: Vec<Written<RawCluster>>,

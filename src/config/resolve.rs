@@ -24,10 +24,12 @@ use crate::model::{ActionKind, PoolId, ServiceName};
 mod access;
 mod cutover;
 mod gates;
+mod notify;
 mod route;
 mod service;
 
 pub(super) use access::alb_oidc;
+pub(super) use notify::targets;
 
 /// What was written for a key that may be left out.
 type Field<T> = Option<Written<T>>;

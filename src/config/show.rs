@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::lines::{Value, access, lines as cluster_lines};
+use super::lines::{Value, access, lines as cluster_lines, notify};
 use super::{Config, Origins};
 
 /// The effective configuration.
@@ -57,7 +57,8 @@ pub fn show(config: &Config) -> Shown {
     let version = config.origins.of(["version"]);
     let mut shown =
         Shown { settings: Vec::new(), lines: vec![("version: 1".to_owned(), Some(version))] };
-    for line in config.alb_oidc.as_ref().map(access).unwrap_or_default() {
+    let access = config.alb_oidc.as_ref().map(access).unwrap_or_default();
+    for line in access.into_iter().chain(notify(&config.notify)) {
         let origin = config.origins.of([line.path.as_str()]);
         shown.add(line.to_string(), line.path, line.value, origin);
     }

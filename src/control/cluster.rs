@@ -67,6 +67,13 @@ impl Cluster {
         Ok(Self { config, memory, standing, lease, switch, seen, looked_at, hearing })
     }
 
+    /// Takes up another configuration, and looks at everything before anything is done by it.
+    pub fn configure(&mut self, config: ClusterConfig) {
+        self.config = config;
+        self.looked_at = None;
+        self.hearing.stir();
+    }
+
     /// Takes up what was told; whether it is worth a look at once.
     pub fn hear(&mut self, changes: Vec<Change>) -> bool {
         self.hearing.hear(changes, self.seen.as_mut())

@@ -1,7 +1,8 @@
-//! Orders of people on their way to the loop that carries them out.
+//! Orders of people, and new configurations, on their way to the loop that carries them out.
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::config::ClusterConfig;
 use crate::model::{Command, Seq};
 
 /// Orders that may wait at one time; more are refused at once.
@@ -14,18 +15,26 @@ pub struct Ordered {
     pub done: oneshot::Sender<Result<Seq, String>>,
 }
 
+/// What wakes the loop.
+#[derive(Debug)]
+pub enum Arrival {
+    Order(Ordered),
+    Config(Box<ClusterConfig>),
+}
+
 /// The sending side, cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Orders(mpsc::Sender<Ordered>);
+pub struct Orders(mpsc::Sender<Ordered>, watch::Sender<Option<ClusterConfig>>);
 
 /// The loop's side.
 #[derive(Debug)]
-pub struct Inbox(mpsc::Receiver<Ordered>);
+pub struct Inbox(mpsc::Receiver<Ordered>, watch::Receiver<Option<ClusterConfig>>);
 
 /// A bounded pair.
 pub fn inbox() -> (Orders, Inbox) {
     let (orders, inbox) = mpsc::channel(WAITING_MAX);
-    (Orders(orders), Inbox(inbox))
+    let (configure, configured) = watch::channel(None);
+    (Orders(orders, configure), Inbox(inbox, configured))
 }
 
 impl Orders {
@@ -35,6 +44,11 @@ impl Orders {
         let busy = |_| "the control loop takes no orders just now".to_owned();
         self.0.try_send(Ordered { command, done }).map_err(busy)?;
         answer.await.map_err(|_| "the control loop has stopped".to_owned())?
+    }
+
+    /// Hands a configuration over, which is in force from the next tick on.
+    pub fn configure(&self, config: ClusterConfig) {
+        self.1.send_replace(Some(config));
     }
 }
 
@@ -47,8 +61,24 @@ impl Inbox {
         }
     }
 
+    /// The next order, or the newest configuration, once there is one.
+    pub async fn arrival(&mut self) -> Arrival {
+        let Self(orders, configs) = self;
+        tokio::select! {
+            biased;
+            Some(ordered) = orders.recv() => Arrival::Order(ordered),
+            Some(config) = newest(configs) => Arrival::Config(Box::new(config)),
+            else => std::future::pending().await,
+        }
+    }
+
     /// An order that is already waiting.
     pub fn waiting(&mut self) -> Option<Ordered> {
         self.0.try_recv().ok()
     }
+}
+
+async fn newest(configs: &mut watch::Receiver<Option<ClusterConfig>>) -> Option<ClusterConfig> {
+    configs.changed().await.ok()?;
+    configs.borrow_and_update().clone()
 }

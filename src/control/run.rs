@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::clock::{Clock, SystemClock};
 use super::cluster::Cluster;
-use super::inbox::{Inbox, Ordered};
+use super::inbox::{Arrival, Inbox, Ordered};
 use super::standby::stand_by;
 use super::status::{Decision, Publisher};
 use super::tick::{TickReport, tick};
@@ -67,7 +67,10 @@ pub async fn run(
                     biased;
                     () = stop.cancelled() => break,
                     () = keeper.changed() => break reopen(cx, journal).await,
-                    ordered = inbox.next() => break obey(cx, journal, ordered, clock).await,
+                    arrival = inbox.arrival() => break match arrival {
+                        Arrival::Order(ordered) => obey(cx, journal, ordered, clock).await,
+                        Arrival::Config(config) => cx.configure(*config),
+                    },
                     // A replica that stands by leaves the events to the one that acts on them.
                     told = cloud.changes(&cx.config.name), if leader.is_none() => {
                         if cx.hear(told) {

@@ -29,7 +29,7 @@ mod pools;
 mod tell;
 mod words;
 
-pub use counters::{Counters, Durations};
+pub use counters::{Counters, Deliveries, Delivery, Durations};
 pub use decision::{Decided, Decision, Fate, Saw};
 
 /// Points kept for the chart: three hours at the usual interval.
@@ -49,6 +49,12 @@ pub struct Status {
     /// Configured clusters that have not been looked at yet.
     pub awaited: BTreeSet<ClusterName>,
     pub clusters: Vec<ClusterStatus>,
+    /// Since the process read its configuration.
+    #[serde(default)]
+    pub config: ConfigStatus,
+    /// How notifications fared since the process started, by target.
+    #[serde(default)]
+    pub notifications: BTreeMap<String, Deliveries>,
     /// Decisions of earlier processes, for the first status of each cluster.
     #[serde(skip)]
     remembered: BTreeMap<ClusterName, Vec<Decision>>,
@@ -68,6 +74,19 @@ impl Status {
     pub fn cluster(&self, name: &str) -> Option<&ClusterStatus> {
         self.clusters.iter().find(|cluster| cluster.name.as_str() == name)
     }
+}
+
+/// What became of the configuration file since the process started.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, serde::Deserialize, ToSchema)]
+pub struct ConfigStatus {
+    /// When another one was last taken up, by the machine's clock; `None`: that of the start.
+    pub taken_up_at: Option<DateTime<Utc>>,
+    /// What it changed, one setting a line.
+    pub changed: Vec<String>,
+    /// Settings in the file that are not in force before a restart.
+    pub needs_restart: Vec<String>,
+    /// What is wrong with the file as it is now; the last good one is in force.
+    pub refused: Option<String>,
 }
 
 /// One cluster as of its last tick.
@@ -429,6 +448,29 @@ impl Publisher {
             status.clusters.retain(|known| known.name != cluster.name);
             status.clusters.push(cluster);
             status.clusters.sort_by(|a, b| a.name.cmp(&b.name));
+        });
+    }
+
+    /// Shows what became of the configuration file.
+    pub fn configured(&self, config: ConfigStatus) {
+        self.change(|status| status.config = config);
+    }
+
+    /// Begins to count for a target, from 0.
+    pub fn count_deliveries(&self, target: &str) {
+        self.change(|status| {
+            status.notifications.entry(target.to_owned()).or_default();
+        });
+    }
+
+    /// Counts what became of a notification.
+    pub fn delivery(&self, target: &str, delivery: Delivery) {
+        self.change(|status| {
+            let counts = status.notifications.entry(target.to_owned()).or_default();
+            match delivery {
+                Delivery::Delivered => counts.delivered += 1,
+                Delivery::Lost => counts.lost += 1,
+            }
         });
     }
 

@@ -42,11 +42,30 @@ impl Collector for Shown {
         let clusters = &self.0.clusters;
         let version = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
         gauge(to, "build_info", "The running version.", [(version, 1.0)])?;
+        let refused = u8::from(self.0.config.refused.is_some()).into();
+        let help = "1 while the configuration file is not valid and the last good one in force.";
+        gauge(to, "config_refused", help, one(refused))?;
+        let waiting = size(self.0.config.needs_restart.len());
+        let help = "Settings in the file that are not in force before a restart.";
+        gauge(to, "config_needs_restart", help, one(waiting))?;
+        notifications(to, &self.0)?;
         judgement(to, clusters)?;
         capacity(to, clusters)?;
         limits(to, clusters)?;
         counters(to, clusters)
     }
+}
+
+/// How people were told, by target.
+fn notifications(to: &mut DescriptorEncoder<'_>, status: &Status) -> fmt::Result {
+    let targets = status.notifications.iter();
+    let samples = targets.flat_map(|(target, counts)| {
+        [("delivered", counts.delivered), ("lost", counts.lost)].map(|(result, count)| {
+            let labels = vec![("target", target.clone()), ("result", result.to_owned())];
+            (labels, number(count))
+        })
+    });
+    counter(to, "notifications", "Notifications by what became of them.", samples)
 }
 
 /// What Tidegate may do and how well it sees.
@@ -299,10 +318,15 @@ mod tests {
     fn every_metric_is_told_from_the_status() {
         let (publisher, status) = Publisher::new(["web".into()], build::now());
         publisher.publish(story::status(), build::now());
+        publisher.count_deliveries("ops");
         let text = text(&status.borrow());
         let samples: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
         expect![[r#"
             tidegate_build_info{version="0.1.0"} 1.0
+            tidegate_config_refused{} 0.0
+            tidegate_config_needs_restart{} 0.0
+            tidegate_notifications_total{target="ops",result="delivered"} 0.0
+            tidegate_notifications_total{target="ops",result="lost"} 0.0
             tidegate_mode{cluster="web",mode="observe"} 0.0
             tidegate_mode{cluster="web",mode="recommend"} 0.0
             tidegate_mode{cluster="web",mode="act"} 1.0

@@ -14,7 +14,7 @@ const LAYERS: &[&[&str]] = &[
     &["journal", "access"],
     &["cloud"],
     &["control"],
-    &["aws", "sim", "telemetry"],
+    &["aws", "sim", "telemetry", "notify"],
     &["api", "dashboard"],
     &["cli"],
 ];

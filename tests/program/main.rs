@@ -13,6 +13,7 @@ mod iam;
 mod image;
 mod layers;
 mod listener;
+mod notify;
 mod permissions;
 mod recorded;
 mod release;

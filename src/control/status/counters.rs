@@ -32,6 +32,21 @@ pub struct Counters {
     pub aws_requests: BTreeMap<String, BTreeMap<String, BTreeMap<String, u64>>>,
 }
 
+/// What became of a notification.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    Delivered,
+    /// Given up, after several attempts or at once.
+    Lost,
+}
+
+/// Sums since the process started, of one target.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, serde::Deserialize, ToSchema)]
+pub struct Deliveries {
+    pub delivered: u64,
+    pub lost: u64,
+}
+
 /// How long ticks took, in buckets up to [`Durations::BOUNDS`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, serde::Deserialize, ToSchema)]
 pub struct Durations {

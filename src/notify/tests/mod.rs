@@ -1,0 +1,2 @@
+mod arriving;
+mod happening;
