@@ -14,7 +14,7 @@ mod order;
 mod output;
 mod plan;
 mod release;
-#[cfg(any(feature = "aws", test))]
+#[cfg(feature = "aws")]
 mod reload;
 mod remote;
 #[cfg(feature = "aws")]

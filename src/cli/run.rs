@@ -97,13 +97,14 @@ async fn start<J: crate::journal::Journal + 'static>(
     use tokio::signal::unix::{SignalKind, signal};
     use tokio::sync::watch;
 
-    use super::reload::{Watched, reload};
+    use super::reload::reload;
     use super::remote::Address;
     use super::serve::{Door, Scope, serve, stop_on_signal};
     use crate::access::{Ledger, Token};
     use crate::api::{Alb, Keys, bind_allowed};
     use crate::aws::Aws;
     use crate::config::AlbOidc;
+    use crate::control::reload::Watched;
     use crate::control::status::Publisher;
     use crate::control::{Clock, Cluster, SystemClock};
     use crate::notify::{self, Wire};
