@@ -3,6 +3,8 @@
 //! Rule: results go to standard output, messages to standard error; every command can print JSON.
 
 mod audit;
+#[cfg(feature = "aws")]
+mod beside;
 mod config;
 mod cutover;
 mod demo;

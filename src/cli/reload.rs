@@ -30,7 +30,7 @@ pub(super) async fn reload(
             _ = hang_up.recv() => {}
             () = SystemClock.sleep(EVERY) => {}
         }
-        let text = std::fs::read_to_string(&watched.file()).map_err(|error| error.to_string());
+        let text = std::fs::read_to_string(watched.file()).map_err(|error| error.to_string());
         match watched.judge(text, &SystemClock) {
             Again::Same => continue,
             Again::Refused => {
