@@ -3,6 +3,8 @@
 //! Rule: results go to standard output, messages to standard error; every command can print JSON.
 
 mod audit;
+#[cfg(feature = "aws")]
+mod beside;
 mod config;
 mod cutover;
 mod demo;
@@ -17,7 +19,7 @@ mod order;
 mod output;
 mod plan;
 mod release;
-#[cfg(any(feature = "aws", test))]
+#[cfg(feature = "aws")]
 mod reload;
 mod remote;
 #[cfg(feature = "aws")]

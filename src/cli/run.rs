@@ -106,23 +106,15 @@ async fn start<J: crate::journal::Journal + 'static>(
     config: crate::config::Config,
     open: impl AsyncFn(&ClusterName) -> Result<J, Failure>,
 ) -> Result<Exit, Failure> {
-    use std::collections::BTreeMap;
-
-    use tokio::signal::unix::{SignalKind, signal};
-    use tokio::sync::watch;
-
-    use super::reload::{Watched, reload};
+    use super::beside::Beside;
     use super::remote::Address;
     use super::serve::{Door, Scope, serve, stop_on_signal};
     use crate::access::{Ledger, Token};
-    use crate::api::{Alb, Keys, bind_allowed};
+    use crate::api::bind_allowed;
     use crate::aws::Aws;
-    use crate::config::AlbOidc;
-    use crate::control::status::Publisher;
     use crate::control::{Clock, Cluster, SystemClock};
-    use crate::notify::{self, Wire};
 
-    let watched = args.config.as_ref().map(|file| Watched::new(file, &config));
+    let beside = Beside::prepare(args.config.as_deref(), &config, args.metrics_listen).await?;
     let given = given_token(args)?;
     let ledger = Ledger::open(&args.state)?;
     let handed_out = ledger.tokens().all().any(|token| token.is_live(SystemClock.now()));
@@ -134,22 +126,9 @@ async fn start<J: crate::journal::Journal + 'static>(
         Some(token) => token,
         None => Token::random().map_err(|error| Failure::new(Exit::Failed, error))?,
     };
-    let alb = match config.alb_oidc {
-        Some(oidc) => {
-            let base = AlbOidc::keys_url(&oidc.alb_arn).unwrap_or_default();
-            let http = Keys::client().map_err(|error| Failure::new(Exit::Failed, error))?;
-            Some(Alb::new(oidc, Keys::new(base, http)))
-        }
-        None => None,
-    };
-    let hang_up = signal(SignalKind::hangup())
-        .map_err(|error| Failure::new(Exit::Failed, format!("no signals: {error}")))?;
+    let alb = config.alb_oidc.map(believed).transpose()?;
     let stop = stop_on_signal()?;
     let listener = bind(args.listen).await?;
-    let scraped = match args.metrics_listen {
-        Some(address) => Some(bind(address).await?),
-        None => None,
-    };
     let address = listener.local_addr().unwrap_or(args.listen);
     let mut scopes = Vec::new();
     for config in config.clusters {
@@ -181,37 +160,20 @@ async fn start<J: crate::journal::Journal + 'static>(
     }
     let hosts = args.allow_host.iter().cloned().collect();
     let door = Door { listener, token, hosts, ledger, alb };
-    let wire = Wire::new().map_err(|error| Failure::new(Exit::Failed, error))?;
-    let (targets, until) = (config.notify, stop.clone());
-    let tell = |publisher: Publisher, status: watch::Receiver<_>, orders: &BTreeMap<_, _>| {
-        if let Some(watched) = watched {
-            let (orders, publisher) = (orders.clone(), publisher.clone());
-            tokio::spawn(reload(watched, hang_up, orders, publisher, until.clone()));
-        }
-        if let Some(listener) = scraped {
-            tokio::spawn(serve_metrics(listener, status.clone(), until.clone()));
-        }
-        tokio::spawn(notify::run(targets, wire, status, publisher, SystemClock, until));
-    };
+    let until = stop.clone();
+    let tell = |publisher, status, orders: &_| beside.run(publisher, status, orders, until);
     let served = serve(scopes, door, tell, stop).await;
     Address::remove(&args.state);
     served.map(|()| Exit::Ok)
 }
 
-/// Serves metrics alone, until the server stops.
+/// The load balancer that is believed about its users.
 #[cfg(feature = "aws")]
-async fn serve_metrics(
-    listener: tokio::net::TcpListener,
-    status: tokio::sync::watch::Receiver<std::sync::Arc<crate::control::status::Status>>,
-    stop: tokio_util::sync::CancellationToken,
-) {
-    if let Ok(address) = listener.local_addr() {
-        say(&format!("metrics             http://{address}/metrics"));
-    }
-    let served = axum::serve(listener, crate::api::metrics_only(status));
-    if let Err(error) = served.with_graceful_shutdown(stop.cancelled_owned()).await {
-        tracing::error!(%error, "metrics are not served any more");
-    }
+fn believed(oidc: crate::config::AlbOidc) -> Result<crate::api::Alb, Failure> {
+    use crate::api::{Alb, Keys};
+    let base = crate::config::AlbOidc::keys_url(&oidc.alb_arn).unwrap_or_default();
+    let http = Keys::client().map_err(|error| Failure::new(Exit::Failed, error))?;
+    Ok(Alb::new(oidc, Keys::new(base, http)))
 }
 
 /// Where commands on this machine reach a server that listens on all addresses.

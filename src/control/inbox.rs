@@ -82,3 +82,26 @@ async fn newest(configs: &mut watch::Receiver<Option<ClusterConfig>>) -> Option<
     configs.changed().await.ok()?;
     configs.borrow_and_update().clone()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_newest_configuration_arrives_and_orders_go_first() {
+        let (orders, mut inbox) = inbox();
+        for name in ["old", "new"] {
+            orders.configure(ClusterConfig::new(name, Vec::new()));
+        }
+        let pause = crate::model::Order::Pause;
+        let (actor, reason) = ("ann".to_owned(), "incident".to_owned());
+        let asked = orders.clone();
+        tokio::spawn(async move { asked.order(Command { actor, reason, order: pause }).await });
+        tokio::task::yield_now().await;
+        assert!(matches!(inbox.arrival().await, Arrival::Order(_)));
+        let Arrival::Config(config) = inbox.arrival().await else { panic!("it comes second") };
+        assert_eq!(config.name, "new".into());
+        let none = futures::FutureExt::now_or_never(inbox.arrival());
+        assert!(none.is_none(), "each arrives once");
+    }
+}

@@ -8,6 +8,7 @@ pub mod merge;
 pub mod need;
 pub mod originals;
 pub mod preview;
+pub mod reload;
 pub mod run;
 pub mod standby;
 pub mod status;

@@ -412,3 +412,24 @@ async fn changes_are_shown_newest_first_and_nothing_in_them_is_markup() {
     let told = said(page.split("<tbody>").nth(1).unwrap().split("</tbody>").next().unwrap());
     expect!["2 2026-11-21T09:00:00Z &#60;b&#62;ada&#60;/b&#62; alb_oidc, releaser set_mode web {&#34;mode&#34;:&#34;act&#34;} done week 3 1 2026-11-21T09:00:00Z &#60;b&#62;ada&#60;/b&#62; alb_oidc, releaser set_mode web {&#34;mode&#34;:&#34;act&#34;} begun week 3"].assert_eq(&told);
 }
+
+#[tokio::test]
+async fn a_configuration_that_is_refused_or_waits_is_said_on_the_page() {
+    let (publisher, status) = Publisher::new([ClusterName::new("web")], build::now());
+    publisher.publish(story::status(), build::now());
+    publisher.configured(crate::control::status::ConfigStatus {
+        taken_up_at: Some(build::now()),
+        changed: vec!["web.mode: observe -> act".to_owned()],
+        needs_restart: vec!["web.region".to_owned()],
+        refused: Some("error: clusters[0].mode: `active` is no mode\n --> t.yaml:4:11".to_owned()),
+    });
+    let text = said(&get_from(&status, "/clusters/web").await.1);
+    for line in [
+        "The configuration file is not valid ; the last good one is in force: error: \
+         clusters[0].mode: `active` is no mode.",
+        "In the configuration file, but not in force before a restart: web.region",
+        "Configuration changed at 09:00:00 UTC: web.mode: observe -&#62; act",
+    ] {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
+}

@@ -9,7 +9,7 @@ use super::cutover::{self, Card};
 use super::fleet::{self, Zone};
 use super::release;
 use crate::control::status::{
-    ActionView, ClusterStatus, Decided, Decision, Fate, HoldView, Status,
+    ActionView, ClusterStatus, ConfigStatus, Decided, Decision, Fate, HoldView, Status,
 };
 use crate::model::{ActionKind, Mode, Outcome, why};
 
@@ -20,6 +20,7 @@ const DECISIONS_SHOWN: usize = 12;
 pub(super) struct View<'a> {
     pub(super) c: &'a ClusterStatus,
     pub(super) narration: Option<&'a str>,
+    pub(super) config: &'a ConfigStatus,
     pub(super) zones: Vec<Zone<'a>>,
     pub(super) small: bool,
     pub(super) chart: Chart,
@@ -32,6 +33,7 @@ impl<'a> View<'a> {
         Self {
             c: cluster,
             narration: status.narration.as_deref(),
+            config: &status.config,
             zones: fleet::zones(cluster),
             small: fleet::is_small(cluster),
             chart: Chart::of(cluster),
@@ -194,6 +196,10 @@ pub(super) fn usd(micro: &u64) -> String {
 
 pub(super) fn clock(at: &DateTime<Utc>) -> String {
     at.format("%H:%M:%S").to_string()
+}
+
+pub(super) fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
 }
 
 pub(super) fn iso(at: &DateTime<Utc>) -> String {

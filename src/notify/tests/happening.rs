@@ -57,6 +57,7 @@ fn standby(status: &mut ClusterStatus) {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn each_step_tells_what_it_should_and_no_more() {
     let denied = || Outcome::Refused {
         failure: Failure::AccessDenied { action: "autoscaling:SetDesiredCapacity".into() },
@@ -185,6 +186,26 @@ fn a_replica_that_takes_over_says_so() {
 fn what_was_so_before_the_start_is_not_news() {
     let nothing = Status::default();
     assert_eq!(events(&nothing, &whole(story::gone_back())), []);
+}
+
+#[test]
+fn a_configuration_is_told_when_it_is_taken_up_and_when_it_is_refused() {
+    let before = whole(story::status());
+    let mut taken = before.clone();
+    taken.config.taken_up_at = Some(build::now());
+    taken.config.changed = (1..=7).map(|n| format!("web.a{n}: 1 -> 2")).collect();
+    let mut refused = taken.clone();
+    refused.config.refused = Some("error: clusters[0].mode: wrong\n --> t.yaml:4:1".into());
+    let lines = |before, now| events(before, now).iter().map(Notice::line).collect::<Vec<_>>();
+    let told = lines(&before, &taken);
+    assert!(told[0].ends_with("web.a5: 1 -> 2; and 2 more") && told.len() == 1, "{told:?}");
+    assert_eq!(
+        lines(&taken, &refused),
+        ["Tidegate: configuration refused, the last good one is in force: error: \
+          clusters[0].mode: wrong"]
+    );
+    assert_eq!(lines(&refused, &refused), [""; 0]);
+    assert_eq!(lines(&refused, &taken), [""; 0]);
 }
 
 #[test]
