@@ -145,6 +145,7 @@ impl<K: Clock> Aws<K> {
     }
 
     /// The one request. What of a batch failed is named, and what it made.
+    #[expect(clippy::too_many_lines, reason = "one arm for each action")]
     async fn send(&self, action: &Action, ready: &Ready, limit: Duration) -> Result<Sent, Outcome> {
         let writes = &self.writes;
         let cluster = &self.cluster;
