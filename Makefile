@@ -1,6 +1,6 @@
 # Everything a developer runs. `make test` is what decides whether a change lands.
 
-.PHONY: test lint unit world browser deny promql bench demo
+.PHONY: test lint unit world browser deny promql bench demo release image image-root sbom
 
 test: lint deny promql world browser unit
 
@@ -48,3 +48,25 @@ bench:
 
 demo:
 	cargo demo
+
+# The program as it is shipped.
+release:
+	cargo build --release --locked
+
+# The image; needs a container engine.
+image:
+	docker build --tag tidegate .
+
+# Whether the program lives in what the image gives it; needs root and no engine.
+image-root:
+	cargo build --quiet
+	tests/image/run target/debug/tidegate
+
+# What the program is made of, as CycloneDX: target/tidegate.cdx.json.
+sbom: target/tools/bin/cargo-cyclonedx
+	$< cyclonedx --quiet --format json --no-build-deps --override-filename tidegate.cdx
+	mv tidegate.cdx.json target/
+
+# There is no ready-made package; building it takes a minute or two.
+target/tools/bin/cargo-cyclonedx:
+	cargo install --quiet --locked --root target/tools cargo-cyclonedx@0.5.9

@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use crate::journal::Intent;
-use crate::model::{Change, ClusterName, Need, Outcome, Snapshot};
+use crate::model::{Change, ClusterName, Failure, Need, Outcome, Snapshot, Stop};
 
 /// AWS, or a simulation of it.
 pub trait Cloud: Send + Sync {
@@ -24,6 +24,12 @@ pub trait Cloud: Send + Sync {
     /// Until when every change would have been told by `changes`; `None` where nothing is told, or
     /// nobody knows, and only looking helps.
     fn hears_until(&self) -> Option<DateTime<Utc>>;
+
+    /// Reads the stop switch; nothing stands in one that is not configured.
+    ///
+    /// # Errors
+    /// When it does not answer within a few seconds, or may not be read.
+    fn stop_switch(&self) -> impl Future<Output = Result<Option<Stop>, Failure>> + Send;
 
     /// Requests sent to AWS so far, retries included.
     fn calls(&self) -> Calls;

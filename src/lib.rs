@@ -16,8 +16,8 @@
 //! ```
 //!
 //! The rooms, lowest first; each uses only those above it in this list, and rooms of one line do
-//! not use each other: `model`; `config`; `decide`, `cutover`, `release`,
-//! `policy`; `guard`; `journal`, `access`; `cloud`; `control`; `aws`, `sim`, `telemetry`,
+//! not use each other: `model`; `config`; `decide`, `cutover`, `release`, `policy`; `handback`,
+//! `doctor`; `guard`; `journal`, `access`; `cloud`; `control`; `aws`, `sim`, `telemetry`,
 //! `notify`; `api`, `dashboard`; `cli`.
 
 pub mod access;
@@ -31,7 +31,9 @@ pub mod control;
 pub mod cutover;
 pub mod dashboard;
 pub mod decide;
+pub mod doctor;
 pub mod guard;
+pub mod handback;
 pub mod journal;
 pub mod model;
 pub mod notify;

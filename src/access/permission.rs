@@ -45,6 +45,7 @@ impl Permission {
             Order::SetMode { .. }
             | Order::Resume { .. }
             | Order::Handover { .. }
+            | Order::Handback { .. }
             | Order::Cutover { .. }
             | Order::Release { .. } => Self::Start,
         }
@@ -81,6 +82,7 @@ pub const TABLE: &[(&str, &str, Permission)] = &[
     ("POST", "/api/v1/clusters/{name}/pause", Permission::Stop),
     ("POST", "/api/v1/clusters/{name}/resume", Permission::Start),
     ("POST", "/api/v1/clusters/{name}/handover", Permission::Start),
+    ("POST", "/api/v1/clusters/{name}/handback", Permission::Start),
     ("GET", "/api/v1/clusters/{name}/cutovers", Permission::Read),
     ("GET", "/api/v1/clusters/{name}/cutovers/{cutover}", Permission::Read),
     ("GET", "/api/v1/clusters/{name}/cutovers/{cutover}/history", Permission::Read),

@@ -180,6 +180,9 @@ impl Deed {
                 ("resume", None, pool.as_ref().map(|pool| json!({ "pool": pool })))
             }
             Order::Handover { pools } => ("handover", None, Some(json!({ "pools": pools }))),
+            Order::Handback { scope, side } => {
+                ("handback", None, Some(json!({ "scope": scope, "side": side })))
+            }
             Order::Cutover { cutover, steer } => {
                 let (action, after) = of_cutover(steer);
                 (action, Some(("cutovers", cutover.as_str())), after)

@@ -26,13 +26,13 @@ const PATIENCE: Duration = Duration::from_secs(20);
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(super) struct CommandDone {
     /// Its place in the journal; absent when nothing was ordered.
-    seq: Option<Seq>,
+    pub(super) seq: Option<Seq>,
     /// What was, or would be, changed in AWS for it, as far as that is known already.
-    changes: Vec<String>,
+    pub(super) changes: Vec<String>,
 }
 
 pub(super) type Answer = Result<Json<CommandDone>, Problem>;
-type Body = Result<Bytes, BytesRejection>;
+pub(super) type Body = Result<Bytes, BytesRejection>;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

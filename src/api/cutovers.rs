@@ -158,7 +158,7 @@ fn find<'a>(cluster: &'a ClusterStatus, name: &str) -> Result<&'a CutoverTold, P
     })
 }
 
-fn refused(Refusal { code, detail, remedy }: Refusal) -> Problem {
+pub(super) fn refused(Refusal { code, detail, remedy }: Refusal) -> Problem {
     let status = match code {
         "unknown_route" => StatusCode::UNPROCESSABLE_ENTITY,
         _ => StatusCode::CONFLICT,

@@ -24,6 +24,7 @@ mod access;
 mod audit;
 mod commands;
 mod cutovers;
+mod handback;
 mod health;
 mod keys;
 mod problem;
@@ -124,6 +125,7 @@ fn described() -> OpenApiRouter<ApiState> {
         .routes(routes!(commands::pause))
         .routes(routes!(commands::resume))
         .routes(routes!(commands::handover))
+        .routes(routes!(handback::handback))
         .routes(routes!(cutovers::cutovers))
         .routes(routes!(cutovers::cutover))
         .routes(routes!(cutovers::history))

@@ -111,6 +111,7 @@ fn the_description_lists_every_route_and_is_the_committed_one() {
         post /api/v1/clusters/{name}/cutovers/{cutover}/{order} (token)
         get /api/v1/clusters/{name}/decisions
         get /api/v1/clusters/{name}/decisions/{id}
+        post /api/v1/clusters/{name}/handback (token)
         post /api/v1/clusters/{name}/handover (token)
         post /api/v1/clusters/{name}/mode (token)
         post /api/v1/clusters/{name}/pause (token)

@@ -34,6 +34,7 @@ mod rows;
 mod scaling_targets;
 mod spot_fleet;
 mod stamp;
+mod stop_switch;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -55,12 +56,13 @@ use self::clients::{Reads, Writes};
 use self::kept::Kept;
 use self::queue::Queue;
 use self::stamp::Stamp;
+use self::stop_switch::StopSwitch;
 use crate::cloud::{Calls, Cloud};
 use crate::config::ClusterConfig;
 use crate::control::Clock;
 use crate::journal::Intent;
 use crate::model::{
-    Change, ClusterName, ContainerInstanceArn, InstanceId, Need, Outcome, Snapshot,
+    Change, ClusterName, ContainerInstanceArn, Failure, InstanceId, Need, Outcome, Snapshot, Stop,
 };
 
 /// AWS as one scope sees it: one cluster's account, Region and role.
@@ -71,6 +73,8 @@ pub struct Aws<K> {
     writes: Writes,
     /// Where events come from, if they do.
     queue: Option<Queue>,
+    /// Where anyone may stop it, if that is configured.
+    stop_switch: Option<StopSwitch>,
     /// What the clients that write are stamped with.
     stamp: Stamp,
     calls: CallCounter,
@@ -89,6 +93,8 @@ impl<K: Clock> Aws<K> {
         let mut aws = Self::with_config(&sdk, config.name.clone(), clock);
         let queue = config.queue.as_ref();
         aws.queue = queue.map(|url| Queue::new(&sdk, &aws.calls, url, config.name.clone()));
+        let switch = config.stop_parameter.as_ref();
+        aws.stop_switch = switch.map(|name| StopSwitch::new(&sdk, &aws.calls, name));
         Ok(aws)
     }
 
@@ -101,6 +107,7 @@ impl<K: Clock> Aws<K> {
             writes: Writes::new(config, &calls, &stamp),
             stamp,
             queue: None,
+            stop_switch: None,
             calls,
             clock,
             kept: Mutex::default(),
@@ -137,6 +144,13 @@ impl<K: Clock> Cloud for Aws<K> {
 
     fn hears_until(&self) -> Option<DateTime<Utc>> {
         self.queue.as_ref()?.until()
+    }
+
+    async fn stop_switch(&self) -> Result<Option<Stop>, Failure> {
+        match &self.stop_switch {
+            Some(switch) => switch.read().await,
+            None => Ok(None),
+        }
     }
 
     fn calls(&self) -> Calls {

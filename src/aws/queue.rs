@@ -10,6 +10,7 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
+use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message};
 use chrono::{DateTime, Utc};
 use futures::FutureExt;
@@ -34,12 +35,17 @@ const KNOWN_MAX: usize = 1_000;
 
 /// One cluster's queue.
 pub(super) struct Queue {
-    sqs: aws_sdk_sqs::Client,
-    url: String,
+    source: Source,
     cluster: ClusterName,
     ear: Mutex<Ear>,
     /// When the queue last answered.
     until: std::sync::Mutex<Option<DateTime<Utc>>>,
+}
+
+#[derive(Clone)]
+struct Source {
+    sqs: Client,
+    url: String,
 }
 
 /// What must not be lost when whoever waits is called away.
@@ -54,7 +60,7 @@ struct Ear {
 
 impl std::fmt::Debug for Queue {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Queue").field("url", &self.url).finish_non_exhaustive()
+        f.debug_struct("Queue").field("url", &self.source.url).finish_non_exhaustive()
     }
 }
 
@@ -74,7 +80,8 @@ impl Queue {
         let retry = RetryConfig::disabled();
         let sqs = client!(aws_sdk_sqs, config, [counter], retry, limits, "tidegate-queue");
         let (ear, until) = (Mutex::default(), std::sync::Mutex::default());
-        Self { sqs, url: url.to_owned(), cluster, ear, until }
+        let source = Source { sqs, url: url.to_owned() };
+        Self { source, cluster, ear, until }
     }
 
     /// When the queue last answered; `None` while it does not.
@@ -88,7 +95,7 @@ impl Queue {
         loop {
             if ear.asking.is_none() {
                 let done = std::mem::take(&mut ear.done);
-                ear.asking = Some(ask(self.sqs.clone(), self.url.clone(), done).boxed());
+                ear.asking = Some(self.source.clone().ask(done).boxed());
             }
             let Some(asking) = &mut ear.asking else { continue };
             let answer = asking.await;
@@ -104,7 +111,7 @@ impl Queue {
                 }
                 Err(gap) => {
                     if !std::mem::replace(&mut ear.deaf, true) {
-                        let (url, cluster) = (&self.url, &self.cluster);
+                        let (url, cluster) = (&self.source.url, &self.cluster);
                         tracing::warn!(%cluster, url, error = %gap.failure, "the queue of events");
                     }
                     clock.sleep(AGAIN).await;
@@ -137,30 +144,28 @@ impl Ear {
     }
 }
 
-/// Deletes what was handed on and waits for more.
-async fn ask(
-    sqs: aws_sdk_sqs::Client,
-    url: String,
-    done: Vec<String>,
-) -> Result<Vec<Message>, Gap> {
-    let entries = done.into_iter().enumerate().filter_map(|(n, receipt)| {
-        let entry = DeleteMessageBatchRequestEntry::builder().id(n.to_string());
-        entry.receipt_handle(receipt).build().ok()
-    });
-    let entries: Vec<_> = entries.collect();
-    if !entries.is_empty() {
-        let delete = sqs.delete_message_batch().queue_url(&url).set_entries(Some(entries));
-        // What is not deleted comes again and is known then.
-        if let Err(error) = delete.send().await {
-            let gap = failure::gap("sqs:DeleteMessage", &error);
-            tracing::warn!(url, error = %gap.failure, "events not deleted");
+impl Source {
+    /// Deletes what was handed on and waits for more.
+    async fn ask(self, done: Vec<String>) -> Result<Vec<Message>, Gap> {
+        let entries = done.into_iter().enumerate().filter_map(|(n, receipt)| {
+            let entry = DeleteMessageBatchRequestEntry::builder().id(n.to_string());
+            entry.receipt_handle(receipt).build().ok()
+        });
+        let entries: Vec<_> = entries.collect();
+        if !entries.is_empty() {
+            let delete = self.sqs.delete_message_batch().queue_url(&self.url);
+            // What is not deleted comes again and is known then.
+            if let Err(error) = delete.set_entries(Some(entries)).send().await {
+                let gap = failure::gap("sqs:DeleteMessage", &error);
+                tracing::warn!(url = self.url, error = %gap.failure, "events not deleted");
+            }
         }
+        let seconds = i32::try_from(LONG_POLL.as_secs()).unwrap_or(i32::MAX);
+        let ask = self.sqs.receive_message().queue_url(&self.url).max_number_of_messages(BATCH);
+        let answer = ask.wait_time_seconds(seconds).send().await;
+        let answer = answer.map_err(|error| failure::gap("sqs:ReceiveMessage", &error))?;
+        Ok(answer.messages.unwrap_or_default())
     }
-    let seconds = i32::try_from(LONG_POLL.as_secs()).unwrap_or(i32::MAX);
-    let ask = sqs.receive_message().queue_url(&url).max_number_of_messages(BATCH);
-    let answer = ask.wait_time_seconds(seconds).send().await;
-    let answer = answer.map_err(|error| failure::gap("sqs:ReceiveMessage", &error))?;
-    Ok(answer.messages.unwrap_or_default())
 }
 
 /// The last events, by their ids.

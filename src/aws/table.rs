@@ -37,8 +37,9 @@ type Attributes = std::collections::HashMap<String, AttributeValue>;
 /// A DynamoDB table with the keys `pk` and `sk`.
 #[derive(Clone, Debug)]
 pub struct AwsTable {
-    reads: Client,
-    writes: Client,
+    dynamodb: Client,
+    /// The SDK never repeats what it sends.
+    transactions: Client,
     name: String,
 }
 
@@ -62,8 +63,8 @@ impl AwsTable {
         let all = limits.clone().into_builder().operation_timeout(CALL_LIMIT * READ_ATTEMPTS);
         let retry = RetryConfig::standard().with_max_attempts(READ_ATTEMPTS);
         Self {
-            reads: client(retry.with_initial_backoff(Duration::from_millis(50)), all.build()),
-            writes: client(RetryConfig::disabled(), limits),
+            dynamodb: client(retry.with_initial_backoff(Duration::from_millis(50)), all.build()),
+            transactions: client(RetryConfig::disabled(), limits),
             name: name.to_owned(),
         }
     }
@@ -102,7 +103,8 @@ impl AwsTable {
         })
     }
 
-    fn failed<E>(&self, error: &SdkError<E, HttpResponse>) -> TableError
+    /// `permission` is what the call needs.
+    fn failed<E>(&self, permission: &str, error: &SdkError<E, HttpResponse>) -> TableError
     where
         E: ProvideErrorMetadata + Error + 'static,
     {
@@ -116,6 +118,9 @@ impl AwsTable {
             "ProvisionedThroughputExceededException"
             | "ThrottlingException"
             | "RequestLimitExceeded" => TableError::Busy(text),
+            "AccessDeniedException" => {
+                TableError::Failed(format!("{permission} is denied: {text}"))
+            }
             "TransactionInProgressException" => TableError::NoAnswer(text),
             _ if answer.raw().status().as_u16() >= 500 => TableError::NoAnswer(text),
             _ => TableError::Failed(text),
@@ -125,16 +130,16 @@ impl AwsTable {
 
 impl Table for AwsTable {
     async fn get(&self, key: &Key) -> Result<Option<Item>, TableError> {
-        let get = self.reads.get_item().table_name(&self.name).set_key(Some(keys(key)));
+        let get = self.dynamodb.get_item().table_name(&self.name).set_key(Some(keys(key)));
         let found = get.consistent_read(true).send().await;
-        let found = found.map_err(|error| self.failed(&error))?;
+        let found = found.map_err(|error| self.failed("dynamodb:GetItem", &error))?;
         Ok(found.item.and_then(item))
     }
 
     async fn page(&self, partition: &str, from: &str, to: &str) -> Result<Page, TableError> {
         let value = |text: &str| AttributeValue::S(text.to_owned());
         let query = self
-            .reads
+            .dynamodb
             .query()
             .table_name(&self.name)
             .consistent_read(true)
@@ -142,7 +147,7 @@ impl Table for AwsTable {
             .expression_attribute_values(":pk", value(partition))
             .expression_attribute_values(":from", value(from))
             .expression_attribute_values(":to", value(to));
-        let found = query.send().await.map_err(|error| self.failed(&error))?;
+        let found = query.send().await.map_err(|error| self.failed("dynamodb:Query", &error))?;
         let more = found.last_evaluated_key.is_some();
         let items: Vec<_> = found.items.unwrap_or_default().into_iter().filter_map(item).collect();
         Ok(Page { more: more && !items.is_empty(), items })
@@ -151,7 +156,7 @@ impl Table for AwsTable {
     async fn write(&self, token: &str, writes: Vec<Write>) -> Result<(), TableError> {
         let parts: Result<Vec<_>, _> = writes.into_iter().map(|write| self.part(write)).collect();
         let parts = parts.map_err(|error| TableError::Failed(error.to_string()))?;
-        let write = self.writes.transact_write_items().set_transact_items(Some(parts));
+        let write = self.transactions.transact_write_items().set_transact_items(Some(parts));
         let Err(error) = write.client_request_token(token).send().await else {
             return Ok(());
         };
@@ -159,7 +164,7 @@ impl Table for AwsTable {
             Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
                 Err(refused(cancelled.cancellation_reasons()))
             }
-            _ => Err(self.failed(&error)),
+            _ => Err(self.failed("dynamodb:PutItem", &error)),
         }
     }
 }

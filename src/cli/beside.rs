@@ -28,7 +28,8 @@ use crate::notify::{self, Wire};
 
 /// Ready to run.
 pub(super) struct Beside {
-    watched: Watched,
+    /// `None`: the configuration is in no file.
+    watched: Option<Watched>,
     hang_up: Signal,
     /// Where metrics alone are served.
     scraped: Option<TcpListener>,
@@ -38,7 +39,7 @@ pub(super) struct Beside {
 
 impl Beside {
     pub(super) async fn prepare(
-        file: &Path,
+        file: Option<&Path>,
         config: &Config,
         metrics: Option<SocketAddr>,
     ) -> Result<Self, Failure> {
@@ -51,7 +52,7 @@ impl Beside {
             say(&format!("metrics             http://{address}/metrics"));
         }
         Ok(Self {
-            watched: Watched::new(file, config),
+            watched: file.map(|file| Watched::new(file, config)),
             hang_up: signal(SignalKind::hangup())
                 .map_err(|error| failed(format!("no signals: {error}")))?,
             scraped,
@@ -69,8 +70,10 @@ impl Beside {
         stop: CancellationToken,
     ) {
         let Self { watched, hang_up, scraped, targets, wire } = self;
-        let (orders, shown) = (orders.clone(), publisher.clone());
-        tokio::spawn(reload(watched, hang_up, orders, shown, stop.clone()));
+        if let Some(watched) = watched {
+            let (orders, shown) = (orders.clone(), publisher.clone());
+            tokio::spawn(reload(watched, hang_up, orders, shown, stop.clone()));
+        }
         if let Some(listener) = scraped {
             tokio::spawn(serve_metrics(listener, status.clone(), stop.clone()));
         }

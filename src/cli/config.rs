@@ -65,7 +65,12 @@ pub(super) fn read(file: &Path) -> Result<Config, Failure> {
         Failure::new(Exit::BadConfig, format!("{name}: {error}"))
             .hint("`tidegate config init --cluster NAME > tidegate.yaml` writes one")
     })?;
-    config::load(&text, &name).map_err(|errors| Failure::new(Exit::BadConfig, errors.to_string()))
+    parse(&text, &name)
+}
+
+/// Reads the text of a file; `name` is where its errors are found.
+pub(super) fn parse(text: &str, name: &str) -> Result<Config, Failure> {
+    config::load(text, name).map_err(|errors| Failure::new(Exit::BadConfig, errors.to_string()))
 }
 
 fn check(file: &Path, output: Output) -> Result<Exit, Failure> {
@@ -106,9 +111,9 @@ async fn init(args: InitArgs, output: Output) -> Result<Exit, Failure> {
     use crate::config::ClusterConfig;
     use crate::control::SystemClock;
     let InitArgs { cluster, region, mode, allow } = args;
-    if allow.contains(&ActionKind::Handover) {
-        return Err(Failure::new(Exit::Usage, "a handover cannot be allowed once for all")
-            .hint("a person orders each with `tidegate handover`"));
+    if let Some(kind) = allow.iter().find(|kind| kind.is_ordered()) {
+        return Err(Failure::new(Exit::Usage, format!("a {kind} cannot be allowed once for all"))
+            .hint(format!("a person orders each with `tidegate {kind}`")));
     }
     let unreachable = |error: &dyn std::fmt::Display| {
         Failure::new(Exit::Unreachable, format!("cluster {cluster}: {error}"))

@@ -146,7 +146,10 @@ fn of_file(args: &IamArgs, config: &Config) -> Result<(Vec<Place>, Vec<String>),
     let places = here.into_iter().map(|cluster| {
         let mut cluster = cluster.clone();
         permit(args, &mut cluster);
-        complete(args, Place::of(&cluster))
+        let place = Place::of(&cluster);
+        // The table is reached with the role of the process.
+        let keeps = role.is_none();
+        complete(args, if keeps { place.keeping(&config.journal) } else { place })
     });
     let places: Vec<Place> = places.collect();
     // A process that only enters other scopes does nothing in its own.

@@ -8,8 +8,11 @@ mod beside;
 mod config;
 mod cutover;
 mod demo;
+mod doctor;
 mod exit;
 mod export;
+mod handback;
+mod health;
 mod listener;
 mod notify;
 mod order;
@@ -54,6 +57,8 @@ enum Command {
     Plan(plan::Args),
     /// Show the state of a running server's clusters.
     Status(show::StatusArgs),
+    /// Ask the running server whether its loops are alive: 0 if they are, else 1.
+    Health(remote::Where),
     /// Show the last decisions, or one with all its reasons.
     Decisions(show::DecisionsArgs),
     /// Show or set the mode of a cluster.
@@ -65,6 +70,8 @@ enum Command {
     Resume(order::ResumeArgs),
     /// Take pools over from managed scaling, reversibly; shows the change unless --apply is given.
     Handover(order::HandoverArgs),
+    /// Let everything be as it was before Tidegate; shows the change unless --apply is given.
+    Handback(handback::HandbackArgs),
     /// Look for mistakes in the rules of a load balancer's listener; changes nothing.
     #[command(subcommand)]
     Listener(listener::ListenerCommand),
@@ -84,6 +91,10 @@ enum Command {
     /// Show who did what, and check that the record of it is whole.
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// Look for what keeps Tidegate from its work in a cluster, with remedies; changes nothing.
+    ///
+    /// Exits with 3 when something that is asked for will not be done, or is undone by others.
+    Doctor(doctor::DoctorArgs),
     /// Check, print or write configuration.
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -126,11 +137,13 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Run(args) => block_on(run::run(args, output)),
         Command::Plan(args) => block_on(plan::plan(args, output)),
         Command::Status(args) => block_on(show::status(args, output)),
+        Command::Health(at) => block_on(health::health(at, output)),
         Command::Decisions(args) => block_on(show::decisions(args, output)),
         Command::Mode(command) => block_on(order::mode(command, output)),
         Command::Pause(args) => block_on(order::pause(args, output)),
         Command::Resume(args) => block_on(order::resume(args, output)),
         Command::Handover(args) => block_on(order::handover(args, output)),
+        Command::Handback(args) => block_on(handback::handback(args, output)),
         Command::Listener(command) => block_on(listener::listener(command, output)),
         Command::Cutover(command) => block_on(cutover::cutover(command, output)),
         Command::Release(args) => block_on(release::release(args, output)),
@@ -140,6 +153,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Config(command) => block_on(config::config(command, output)),
         Command::Notify(command) => block_on(notify::notify(command, output)),
         Command::Export(command) => export::export(command),
+        Command::Doctor(args) => block_on(doctor::doctor(args, output)),
         Command::Demo(args) => block_on(demo::demo(args, output)),
         Command::Completions { shell } => {
             let mut command = Cli::command();

@@ -87,7 +87,7 @@ pub(super) struct HandoverArgs {
 #[derive(Debug, Deserialize, Serialize)]
 pub(super) struct Done {
     seq: Option<Seq>,
-    changes: Vec<String>,
+    pub(super) changes: Vec<String>,
 }
 
 pub(super) async fn mode(command: ModeCommand, output: Output) -> Result<Exit, Failure> {

@@ -10,11 +10,25 @@ use super::output::say;
 #[cfg(feature = "aws")]
 use crate::model::ClusterName;
 
+/// Where errors of a configuration without a file are found.
+#[cfg(feature = "aws")]
+const CONFIG_TEXT: &str = "TIDEGATE_CONFIG_TEXT";
+
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The configuration file.
-    #[arg(long, value_name = "FILE", env = "TIDEGATE_CONFIG")]
-    config: PathBuf,
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "TIDEGATE_CONFIG",
+        required_unless_present = "config_text",
+        conflicts_with = "config_text"
+    )]
+    config: Option<PathBuf>,
+
+    /// The configuration itself, where no file can be put beside the program.
+    #[arg(long, value_name = "YAML", env = "TIDEGATE_CONFIG_TEXT", hide_env_values = true)]
+    config_text: Option<String>,
 
     /// Where API and dashboard listen. Beyond loopback a token must be given or created, or a load
     /// balancer configured under `access`.
@@ -64,7 +78,7 @@ pub(super) async fn run(args: Args, _output: Output) -> Result<Exit, Failure> {
     use crate::journal::{Replicated, Sqlite};
 
     start_log()?;
-    let config = super::config::read(&args.config)?;
+    let config = given_config(&args)?;
     match config.journal.clone() {
         JournalConfig::Sqlite => {
             let open = async |name: &ClusterName| Ok(Sqlite::open(&args.state, name)?);
@@ -100,7 +114,7 @@ async fn start<J: crate::journal::Journal + 'static>(
     use crate::aws::Aws;
     use crate::control::{Clock, Cluster, SystemClock};
 
-    let beside = Beside::prepare(&args.config, &config, args.metrics_listen).await?;
+    let beside = Beside::prepare(args.config.as_deref(), &config, args.metrics_listen).await?;
     let given = given_token(args)?;
     let ledger = Ledger::open(&args.state)?;
     let handed_out = ledger.tokens().all().any(|token| token.is_live(SystemClock.now()));
@@ -172,6 +186,15 @@ fn from_here(address: SocketAddr) -> SocketAddr {
         known => known.ip(),
     };
     SocketAddr::new(ip, address.port())
+}
+
+/// The configuration of a file, of the command line or of the environment.
+#[cfg(feature = "aws")]
+fn given_config(args: &Args) -> Result<crate::config::Config, Failure> {
+    match (&args.config, &args.config_text) {
+        (Some(file), _) => super::config::read(file),
+        (None, text) => super::config::parse(text.as_deref().unwrap_or_default(), CONFIG_TEXT),
+    }
 }
 
 /// The token of the command line, the environment or a file.

@@ -84,8 +84,8 @@ fn windows() -> impl Strategy<Value = Vec<Window>> {
     prop::collection::vec(window, 0..3)
 }
 
-/// Interval, queue and resync.
-type Rhythm = (TimeDelta, Option<String>, TimeDelta);
+/// Interval, queue, resync and stop switch.
+type Rhythm = (TimeDelta, Option<String>, TimeDelta, Option<String>);
 
 fn limits() -> impl Strategy<Value = (ScaleIn, Repair, Releases, Budgets, TimeDelta, Rhythm)> {
     let seconds = |range: std::ops::RangeInclusive<i64>| range.prop_map(TimeDelta::seconds);
@@ -118,6 +118,7 @@ fn limits() -> impl Strategy<Value = (ScaleIn, Repair, Releases, Budgets, TimeDe
         seconds(5..=300),
         prop::option::of("https://sqs[.][a-z]{2,5}/[0-9]{2}/[a-z]{2}"),
         seconds(60..=3_600),
+        prop::option::of("/tidegate/[a-z]{2,5}/stop"),
     );
     (sometimes_default, repair, releases, budgets, retention, rhythm)
 }
@@ -166,7 +167,7 @@ fn cluster() -> impl Strategy<Value = ClusterConfig> {
         any::<bool>(),
     );
     let mode = prop_oneof![Just(Mode::Observe), Just(Mode::Recommend), Just(Mode::Act)];
-    let work = (mode, kinds(|kind| *kind != ActionKind::Handover), pools());
+    let work = (mode, kinds(|kind| !kind.is_ordered()), pools());
     let rest = (1_u64..=100, 1_u64..=100, headroom(), services(), windows(), limits());
     (name(), access, work, rest, traffic::cutovers()).prop_map(
         |(name, access, work, rest, moves)| {
@@ -174,7 +175,7 @@ fn cluster() -> impl Strategy<Value = ClusterConfig> {
             let (mode, allow, pools) = work;
             let (cpu_percent, memory_percent, headroom, services, windows, limits) = rest;
             let (scale_in, repair, releases, budgets, retention, rhythm) = limits;
-            let (interval, queue, resync) = rhythm;
+            let (interval, queue, resync, stop_parameter) = rhythm;
             ClusterConfig {
                 // A listener stands in the Region of its cluster.
                 region: region.map(|_| traffic::REGION.to_owned()),
@@ -193,6 +194,7 @@ fn cluster() -> impl Strategy<Value = ClusterConfig> {
                 budgets,
                 retention,
                 queue,
+                stop_parameter,
                 resync,
                 interval,
                 ..ClusterConfig::new(name, pools)

@@ -316,5 +316,7 @@ fn limits(cluster: &ClusterConfig, default: &ClusterConfig, lines: &mut Lines) {
     lines.set("retention", time(cluster.retention), cluster.retention == default.retention);
     lines.set("interval", time(cluster.interval), cluster.interval == default.interval);
     lines.set("queue", optional(cluster.queue.as_ref()), cluster.queue.is_none());
+    let stop = cluster.stop_parameter.as_ref();
+    lines.set("stop_parameter", optional(stop), stop.is_none());
     lines.set("resync", time(cluster.resync), cluster.resync == default.resync);
 }

@@ -99,6 +99,8 @@ pub struct ClusterConfig {
     pub queue: Option<String>,
     /// Time between two whole looks while the queue tells of no change.
     pub resync: TimeDelta,
+    /// Name of the SSM parameter that stops this cluster's writes; `None`: there is no switch.
+    pub stop_parameter: Option<String>,
 }
 
 impl ClusterConfig {
@@ -125,6 +127,7 @@ impl ClusterConfig {
             interval: TimeDelta::seconds(15),
             queue: None,
             resync: TimeDelta::minutes(10),
+            stop_parameter: None,
         }
     }
 

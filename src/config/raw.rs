@@ -96,6 +96,9 @@ table! {
         queue: Url,
         /// Time between two whole looks while the queue tells of no change; 1m to 1h.
         resync: Period,
+        /// Name of the SSM parameter that stops all replicas: `pin REASON` or `observe REASON`; as
+        /// long as it does not exist nothing is stopped.
+        stop_parameter: String,
     }
 }
 

@@ -53,7 +53,10 @@ fn push(file: &mut String, line: &str) {
 fn leaves_out(cluster: &ClusterConfig, line: &Line) -> bool {
     let whole_list_is_default = line.path.starts_with("headroom")
         && cluster.headroom == ClusterConfig::new("", Vec::new()).headroom;
-    let unset = matches!(line.path.as_str(), "region" | "role_arn" | "external_id" | "queue");
+    let unset = matches!(
+        line.path.as_str(),
+        "region" | "role_arn" | "external_id" | "queue" | "stop_parameter"
+    );
     line.default && ((line.in_item() && !whole_list_is_default) || unset)
 }
 

@@ -176,6 +176,7 @@ fn cluster(written: &Written<RawCluster>, problems: &mut Problems) -> Option<Clu
         retention: period(&raw.retention, default.retention, MINUTE..=MONTH, problems),
         interval,
         queue: given(&raw.queue).map(|queue| queue.0.clone()),
+        stop_parameter: given(&raw.stop_parameter).cloned(),
         resync: period(&raw.resync, default.resync, MINUTE..=HOUR, problems),
         name: default.name,
         pools: default.pools,

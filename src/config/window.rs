@@ -54,9 +54,11 @@ impl Window {
             | ActionKind::Consolidate
             | ActionKind::Services
             | ActionKind::Cutover => true,
-            ActionKind::ScaleOut | ActionKind::Repair | ActionKind::Spot | ActionKind::Handover => {
-                false
-            }
+            ActionKind::ScaleOut
+            | ActionKind::Repair
+            | ActionKind::Spot
+            | ActionKind::Handover
+            | ActionKind::Handback => false,
         }
     }
 

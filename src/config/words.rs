@@ -65,7 +65,7 @@ impl Read for ActionKind {
             problems.add(node.place, path, message, remedy);
             return None;
         }
-        let kinds = Self::iter().filter(|kind| *kind != Self::Handover);
+        let kinds = Self::iter().filter(|kind| !kind.is_ordered());
         choice(node, path, problems, "kind of action", kinds)
     }
 }

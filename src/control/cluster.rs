@@ -19,11 +19,10 @@ use crate::cutover;
 use crate::guard::{self, Admitted, Case, Lease};
 use crate::journal::{Intent, Journal, JournalError, Standing};
 use crate::model::{
-    Change, Entry, Hold, Memory, Note, Outcome, Planned, Reason, Record, Seq, Snapshot, Subject,
+    Change, Entry, Hold, Memory, Note, Outcome, Plan, Planned, Reason, Record, Seq, Snapshot,
+    Subject, Switch,
 };
 
-/// Requests of equal rank that are under way at one time.
-const AT_ONCE: usize = 8;
 /// Time one write may take, read-back included.
 const ACT_LIMIT: Duration = Duration::from_secs(20);
 
@@ -34,6 +33,8 @@ pub struct Cluster {
     pub standing: Standing,
     /// As of the last request that was asked about.
     pub lease: Lease,
+    /// The stop switch as it was last read.
+    pub switch: Switch,
     /// The last whole look, kept fresh by quick ones while a route moves.
     pub seen: Option<Snapshot>,
     /// When that whole look was taken.
@@ -62,7 +63,8 @@ impl Cluster {
     ) -> Result<Self, JournalError> {
         let (memory, standing) = journal.recover().await?;
         let (lease, hearing) = (journal.lease(), Hearing::default());
-        Ok(Self { config, memory, standing, lease, seen: None, looked_at: None, hearing })
+        let (switch, seen, looked_at) = (Switch::default(), None, None);
+        Ok(Self { config, memory, standing, lease, switch, seen, looked_at, hearing })
     }
 
     /// Takes up another configuration, and looks at everything before anything is done by it.
@@ -161,6 +163,14 @@ impl Cluster {
         written.map(|_| ())
     }
 
+    /// Reads the stop switch, if there is one and it was not read just now.
+    pub async fn ask_switch(&mut self, cloud: &impl Cloud, clock: &impl Clock) {
+        if self.config.stop_parameter.is_some() && !self.switch.is_fresh(clock.now()) {
+            let answer = cloud.stop_switch().await;
+            self.switch.take(answer, clock.now());
+        }
+    }
+
     /// Asks the guard about actions of one rank, each in the light of those admitted before it.
     pub fn admit(
         &self,
@@ -180,7 +190,8 @@ impl Cluster {
                 continue;
             }
             let (config, lease) = (&self.config, &self.lease);
-            let case = Case { config, snapshot: seen, memory: &memory, lease, now };
+            let switch = &self.switch;
+            let case = Case { config, snapshot: seen, memory: &memory, lease, switch, now };
             match guard::admit(case, planned.clone()) {
                 Ok(one) => {
                     let record = Record::Intent { planned: planned.clone() };
@@ -219,7 +230,7 @@ impl Cluster {
             self.looked_at = None;
         }
         let intents = self.intend(journal, admitted, clock).await?;
-        for batch in intents.chunks(AT_ONCE) {
+        for batch in intents.chunks(Plan::AT_ONCE) {
             self.lease = journal.lease();
             let outcomes = match self.lease.time_limit(clock.now(), ACT_LIMIT) {
                 Some(limit) => join_all(batch.iter().map(|one| cloud.act(one, limit))).await,

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 
 use crate::config::ClusterConfig;
+use crate::decide::View;
 use crate::model::{Hold, Memory, Plan, Planned, Reason, Snapshot, Subject};
-use crate::{cutover, decide, release};
+use crate::{cutover, decide, handback, release};
 
 /// Everything there is to do: traffic and releases first, since they own what they touch, then
 /// capacity, with the room that they will need.
@@ -16,7 +17,8 @@ pub fn plan(
     memory: &Memory,
     now: DateTime<Utc>,
 ) -> Plan {
-    let moved = cutover::step(config, snapshot, memory, now);
+    let declared = &*handback::declared(config, memory);
+    let moved = cutover::step(declared, snapshot, memory, now);
     let released = release::step(config, snapshot, memory, now);
     let bookings = [moved.bookings, released.bookings].concat();
     let sized = decide::capacity(config, snapshot, memory, &bookings, now);
@@ -26,6 +28,7 @@ pub fn plan(
         plan.holds.extend(part.holds);
         plan.notes.extend(part.notes);
     }
+    let mut plan = handback::over(View { config, snapshot, memory, now }, plan);
     plan.actions.sort_by_key(Planned::rank);
     merge(plan)
 }

@@ -53,6 +53,10 @@ pub async fn run(
             if let Some(decision) = news.filter(|_| leader.is_none()) {
                 keep_decision(journal, &decision).await;
             }
+            if leader.is_none() && report.is_good() {
+                // Not for reading: an alarm outside waits for it to be missing.
+                tracing::debug!(cluster = %cx.config.name, "good tick");
+            }
             if let Some(trouble) = &report.trouble {
                 tracing::error!(cluster = %cx.config.name, %trouble, "journal");
                 reopen(cx, journal).await;

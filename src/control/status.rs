@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use utoipa::ToSchema;
 
 use crate::cutover::told::CutoverTold;
+use crate::handback::told::HandbackTold;
 use crate::journal::Holder;
 use crate::model::{
     ActionKind, ClusterName, CutoverName, DrainMark, Epoch, Hold, InstanceId, InstanceType, Market,
@@ -113,6 +114,8 @@ pub struct ClusterStatus {
     pub cutovers: Vec<CutoverTold>,
     /// The last release of each service that had one.
     pub releases: Vec<ReleaseTold>,
+    /// What of Tidegate a handback would take out of it, and the last one that was ordered.
+    pub handback: HandbackTold,
     pub plan: PlanView,
     pub others_writing: Vec<OtherWriter>,
     pub budgets: Vec<Budget>,

@@ -47,6 +47,11 @@ impl TickReport {
         self.verdicts.iter().any(|(_, verdict)| done(verdict)) || self.plan.notes.iter().any(moved)
     }
 
+    /// Whether everything was seen and what followed is in the journal.
+    pub fn is_good(&self) -> bool {
+        self.trouble.is_none() && self.snapshot.gaps().next().is_none()
+    }
+
     /// Everything that was not done, whoever declined it.
     pub fn holds(&self) -> Vec<Hold> {
         let refused = self.verdicts.iter().filter_map(|(_, verdict)| match verdict {
@@ -88,7 +93,7 @@ pub async fn tick(
     report
 }
 
-/// Notes first, so that timers survive a crash; then rank by rank, as long as nothing speaks
+/// Notes first, so that timers survive a crash; then batch by batch in order of rank, as long as nothing speaks
 /// against it; then the holds that began and ended.
 async fn carry_out(
     cloud: &impl Cloud,
@@ -100,10 +105,11 @@ async fn carry_out(
 ) -> Result<(), JournalError> {
     cx.note(journal, report.plan.notes.clone(), clock).await?;
     let mut voided = BTreeSet::new();
-    for rank in report.plan.by_rank() {
+    for batch in report.plan.batches() {
         cx.take_orders(journal, inbox, clock).await?;
+        cx.ask_switch(cloud, clock).await;
         cx.lease = journal.lease();
-        let (admitted, refused) = cx.admit(&report.snapshot, rank, &voided, clock);
+        let (admitted, refused) = cx.admit(&report.snapshot, batch, &voided, clock);
         report.verdicts.extend(refused.into_iter().map(|(p, hold)| (p, Verdict::Held(hold))));
         let done = cx.perform(cloud, journal, &report.snapshot, admitted, clock).await?;
         for (planned, verdict) in &done {

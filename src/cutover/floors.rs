@@ -1,6 +1,8 @@
 //! The counts both sides keep while a cutover is open, so that the way back never waits for tasks.
 
-use crate::model::{Action, CutoverEdge, Draft, Rival, ServiceName, Stage, Suspension, Why};
+use crate::model::{
+    Action, Attribute, CutoverEdge, Draft, Rival, ServiceName, Stage, Subject, Suspension, Why,
+};
 
 use super::view::Saga;
 
@@ -82,7 +84,8 @@ pub fn restored(saga: Saga<'_>, name: &ServiceName, draft: &mut Draft) -> bool {
     let (Some(was), Some(now)) = (suspension(saga, name), original(saga, name)) else {
         return true;
     };
-    if now == was {
+    // What somebody else has made of it since is theirs.
+    if now == was || !is_ours(saga, name, was) {
         return true;
     }
     let what = format!("the suspended scaling of {name}");
@@ -92,6 +95,15 @@ pub fn restored(saga: Saga<'_>, name: &ServiceName, draft: &mut Draft) -> bool {
 }
 
 fn original(saga: Saga<'_>, name: &ServiceName) -> Option<Suspension> {
-    let key = (crate::model::Subject::ScalingOf(name.clone()), crate::model::Attribute::Scaling);
-    serde_json::from_value(saga.all.originals.get(&key)?.clone()).ok()
+    serde_json::from_value(saga.all.originals.get(&key(name))?.clone()).ok()
+}
+
+fn is_ours(saga: Saga<'_>, name: &ServiceName, found: Suspension) -> bool {
+    let written = saga.all.written.get(&key(name));
+    let found = serde_json::to_value(found).unwrap_or_default();
+    written.is_none_or(|written| written.has(&found))
+}
+
+fn key(name: &ServiceName) -> (Subject, Attribute) {
+    (Subject::ScalingOf(name.clone()), Attribute::Scaling)
 }

@@ -227,6 +227,7 @@ pub(super) fn kind_sign(kind: &ActionKind) -> &'static str {
         ActionKind::Replace | ActionKind::Consolidate => "~",
         ActionKind::Services | ActionKind::Cutover => "»",
         ActionKind::Handover => "⇄",
+        ActionKind::Handback => "↩",
     }
 }
 

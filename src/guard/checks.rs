@@ -5,7 +5,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Case, effective_mode, release, traffic};
+use super::{Case, effective_mode, handback, release, stop, traffic};
 use crate::model::{
     Action, ActionKind, Gap, HostStatus, Lifecycle, Mode, Planned, Pool, PoolId, Purpose, Rank,
     Reason, Rival, Subject,
@@ -15,6 +15,7 @@ type Check = fn(Case<'_>, &Planned) -> Option<Reason>;
 
 pub(super) const ALL: &[Check] = &[
     lease,
+    stop::switch,
     mode,
     allowed,
     paused,
@@ -32,6 +33,7 @@ pub(super) const ALL: &[Check] = &[
     launch_budget,
     removal_budget,
     unprotected,
+    handback::wanted,
     traffic::some_weight,
     traffic::forward,
     traffic::backward,
@@ -61,15 +63,18 @@ fn lease(case: Case<'_>, _: &Planned) -> Option<Reason> {
     is_short.then_some(Reason::LeaseEnds { until: ends })
 }
 
-fn mode(case: Case<'_>, _: &Planned) -> Option<Reason> {
+/// What is handed back is handed back in any mode: the cluster is only watched from then on.
+fn mode(case: Case<'_>, planned: &Planned) -> Option<Reason> {
+    if planned.kind == ActionKind::Handback {
+        return None;
+    }
     let mode = effective_mode(case.config, case.memory);
     (mode < Mode::Act).then_some(Reason::ModeTooLow { mode })
 }
 
 fn allowed(case: Case<'_>, planned: &Planned) -> Option<Reason> {
-    // A handover is ordered by a person each time; the order is its permission. The way back of
-    // what was once permitted always is.
-    let by_order = planned.kind == ActionKind::Handover || is_rollback(planned);
+    // The way back of what was once permitted always is.
+    let by_order = planned.kind.is_ordered() || is_rollback(planned);
     let permitted = by_order || case.config.allow.contains(&planned.kind);
     (!permitted).then_some(Reason::NotAllowed)
 }
@@ -110,7 +115,7 @@ fn window(case: Case<'_>, planned: &Planned) -> Option<Reason> {
 }
 
 fn managed_scaling(case: Case<'_>, planned: &Planned) -> Option<Reason> {
-    if planned.kind == ActionKind::Handover {
+    if planned.kind.is_ordered() {
         return None;
     }
     let pools = pools_of(case, planned);
@@ -127,7 +132,7 @@ fn managed_scaling(case: Case<'_>, planned: &Planned) -> Option<Reason> {
 
 fn demoted(case: Case<'_>, planned: &Planned) -> Option<Reason> {
     // A drain under way may still be given back.
-    if !starts(&planned.action) {
+    if !starts(&planned.action) || planned.kind == ActionKind::Handback {
         return None;
     }
     let pools = pools_of(case, planned);

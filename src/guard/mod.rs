@@ -4,7 +4,9 @@
 //! an intent can be acted on. Each check is a named function that returns the reason against.
 
 mod checks;
+mod handback;
 mod release;
+mod stop;
 mod traffic;
 
 #[cfg(test)]
@@ -15,7 +17,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::config::ClusterConfig;
-use crate::model::{Epoch, Hold, Memory, Mode, Planned, Snapshot};
+use crate::model::{Epoch, Hold, Memory, Mode, Planned, Snapshot, Switch};
 
 /// An action that passed every check. Only [`admit`] makes one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +66,8 @@ pub struct Case<'a> {
     pub snapshot: &'a Snapshot,
     pub memory: &'a Memory,
     pub lease: &'a Lease,
+    /// As it was read for this batch of writes.
+    pub switch: &'a Switch,
     pub now: DateTime<Utc>,
 }
 

@@ -18,6 +18,7 @@ struct Story {
     snapshot: Snapshot,
     memory: Memory,
     lease: Lease,
+    switch: Switch,
     planned: Planned,
 }
 
@@ -50,15 +51,16 @@ fn story(action: Action, kind: ActionKind) -> Story {
     let memory = Memory { mode: Mode::Act, ..Memory::default() };
     let lease = Lease::exclusive(Epoch(0));
     let planned = Planned { action, kind, why: Why::Unprotected, by: Origin::Capacity };
-    Story { config, snapshot, memory, lease, planned }
+    let switch = Switch::default();
+    Story { config, snapshot, memory, lease, switch, planned }
 }
 
 /// The code of the reason against, or "admitted".
 #[track_caller]
 fn check(want: &str, mut story: Story, change: impl FnOnce(&mut Story)) {
     change(&mut story);
-    let Story { config, snapshot, memory, lease, planned } = &story;
-    let case = Case { config, snapshot, memory, lease, now: now() };
+    let Story { config, snapshot, memory, lease, switch, planned } = &story;
+    let case = Case { config, snapshot, memory, lease, switch, now: now() };
     let verdict = match admit(case, planned.clone()) {
         Ok(_) => "admitted",
         Err(hold) => hold.reason.code(),
@@ -68,6 +70,77 @@ fn check(want: &str, mut story: Story, change: impl FnOnce(&mut Story)) {
 
 fn gap() -> Gap {
     Gap { source: "ecs:DescribeServices".to_owned(), failure: Failure::Throttled }
+}
+
+fn returned() -> Story {
+    let action = Action::SetNewHostProtection { pool: workers(), was: true, now: false };
+    let mut story = story(action, ActionKind::Handback);
+    story.snapshot.pools.value.get_mut(&workers()).unwrap().protects_new_hosts = true;
+    let flag = (Subject::Pool(workers()), Attribute::NewHostProtection);
+    story.memory.originals.insert(flag, false.into());
+    story.planned.by = Origin::Operator("ada".to_owned());
+    story.memory.handback = Some(Handback {
+        by: "ada".to_owned(),
+        reason: "enough".to_owned(),
+        at: now(),
+        scope: Scope::Cluster,
+        side: None,
+        ended: None,
+    });
+    story
+}
+
+#[test]
+fn a_handback_needs_no_mode_but_an_order_and_a_first_value() {
+    check("admitted", returned(), |story| story.memory.mode = Mode::Observe);
+    check("admitted", returned(), |story| story.config.mode = Mode::Observe);
+    check("admitted", returned(), |story| {
+        let demoted = Some("handed back".to_owned());
+        story.memory.pools.insert(workers(), PoolMemory { demoted, ..PoolMemory::default() });
+    });
+    check("outdated", returned(), |story| story.memory.handback = None);
+    check("outdated", returned(), |story| story.memory.originals.clear());
+    check("outdated", returned(), |story| {
+        story.memory.handback.as_mut().unwrap().ended = Some(now());
+    });
+    check("outdated", returned(), |story| {
+        story.memory.handback.as_mut().unwrap().scope = Scope::Cutover("break".into());
+    });
+    check("paused", returned(), |story| {
+        let (by, reason, at) = ("bob".to_owned(), "stop".to_owned(), now());
+        story.memory.pause = Some(Pause { by, reason, at });
+    });
+}
+
+#[test]
+fn a_switch_that_is_set_or_silent_stops_what_is_voluntary() {
+    fn switched(story: &mut Story, stop: Option<StopMode>, minutes: i64) {
+        story.config.stop_parameter = Some("/tidegate/web/stop".to_owned());
+        story.switch.stop = stop.map(|mode| Stop { mode, because: "incident".to_owned() });
+        story.switch.answered_at = Some(now() - TimeDelta::minutes(minutes));
+    }
+    let (pin, observe) = (Some(StopMode::Pin), Some(StopMode::Observe));
+    for (stop, minutes, adding, removing) in [
+        (None, 0, "admitted", "admitted"),
+        (None, 2, "admitted", "admitted"),
+        (None, 3, "admitted", "switch_unread"),
+        (pin, 0, "admitted", "stopped"),
+        (pin, 9, "admitted", "stopped"),
+        (observe, 0, "stopped", "stopped"),
+    ] {
+        check(adding, raise(), |story| switched(story, stop, minutes));
+        check(removing, mark(), |story| switched(story, stop, minutes));
+        check(removing, terminate(), |story| switched(story, stop, minutes));
+    }
+    check("admitted", returned(), |story| switched(story, pin, 0));
+    check("switch_unread", mark(), |story| {
+        switched(story, None, 0);
+        story.switch.answered_at = None;
+    });
+    check("admitted", mark(), |story| {
+        switched(story, pin, 0);
+        story.config.stop_parameter = None;
+    });
 }
 
 #[test]

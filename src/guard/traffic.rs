@@ -6,6 +6,7 @@
 use super::Case;
 use crate::cutover::view::{Route, Saga};
 use crate::cutover::{back, gates, remove};
+use crate::handback;
 use crate::model::{
     Action, ActionKind, ListenerArn, Owner, Planned, Purpose, Rank, Reason, RouteId, Rule, RuleArn,
     RuleImage, ServiceName, Stage,
@@ -160,6 +161,7 @@ pub(super) fn removes(case: Case<'_>, planned: &Planned) -> Option<Reason> {
         _ => false,
     };
     let Case { config, snapshot, memory, now, .. } = case;
+    let config = &handback::declared(config, memory);
     removal.then(|| remove::against(config, snapshot, memory, &planned.action, now)).flatten()
 }
 

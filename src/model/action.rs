@@ -318,6 +318,16 @@ pub enum ActionKind {
     /// listed in `allow`.
     #[schemars(skip)]
     Handover,
+    /// Let things be as they were before Tidegate. Ordered by a person each time, as a handover is.
+    #[schemars(skip)]
+    Handback,
+}
+
+impl ActionKind {
+    /// A person orders each one, and the order is its permission: `allow` cannot list it.
+    pub fn is_ordered(self) -> bool {
+        matches!(self, Self::Handover | Self::Handback)
+    }
 }
 
 /// The order of actions in a plan, first to last.
@@ -457,13 +467,7 @@ impl fmt::Display for Action {
             Self::SetHealthCheck { group, now, .. } => {
                 write!(f, "{} health check {}", group.short(), now.health_check)
             }
-            Self::SetGroupAttributes { group, now, .. } => write!(
-                f,
-                "{} deregistration delay {} s, slow start {} s",
-                group.short(),
-                now.deregistration_delay_seconds,
-                now.slow_start_seconds
-            ),
+            Self::SetGroupAttributes { group, now, .. } => write!(f, "{} {now}", group.short()),
             Self::CreateRule { purpose, priority, image, .. } => {
                 write!(f, "create rule {purpose} at priority {priority}: {image}")
             }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::action::{Action, Subject};
 use super::drain::Drain;
+use super::handback::{self, Handback, Scope, Written};
 use super::id::{
     CutoverName, InstanceId, InstanceType, PoolId, RouteId, ServiceName, TaskDefinitionArn,
 };
@@ -63,6 +64,12 @@ pub struct Memory {
     /// Values from before Tidegate's first write.
     #[serde(with = "pairs")]
     pub originals: BTreeMap<(Subject, Attribute), serde_json::Value>,
+    /// What Tidegate has asked for of the attributes in `originals`.
+    #[serde(default, with = "pairs")]
+    pub written: BTreeMap<(Subject, Attribute), Written>,
+    /// What a person wants handed back; the last one stays when it has ended.
+    #[serde(default)]
+    pub handback: Option<Handback>,
     pub shapes: BTreeMap<InstanceType, Resources>,
     /// The task description last registered for a service.
     #[serde(default)]
@@ -188,6 +195,12 @@ impl Memory {
         if let Action::TerminateHost { .. } = &planned.action {
             self.removals.push_back(at);
         }
+        for (subject, attribute, value) in handback::asks(&planned.action) {
+            let key = (subject, attribute);
+            if self.originals.contains_key(&key) {
+                self.written.entry(key).or_insert_with(|| Written::first(at)).add(value);
+            }
+        }
         if let Action::WriteRule { purpose: Purpose::Route(route), was: Some(was), .. } =
             &planned.action
         {
@@ -276,6 +289,7 @@ impl Memory {
         }
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm for each note")]
     fn note(&mut self, note: &Note, at: DateTime<Utc>) {
         match note {
             Note::Began { subject, what } => {
@@ -323,6 +337,16 @@ impl Memory {
                 let key = (subject.clone(), *attribute);
                 self.originals.entry(key).or_insert_with(|| value.clone());
             }
+            Note::Restored { subject, attribute } => {
+                let key = (subject.clone(), *attribute);
+                self.originals.remove(&key);
+                self.written.remove(&key);
+            }
+            Note::HandedBack => {
+                if let Some(handback) = &mut self.handback {
+                    handback.ended = handback.ended.or(Some(at));
+                }
+            }
             Note::ClockJumped { .. } => {
                 let removal_timer = |fact: &Fact| matches!(fact, Fact::Unneeded | Fact::AgentLost);
                 self.since.retain(|(_, fact), _| !removal_timer(fact));
@@ -365,6 +389,9 @@ impl Memory {
             Order::SetMode { mode } => {
                 self.mode = *mode;
                 self.unknown_record = false;
+                if *mode > Mode::Observe {
+                    self.handback = None;
+                }
             }
             Order::Pause => {
                 self.pause = Some(Pause { by: actor.clone(), reason: reason.clone(), at });
@@ -372,13 +399,16 @@ impl Memory {
             Order::Resume { pool: None } => {
                 self.pause = None;
                 self.breakers.clear();
+                self.handback.take_if(|handback| matches!(handback.scope, Scope::Pool(_)));
                 for memory in self.pools.values_mut() {
                     memory.resume();
                 }
             }
             Order::Resume { pool: Some(pool) } => {
                 self.pools.entry(pool.clone()).or_default().resume();
+                self.handback.take_if(|handback| handback.scope == Scope::Pool(pool.clone()));
             }
+            Order::Handback { scope, side } => self.hand_back(scope, *side, (actor, reason), at),
             Order::Handover { pools } => {
                 for pool in pools {
                     let handover = Handover { by: actor.clone(), at };

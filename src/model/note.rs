@@ -101,6 +101,13 @@ pub enum Note {
         attribute: Attribute,
         value: serde_json::Value,
     },
+    /// An attribute is as it was before Tidegate, or what had it is gone.
+    Restored {
+        subject: Subject,
+        attribute: Attribute,
+    },
+    /// Nothing is left to write of a handback a person ordered.
+    HandedBack,
     /// Two ticks were further apart on the wall clock than the interval explains.
     ClockJumped {
         by_seconds: i64,

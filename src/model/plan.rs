@@ -22,14 +22,19 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Requests of equal rank that are under way at one time.
+    pub const AT_ONCE: usize = 8;
+
     /// Whether there is nothing to do, allowed or not.
     pub fn is_idle(&self) -> bool {
         self.actions.is_empty()
     }
 
-    /// The actions in groups of equal rank, lowest first.
-    pub fn by_rank(&self) -> impl Iterator<Item = &[Planned]> {
-        self.actions.chunk_by(|a, b| a.rank() == b.rank())
+    /// The actions in groups of equal rank, lowest first, each no larger than what is under way
+    /// at one time.
+    pub fn batches(&self) -> impl Iterator<Item = &[Planned]> {
+        let ranks = self.actions.chunk_by(|a, b| a.rank() == b.rank());
+        ranks.flat_map(|rank| rank.chunks(Self::AT_ONCE))
     }
 }
 

@@ -10,6 +10,7 @@ use super::failure::Failure;
 use super::id::{CutoverName, ImageName, PoolId, RouteId, ServiceName};
 use super::mode::Mode;
 use super::resources::Resources;
+use super::stop::StopMode;
 
 /// The reason of a hold: a stable code, with the numbers as payload.
 #[derive(
@@ -35,6 +36,8 @@ pub enum Reason {
     Paused { by: String, because: String },
     Demoted { because: String },
     LeaseLost,
+    Stopped { mode: StopMode, because: String },
+    SwitchUnread { since: Option<DateTime<Utc>>, failure: Option<Failure> },
     LeaseEnds { until: DateTime<Utc> },
     StandsBy { leader: String, since: DateTime<Utc> },
     // What is known.
@@ -64,6 +67,7 @@ pub enum Reason {
     InstanceRefresh { refresh: String },
     Deploying { service: ServiceName },
     ForeignDrain,
+    ChangedSince { what: String, before: String, found: String },
     // Removals.
     Stabilizing { since: DateTime<Utc>, until: DateTime<Utc> },
     TasksUnseen,
@@ -137,6 +141,19 @@ impl fmt::Display for Reason {
             Self::Paused { by, because } => write!(f, "paused by {by}: {because}"),
             Self::Demoted { because } => {
                 write!(f, "pool lowered to recommend: {because}; `tidegate resume --pool` lifts it")
+            }
+            Self::Stopped { mode, because } => {
+                write!(f, "the stop switch in AWS says {mode}: {because}")
+            }
+            Self::SwitchUnread { since, failure } => {
+                f.write_str("the stop switch in AWS has not answered")?;
+                if let Some(since) = since {
+                    write!(f, " since {}", moment(since))?;
+                }
+                match failure {
+                    Some(failure) => write!(f, ": {failure}"),
+                    None => Ok(()),
+                }
             }
             Self::LeaseLost => {
                 f.write_str("the lease on this cluster has ended, or another writer has it")
@@ -213,6 +230,11 @@ impl fmt::Display for Reason {
             Self::InstanceRefresh { refresh } => write!(f, "instance refresh {refresh} is running"),
             Self::Deploying { service } => write!(f, "{service} is deploying"),
             Self::ForeignDrain => f.write_str("drained by somebody else: no capacity, left alone"),
+            Self::ChangedSince { what, before, found } => write!(
+                f,
+                "left as it is: somebody changed {what} since; before Tidegate it was {before}, \
+                 now {found}"
+            ),
             Self::Stabilizing { since, until } => {
                 write!(f, "unneeded since {}, goes at {}", moment(since), moment(until))
             }

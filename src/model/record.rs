@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::action::Subject;
 use super::failure::Failure;
+use super::handback::{Scope, Side};
 use super::id::{CutoverName, PoolId, ServiceName, TaskDefinitionArn};
 use super::memory::Memory;
 use super::mode::Mode;
@@ -140,6 +141,12 @@ pub enum Order {
     /// Take these pools over from managed scaling.
     Handover {
         pools: Vec<PoolId>,
+    },
+    /// Let everything be as it was before Tidegate, without it from then on.
+    Handback {
+        scope: Scope,
+        /// Where open cutovers end.
+        side: Option<Side>,
     },
     /// Steer a cutover.
     Cutover {

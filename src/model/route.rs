@@ -9,6 +9,7 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::handback::Side;
 use super::id::ServiceName;
 use super::traffic::RuleImage;
 
@@ -299,6 +300,32 @@ impl CutoverMemory {
         self.tombstoned_at = None;
         for memory in self.meant(route).filter(|memory| memory.stage.can_roll_back()) {
             memory.go(Stage::RollingBack, 0, &because, at);
+        }
+    }
+
+    /// Ends every route on the side a person named. Rules of routes that went back before are
+    /// removed as well.
+    pub(super) fn hand_back(
+        &mut self,
+        side: Side,
+        (actor, reason): (&str, &str),
+        at: DateTime<Utc>,
+    ) {
+        let because = format!("handed back by {actor}: {reason}");
+        let was_aborted = std::mem::replace(&mut self.aborted, true);
+        (self.paused, self.finalize_ordered) = (None, false);
+        for route in self.routes.values_mut() {
+            match (side, route.stage) {
+                (Side::Green, Stage::Shifted | Stage::Baked | Stage::Tombstoned) => {
+                    route.go(Stage::Finalized, route.step, &because, at);
+                }
+                (_, Stage::Finalized | Stage::RollingBack) => {}
+                (_, Stage::RolledBack) if was_aborted => {}
+                _ => {
+                    self.tombstoned_at = None;
+                    route.go(Stage::RollingBack, 0, &because, at);
+                }
+            }
         }
     }
 

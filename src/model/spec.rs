@@ -115,3 +115,18 @@ impl fmt::Display for HealthCheck {
         )
     }
 }
+
+/// What of a group is not its health check.
+impl fmt::Display for GroupSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "deregistration delay {} s, slow start {} s",
+            self.deregistration_delay_seconds, self.slow_start_seconds
+        )?;
+        match self.stickiness_seconds {
+            Some(seconds) => write!(f, ", stickiness {seconds} s"),
+            None => Ok(()),
+        }
+    }
+}

@@ -70,6 +70,8 @@ pub enum Why {
     LeadsBack { because: String },
     /// A person ordered the handover.
     Handover { provider: Option<String> },
+    /// A person ordered the handback.
+    HandsBack { by: String },
 }
 
 impl Why {
@@ -138,6 +140,7 @@ impl fmt::Display for Shortfall {
 }
 
 impl fmt::Display for Why {
+    #[expect(clippy::too_many_lines, reason = "one line of text for each reason")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Short { shortfalls, hosts, rejected } => {
@@ -212,6 +215,7 @@ impl fmt::Display for Why {
                 write!(f, "handover from managed scaling of {provider}")
             }
             Self::Handover { provider: None } => f.write_str("handover"),
+            Self::HandsBack { by } => write!(f, "handed back by {by}"),
         }
     }
 }

@@ -84,6 +84,7 @@ pub fn terraform(documents: &[(Part, Document)]) -> String {
 fn verb(part: Part) -> &'static str {
     match part {
         Part::Observe => "look",
+        Part::State => "keep its journals and hear of changes",
         Part::ScaleOut => "raise the size of pools",
         Part::RemoveHosts => "drain and end hosts",
         Part::Traffic => "move and keep traffic",

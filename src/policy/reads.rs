@@ -1,10 +1,22 @@
-//! What is read, on what, and why. All of it belongs to every role.
+//! What is read, on what, and why; and Tidegate's own state. All of it belongs to every role.
 
 use super::scope::Part;
 use super::table::{Asked, Grant, On, Only, Permission};
 
 const fn read(action: &'static str, file: &'static str, why: &'static str) -> Permission {
     Permission { action, asked: Asked::By(file), parts: &[Part::Observe], writes: "", why }
+}
+
+const ITEMS: &str = "items of the table of journals";
+
+/// Of what is Tidegate's own, and so never another's.
+const fn own(
+    action: &'static str,
+    asked: Asked,
+    writes: &'static str,
+    why: &'static str,
+) -> Permission {
+    Permission { action, asked, parts: &[Part::State], writes, why }
 }
 
 pub(super) const READS: &[Grant] = &[
@@ -152,6 +164,53 @@ pub(super) const READS: &[Grant] = &[
         on: &[On::Alarms],
         only: &[],
         actions: &[read("cloudwatch:DescribeAlarms", "aws/cloudwatch", "Gates that are alarms.")],
+    },
+    Grant {
+        sid: "HearOfChanges",
+        on: &[On::Queues],
+        only: &[],
+        actions: &[
+            own(
+                "sqs:ReceiveMessage",
+                Asked::By("aws/queue"),
+                "",
+                "What EventBridge tells of the cluster.",
+            ),
+            own(
+                "sqs:DeleteMessage",
+                Asked::By("aws/queue"),
+                "messages of the queue",
+                "What was heard is not told again.",
+            ),
+        ],
+    },
+    Grant {
+        sid: "KeepJournals",
+        on: &[On::Tables],
+        only: &[],
+        actions: &[
+            own("dynamodb:GetItem", Asked::By("aws/table"), "", "Who leads."),
+            own("dynamodb:Query", Asked::By("aws/table"), "", "What was recorded."),
+            own("dynamodb:PutItem", Asked::By("aws/table"), ITEMS, "The lease and records."),
+            own(
+                "dynamodb:ConditionCheckItem",
+                Asked::With("dynamodb:PutItem"),
+                "",
+                "Only who leads records anything.",
+            ),
+            own(
+                "dynamodb:DeleteItem",
+                Asked::With("dynamodb:PutItem"),
+                ITEMS,
+                "Records before the last checkpoints.",
+            ),
+        ],
+    },
+    Grant {
+        sid: "LookAtSwitch",
+        on: &[On::Switches],
+        only: &[],
+        actions: &[read("ssm:GetParameter", "aws/stop_switch", "Whether somebody stops it.")],
     },
     Grant {
         sid: "EnterScopes",

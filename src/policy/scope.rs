@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::table::{Named, On};
-use crate::config::{ClusterConfig, GateSource, RuleMode};
+use crate::config::{ClusterConfig, GateSource, JournalConfig, RuleMode};
 use crate::model::{ActionKind, Mode, PoolId};
 
 /// What a document of its own exists for.
@@ -15,6 +15,8 @@ use crate::model::{ActionKind, Mode, PoolId};
 pub enum Part {
     /// Everything that is read.
     Observe,
+    /// Tidegate's own: its journals and its queue of events.
+    State,
     /// Raise the size of pools.
     ScaleOut,
     /// Drain and end hosts.
@@ -38,7 +40,8 @@ impl From<ActionKind> for Part {
             | ActionKind::Consolidate => Self::RemoveHosts,
             ActionKind::Services => Self::Release,
             ActionKind::Cutover => Self::Traffic,
-            ActionKind::Handover => Self::Handover,
+            // Of what is handed back most was permitted when it was taken.
+            ActionKind::Handover | ActionKind::Handback => Self::Handover,
         }
     }
 }
@@ -46,7 +49,7 @@ impl From<ActionKind> for Part {
 /// What a mode and the kinds allowed in it come to.
 pub fn parts_of(mode: Mode, allow: &BTreeSet<ActionKind>) -> BTreeSet<Part> {
     let acts = allow.iter().filter(|_| mode == Mode::Act).map(|kind| Part::from(*kind));
-    acts.chain([Part::Observe]).collect()
+    acts.chain([Part::Observe, Part::State]).collect()
 }
 
 /// One cluster of one account. What is not known stands as a placeholder, `${Region}`.
@@ -115,10 +118,22 @@ impl Place {
                 fleets,
                 adopted: adopted.collect(),
                 alarms: alarms.collect(),
+                queues: config.queue.iter().filter_map(|url| queue_name(url)).collect(),
+                tables: BTreeSet::new(),
+                switches: config.stop_parameter.iter().cloned().collect(),
                 target_groups: declared.filter_map(|e| e.target_group.clone()).collect(),
                 listeners,
             }),
         }
+    }
+
+    /// The same, where the journal is kept with the role of this place.
+    #[must_use]
+    pub fn keeping(mut self, journal: &JournalConfig) -> Self {
+        if let (Some(named), JournalConfig::DynamoDb(table)) = (&mut self.named, journal) {
+            named.tables.insert((table.region.clone(), table.table.clone()));
+        }
+        self
     }
 
     pub(super) fn may(&self, parts: &[Part]) -> bool {
@@ -126,7 +141,7 @@ impl Place {
     }
 
     pub(super) fn writes(&self) -> bool {
-        self.parts.iter().any(|part| *part != Part::Observe)
+        self.parts.iter().any(|part| !matches!(part, Part::Observe | Part::State))
     }
 
     pub(super) fn arn(&self, service: &str, resource: &str) -> String {
@@ -164,6 +179,19 @@ impl Place {
             On::Alarms => each(|named| &named.alarms, &|name| {
                 self.arn("cloudwatch", &format!("alarm:{name}"))
             }),
+            On::Queues => match &self.named {
+                Some(named) => named.queues.iter().map(|name| self.arn("sqs", name)).collect(),
+                None => one("sqs", "tidegate-*".to_owned()),
+            },
+            On::Tables => match &self.named {
+                Some(named) => named.tables.iter().map(|table| self.table(table)).collect(),
+                None => one("dynamodb", "table/tidegate*".to_owned()),
+            },
+            // The slash that begins a name is not doubled (Service Authorization Reference).
+            On::Switches if self.named.is_none() => one("ssm", "parameter/tidegate/*".to_owned()),
+            On::Switches => each(|named| &named.switches, &|name| {
+                self.arn("ssm", &format!("parameter/{}", name.trim_start_matches('/')))
+            }),
             On::Repositories => vec![format!("arn:{}:ecr:*:*:repository/*", self.partition)],
             On::ScalableTargets => one("application-autoscaling", "scalable-target/*".to_owned()),
             On::Listeners => match &self.named {
@@ -193,4 +221,14 @@ impl Place {
             On::PassedRoles | On::AssumedRoles => Vec::new(),
         }
     }
+
+    fn table(&self, (region, name): &(Option<String>, String)) -> String {
+        let here = Self { region: region.clone().unwrap_or(self.region.clone()), ..self.clone() };
+        here.arn("dynamodb", &format!("table/{name}"))
+    }
+}
+
+/// `https://sqs.REGION.amazonaws.com/ACCOUNT/NAME`.
+fn queue_name(url: &str) -> Option<String> {
+    url.rsplit('/').next().filter(|name| !name.is_empty()).map(str::to_owned)
 }

@@ -54,6 +54,12 @@ pub enum On {
     Fleets,
     FleetHosts,
     Alarms,
+    /// Of events; in the configuration by URL.
+    Queues,
+    /// Of journals.
+    Tables,
+    /// Parameters that stop Tidegate.
+    Switches,
     /// Images are also kept in other accounts and Regions.
     Repositories,
     ScalableTargets,
@@ -105,6 +111,11 @@ pub struct Named {
     pub adopted: BTreeSet<String>,
     pub target_groups: BTreeSet<String>,
     pub alarms: BTreeSet<String>,
+    pub queues: BTreeSet<String>,
+    /// By Region, where the configuration tells it.
+    pub tables: BTreeSet<(Option<String>, String)>,
+    /// Names of parameters.
+    pub switches: BTreeSet<String>,
 }
 
 /// What no role of Tidegate may do, whatever else it is given.

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use crate::cloud::{Calls, Cloud};
 use crate::control::Clock;
 use crate::journal::Intent;
-use crate::model::{Change, ClusterName, Need, Outcome, Snapshot};
+use crate::model::{Change, ClusterName, Failure, Need, Outcome, Snapshot, Stop};
 
 use super::clock::SimClock;
 use super::faults::{Faults, Wire};
@@ -94,6 +94,10 @@ impl Cloud for SimCloud {
     /// Nobody says whether a simulated world has told everything.
     fn hears_until(&self) -> Option<DateTime<Utc>> {
         None
+    }
+
+    async fn stop_switch(&self) -> Result<Option<Stop>, Failure> {
+        self.world_now().stop_switch.clone()
     }
 
     /// A simulated AWS is sent no requests.

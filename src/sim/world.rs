@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::model::{
-    Change, ClusterName, HostState, InstanceId, InstanceType, Market, Pool, PoolId, Rival,
-    ServiceName, TaskDefinitionArn, TaskFailure, Zone,
+    Change, ClusterName, Failure, HostState, InstanceId, InstanceType, Market, Pool, PoolId, Rival,
+    ServiceName, Stop, TaskDefinitionArn, TaskFailure, Zone,
 };
 
 use super::balancer::Balancing;
@@ -56,6 +56,7 @@ pub struct World {
     /// Tasks that failed, oldest first, as long as ECS lists them.
     pub(super) failed_tasks: VecDeque<(ServiceName, TaskFailure)>,
     pub(super) traffic: Balancing,
+    pub(super) stop_switch: Result<Option<Stop>, Failure>,
     narration: Vec<(DateTime<Utc>, String)>,
     activities: Vec<(DateTime<Utc>, String)>,
 }
@@ -89,6 +90,7 @@ impl World {
             registry: Registry::default(),
             failed_tasks: VecDeque::new(),
             traffic: Balancing::new(seed),
+            stop_switch: Ok(None),
             narration: Vec::new(),
             activities: Vec::new(),
         }
@@ -150,6 +152,11 @@ impl World {
     /// Shows a foreign writer in every snapshot; the world itself does not play it.
     pub fn declare(&mut self, rival: Rival) {
         self.declared.insert(rival);
+    }
+
+    /// From now on this is what the stop switch says, or why it does not answer.
+    pub fn set_stop_switch(&mut self, says: Result<Option<Stop>, Failure>) {
+        self.stop_switch = says;
     }
 
     /// Lets an event happen at a moment (at once, if that has passed), with a sentence to tell.

@@ -34,7 +34,10 @@ impl Scope {
         let read = |text: &String| tidegate::config::load(text, "tidegate.yaml");
         let configs = self.configs.iter().map(read);
         let places = configs.flat_map(|config| match config {
-            Ok(config) => config.clusters.iter().map(Place::of).collect(),
+            Ok(config) => {
+                let places = config.clusters.iter().map(Place::of);
+                places.map(|place| place.keeping(&config.journal)).collect()
+            }
             // Without a configuration there is only looking.
             Err(_) => {
                 vec![Place { cluster: self.cluster.clone(), ..Place::anywhere([Part::Observe]) }]

@@ -184,6 +184,31 @@ impl World {
 
     // ---- Building
 
+    /// Creates a stack and waits until it is complete; what CloudFormation tells of it then.
+    pub async fn stack(&self, template: &str, parameters: &[(&str, &str)]) -> String {
+        let mut form = vec![
+            ("Action".to_owned(), "CreateStack"),
+            ("Version".to_owned(), "2010-05-15"),
+            ("StackName".to_owned(), "demo"),
+            ("TemplateBody".to_owned(), template),
+            ("Capabilities.member.1".to_owned(), "CAPABILITY_IAM"),
+        ];
+        for (index, (name, value)) in parameters.iter().enumerate() {
+            let member = format!("Parameters.member.{}", index + 1);
+            form.push((format!("{member}.ParameterKey"), name));
+            form.push((format!("{member}.ParameterValue"), value));
+        }
+        let form: Vec<_> = form.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+        self.query("cloudformation", &form).await;
+        let ask = [("Action", "DescribeStacks"), ("Version", "2010-05-15"), ("StackName", "demo")];
+        eventually("the stack to be complete", async || {
+            let answer = self.query("cloudformation", &ask).await;
+            assert!(!answer.contains("FAILED"), "{answer}");
+            answer.contains("CREATE_COMPLETE").then_some(answer)
+        })
+        .await
+    }
+
     /// Cluster `c`.
     pub async fn cluster(&self) {
         self.ecs.create_cluster().cluster_name("c").send().await.expect("CreateCluster");

@@ -10,7 +10,7 @@ use crate::aws::{World, user_data};
 use crate::harness::{acting, config, eventually};
 
 /// A request of type maintain for this many m5.large that join cluster `c`.
-async fn request_fleet(world: &World, target: i32) -> String {
+pub(crate) async fn request_fleet(world: &World, target: i32) -> String {
     let subnet = world.subnets().await.remove(0);
     let profile = IamInstanceProfileSpecification::builder().name("host").build();
     let launch = SpotFleetLaunchSpecification::builder().image_id("ami-12c6146b");
@@ -23,7 +23,7 @@ async fn request_fleet(world: &World, target: i32) -> String {
     made.expect("RequestSpotFleet").spot_fleet_request_id.expect("its id")
 }
 
-async fn target_of(world: &World, fleet: &str) -> i32 {
+pub(crate) async fn target_of(world: &World, fleet: &str) -> i32 {
     let found = world.ec2.describe_spot_fleet_requests().spot_fleet_request_ids(fleet);
     let found = found.send().await.expect("DescribeSpotFleetRequests");
     let fleet = found.spot_fleet_request_configs().first().expect("the fleet");

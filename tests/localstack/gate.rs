@@ -54,7 +54,7 @@ impl Gate {
         permitted.permit(&declared(&listener, &old));
         let mut config = ClusterConfig::new("c", vec![PoolConfig::new(PoolId::group("g"))]);
         config.mode = Mode::Act;
-        config.allow = ActionKind::iter().filter(|kind| *kind != ActionKind::Handover).collect();
+        config.allow = ActionKind::iter().filter(|kind| !kind.is_ordered()).collect();
         let mut journal = Sqlite::in_memory(&config.name).expect("a journal");
         let (memory, _) = journal.recover().await.expect("a memory");
         Self {
@@ -126,6 +126,7 @@ impl Gate {
             snapshot: &snapshot,
             memory: &self.memory,
             lease: &lease,
+            switch: &Switch::default(),
             now,
         };
         let (kind, by) = (ActionKind::Cutover, Origin::Capacity);

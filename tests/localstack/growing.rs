@@ -10,32 +10,6 @@ async fn desired_is(world: &World, group: &str, desired: i32) {
     eventually(&what, async || (world.desired(group).await == desired).then_some(())).await;
 }
 
-/// Creates the stack of the template and waits until it is complete.
-async fn demo_stack(world: &World, parameters: &[(&str, &str)]) {
-    let template = include_str!("../../cloudformation/demo-cluster.yaml");
-    let mut form = vec![
-        ("Action".to_owned(), "CreateStack"),
-        ("Version".to_owned(), "2010-05-15"),
-        ("StackName".to_owned(), "demo"),
-        ("TemplateBody".to_owned(), template),
-        ("Capabilities.member.1".to_owned(), "CAPABILITY_IAM"),
-    ];
-    for (index, (name, value)) in parameters.iter().enumerate() {
-        let member = format!("Parameters.member.{}", index + 1);
-        form.push((format!("{member}.ParameterKey"), name));
-        form.push((format!("{member}.ParameterValue"), value));
-    }
-    let form: Vec<_> = form.iter().map(|(name, value)| (name.as_str(), *value)).collect();
-    world.query("cloudformation", &form).await;
-    let ask = [("Action", "DescribeStacks"), ("Version", "2010-05-15"), ("StackName", "demo")];
-    eventually("the stack to be complete", async || {
-        let answer = world.query("cloudformation", &ask).await;
-        assert!(!answer.contains("FAILED"), "{answer}");
-        answer.contains("CREATE_COMPLETE").then_some(())
-    })
-    .await;
-}
-
 /// Looks taken by Tidegate from the creation of `service` to the raise of its group, that look
 /// included: each lists the services once, which nothing else here does.
 async fn looks_until_raise(world: &World, service: &str, desired: i32) -> usize {
@@ -73,7 +47,12 @@ async fn reservation(world: &World, cluster: &str, name: &str) -> f64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_demo_stack_grows_within_two_ticks_by_exactly_what_three_shapes_need() {
     let world = World::new().await;
-    demo_stack(&world, &[("ClusterName", "tide"), ("MaxSize", "10")]).await;
+    world
+        .stack(
+            include_str!("../../cloudformation/demo-cluster.yaml"),
+            &[("ClusterName", "tide"), ("MaxSize", "10")],
+        )
+        .await;
     let group = "tide-hosts";
     let config = config("tide", &["auto_scaling_group: tide-hosts"], "allow: [scale_out]");
     let tidegate = acting(&world, "tide", &config).await;

@@ -17,6 +17,7 @@ mod forwarding;
 mod gate;
 mod growing;
 mod harness;
+mod hearing;
 #[path = "../iam/mod.rs"]
 mod iam;
 mod leaving;

@@ -42,6 +42,8 @@ impl Call {
             let service = match family.split("V20").next()? {
                 "AmazonEC2ContainerRegistry_" => "ecr",
                 "AmazonEC2ContainerService" => "ecs",
+                "AmazonSQS" => "sqs",
+                "AmazonSSM" => "ssm",
                 "DynamoDB_20120810" => "dynamodb",
                 "AnyScaleFrontendService" => "application-autoscaling",
                 other => other,

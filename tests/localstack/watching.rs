@@ -78,3 +78,21 @@ async fn the_file_of_config_init_in_mode_act_runs_and_orders_the_host() {
     eventually("the hosts", async || (world.desired("g").await == 3).then_some(())).await;
     world.steady("web").await;
 }
+
+/// Anybody with the console can, without a token.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_parameter_of_ssm_stops_it_and_its_removal_lets_it_go_on() {
+    let world = World::new().await;
+    a_cluster_short_of_a_host(&world).await;
+    let ssm = aws_sdk_ssm::Client::new(&world.sdk);
+    let put = ssm.put_parameter().name("/tidegate/c/stop").value("observe incident 7");
+    put.r#type("String".into()).send().await.expect("PutParameter");
+    let before = world.mark().await;
+    let switch = "stop_parameter: /tidegate/c/stop";
+    let tidegate = acting(&world, "c", &config("c", &["auto_scaling_group: g"], switch)).await;
+    tidegate.held("stopped").await;
+    assert_eq!(world.desired("g").await, 1);
+    assert!(world.sent("SetDesiredCapacity", before).await.is_empty());
+    ssm.delete_parameter().name("/tidegate/c/stop").send().await.expect("DeleteParameter");
+    eventually("it goes on", async || (world.desired("g").await == 2).then_some(())).await;
+}

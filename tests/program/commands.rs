@@ -7,6 +7,8 @@ use expect_test::{Expect, expect};
 use serde_json::Value;
 use tidegate::model::{Snapshot, TaskShape, build};
 
+use super::cutover::{cutting, serve};
+
 pub(super) fn tidegate(dir: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
     let command = command.args(arguments).current_dir(dir).env_clear().env("USER", "ann");
@@ -66,6 +68,29 @@ fn a_plan_says_what_would_be_done_and_why() {
          + scale_out: workers desired capacity 2 -> 3
               big: 1 task fits on no host, each needs 1024 cpu 2048 MiB; best free is 768 cpu 5734 MiB: 1 host   needs: mode act
         0 to do, 1 not allowed, 0 held.
+    "#]],
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn health_is_0_or_1_for_what_runs_containers() {
+    let dir = folder();
+    let url = serve(cutting()).await;
+    check(
+        dir.path(),
+        &["health", "--server", &url],
+        expect![[r#"
+        exit 0
+        ok
+    "#]],
+    );
+    check(
+        dir.path(),
+        &["health"],
+        expect![[r#"
+        exit 1
+        tidegate: no server runs on the state directory .tidegate
+          start one with `tidegate run --config FILE`, or name one with --server URL
     "#]],
     );
 }

@@ -9,6 +9,7 @@ const LAYERS: &[&[&str]] = &[
     &["model"],
     &["config"],
     &["decide", "cutover", "release", "policy"],
+    &["handback", "doctor"],
     &["guard"],
     &["journal", "access"],
     &["cloud"],
@@ -79,7 +80,7 @@ fn every_file_says_what_it_is_for() {
 #[test]
 fn deciding_neither_waits_nor_reads_a_clock_nor_logs() {
     let pure = rooms().into_iter().filter(|(_, room, _)| {
-        ["model", "config", "decide", "cutover", "release", "policy", "guard"]
+        ["model", "config", "decide", "cutover", "release", "policy", "handback", "doctor", "guard"]
             .contains(&room.as_str())
     });
     for (path, _, text) in pure {

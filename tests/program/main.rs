@@ -10,6 +10,7 @@ mod docs;
 mod export;
 #[path = "../iam/mod.rs"]
 mod iam;
+mod image;
 mod layers;
 mod listener;
 mod notify;

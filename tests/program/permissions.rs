@@ -12,14 +12,24 @@ use tidegate::policy::{self, Asked, SIZE_MAX, grants};
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// The crate of a client, the field that holds it, and the service as IAM names it.
-const CLIENTS: [(&str, &str, &str); 7] = [
+const CLIENTS: [(&str, &str, &str); 11] = [
     ("aws_sdk_applicationautoscaling", "targets", "application-autoscaling"),
     ("aws_sdk_autoscaling", "autoscaling", "autoscaling"),
     ("aws_sdk_cloudwatch", "cloudwatch", "cloudwatch"),
+    ("aws_sdk_dynamodb", "dynamodb", "dynamodb"),
+    ("aws_sdk_dynamodb", "transactions", "dynamodb"),
     ("aws_sdk_ec2", "ec2", "ec2"),
     ("aws_sdk_ecr", "ecr", "ecr"),
     ("aws_sdk_ecs", "ecs", "ecs"),
     ("aws_sdk_elasticloadbalancingv2", "elbv2", "elasticloadbalancing"),
+    ("aws_sdk_sqs", "sqs", "sqs"),
+    ("aws_sdk_ssm", "ssm", "ssm"),
+];
+
+/// Operations that AWS permits as another, or as each of their parts.
+const PERMITTED_AS: [(&str, &str); 2] = [
+    ("dynamodb:TransactWriteItems", "dynamodb:PutItem"),
+    ("sqs:DeleteMessageBatch", "sqs:DeleteMessage"),
 ];
 
 /// What is asked by a provider of the SDK, not by a client: what names it, and the permission.
@@ -60,7 +70,9 @@ fn calls(text: &str) -> BTreeSet<String> {
             let name: String =
                 rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
             if rest[name.len()..].starts_with("()") {
-                found.insert(format!("{service}:{}", camel(&name)));
+                let asked = format!("{service}:{}", camel(&name));
+                let other = PERMITTED_AS.iter().find(|(operation, _)| *operation == asked);
+                found.insert(other.map_or(asked, |(_, action)| (*action).to_owned()));
             }
         }
     }

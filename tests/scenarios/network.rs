@@ -17,7 +17,7 @@ use tidegate::cloud::{Calls, Cloud};
 use tidegate::control::Clock;
 use tidegate::journal::Intent;
 use tidegate::journal::table::{Field, Item, Key};
-use tidegate::model::{Change, ClusterName, Moment, Need, Outcome, Snapshot};
+use tidegate::model::{Change, ClusterName, Failure, Moment, Need, Outcome, Snapshot, Stop};
 use tidegate::sim::rng::Rng;
 use tidegate::sim::{SimClock, SimCloud, SimTable};
 use tokio::sync::{mpsc, oneshot};
@@ -169,6 +169,10 @@ impl Cloud for Link {
 
     fn hears_until(&self) -> Option<DateTime<Utc>> {
         None
+    }
+
+    async fn stop_switch(&self) -> Result<Option<Stop>, Failure> {
+        self.network.cloud.stop_switch().await
     }
 
     fn calls(&self) -> Calls {

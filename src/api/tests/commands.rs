@@ -151,6 +151,35 @@ async fn a_handover_is_shown_before_it_is_ordered() {
     assert!(refused.contains(r#""hint":"known pools: workers""#), "{refused}");
 }
 
+#[tokio::test]
+async fn a_handback_is_shown_before_it_is_ordered_and_names_a_side_where_a_cutover_is_open() {
+    let mut server = running();
+    server.publisher.publish(story::cutting(), SystemClock.now());
+    let path = "/api/v1/clusters/web/handback";
+    let mut told = String::new();
+    for body in [
+        r#"{"reason":"look"}"#,
+        r#"{"reason":"go","apply":true}"#,
+        r#"{"reason":"go","pool":"other"}"#,
+        r#"{"reason":"go","cutover":"other"}"#,
+        r#"{"reason":"go","pool":"workers","cutover":"break"}"#,
+    ] {
+        told += &text(send(&server, request("POST", path, &SIGNED, body)).await).await;
+        told += "\n";
+    }
+    let body = r#"{"reason":"go","side":"blue","apply":true}"#;
+    told += &post(&mut server, path, body).await;
+    told += "\n";
+    expect![[r#"
+        {"seq":null,"changes":["reactivate i-0c"]}
+        {"type":"urn:tidegate:problem:side_missing","title":"Conflict","status":409,"detail":"cutover `break` is open, and no side is named","code":"side_missing","hint":"--side blue leads its routes back; --side green leaves them where they are wholly on green"}
+        {"type":"urn:tidegate:problem:unknown_pool","title":"Unprocessable Entity","status":422,"detail":"`other` is no pool of cluster `web`","code":"unknown_pool","hint":"known pools: workers"}
+        {"type":"urn:tidegate:problem:unknown_cutover","title":"Unprocessable Entity","status":422,"detail":"`other` is no cutover of cluster `web`","code":"unknown_cutover","hint":"known cutovers: break"}
+        {"type":"urn:tidegate:problem:bad_body","title":"Unprocessable Entity","status":422,"detail":"`pool` and `cutover` exclude each other","code":"bad_body","hint":"name one of them, or neither for the whole cluster"}
+        ada `go` Handback { scope: Cluster, side: Some(Blue) }: 200 {"seq":42,"changes":["reactivate i-0c"]}
+    "#]].assert_eq(&told);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_loop_that_does_not_answer_makes_the_asker_give_up() {
     let server = running();

@@ -88,6 +88,7 @@ async fn every_route_is_for_its_role_and_those_above_it() {
         ---xx POST /api/v1/clusters/web/cutovers/break/undo
         xxxxx GET /api/v1/clusters/web/decisions
         xxxxx GET /api/v1/clusters/web/decisions/d-1
+        ---xx POST /api/v1/clusters/web/handback
         ---xx POST /api/v1/clusters/web/handover
         --xxx POST /api/v1/clusters/web/mode
         --xxx POST /api/v1/clusters/web/pause

@@ -92,8 +92,13 @@ impl Fake {
 
     /// The adapter, speaking to this fake.
     pub(super) fn aws(&self, clock: &TestClock) -> Aws<TestClock> {
+        Aws::with_config(&self.config(), "web".into(), clock.clone())
+    }
+
+    /// What clients on this fake are made of.
+    pub(super) fn config(&self) -> SdkConfig {
         let key = Credentials::new("AKIDEXAMPLE", "secret", None, None, "test");
-        let config = SdkConfig::builder()
+        SdkConfig::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(Region::new("eu-west-1"))
             .credentials_provider(SharedCredentialsProvider::new(key))
@@ -101,8 +106,7 @@ impl Fake {
                 aws_smithy_async::rt::sleep::TokioSleep::new(),
             ))
             .http_client(self.clone())
-            .build();
-        Aws::with_config(&config, "web".into(), clock.clone())
+            .build()
     }
 
     fn reply(&self, asked: &Asked) -> Reply {
@@ -129,6 +133,7 @@ fn asked(request: &HttpRequest) -> Asked {
             let service = match service {
                 ecs if ecs.starts_with("AmazonEC2ContainerService") => "ecs",
                 ecr if ecr.starts_with("AmazonEC2ContainerRegistry") => "ecr",
+                ssm if ssm.starts_with("AmazonSSM") => "ssm",
                 _ => "application-autoscaling",
             };
             format!("{service}:{operation}")

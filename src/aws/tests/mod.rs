@@ -8,6 +8,7 @@ mod gate;
 mod looking;
 mod releases;
 mod steering;
+mod stopping;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

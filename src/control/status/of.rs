@@ -8,7 +8,9 @@ use chrono::{DateTime, Utc};
 
 use super::*;
 use crate::config::ClusterConfig;
+use crate::decide::View;
 use crate::guard;
+use crate::handback;
 use crate::model::{
     Fact, Host, HostStatus, Launch, Lifecycle, Memory, Plan, Reason, Scheduling, Service, Snapshot,
     Subject, TaskOwner, TaskStatus,
@@ -60,6 +62,7 @@ impl ClusterStatus {
             services,
             cutovers,
             releases,
+            handback: handback::told::told(View { config, snapshot, memory, now }),
             plan,
             others_writing: snapshot.rivals.value.iter().map(other_writer).collect(),
             budgets: budgets(config, snapshot, memory, now),

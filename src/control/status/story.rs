@@ -8,7 +8,7 @@ use crate::config::{ClusterConfig, PoolConfig, ReservationCeiling};
 use crate::cutover::tests::little::Little;
 use crate::model::{
     Action, CutoverOrder, DrainCause, Fact, Failure, Gap, HostStatus, Memory, Origin, Outcome,
-    Plan, Reason, Shortfall, Snapshot, Stage, Subject, Suspension, TaskShape, Why, build,
+    Plan, Reason, Shortfall, Snapshot, Stage, Subject, Suspension, Switch, TaskShape, Why, build,
 };
 
 pub(crate) fn config() -> ClusterConfig {
@@ -260,7 +260,10 @@ fn released(memory: &Memory, snapshot: &Snapshot) -> ClusterStatus {
     config.allow.insert(ActionKind::Services);
     let plan = control::merge::plan(&config, snapshot, memory, build::now());
     let lease = guard::Lease::exclusive(memory.epoch);
-    let case = guard::Case { config: &config, snapshot, memory, lease: &lease, now: build::now() };
+    let (switch, now) = (Switch::default(), build::now());
+    let (config_of, lease_of) = (&config, &lease);
+    let case =
+        guard::Case { config: config_of, snapshot, memory, lease: lease_of, switch: &switch, now };
     let ask = |planned: &Planned| guard::admit(case, planned.clone()).map(|_| ());
     let verdicts: Vec<_> = plan.actions.iter().map(|p| (p.clone(), ask(p))).collect();
     ClusterStatus::of(&config, snapshot, memory, &plan, &verdicts, build::now())

@@ -8,7 +8,7 @@ use crate::control::{Cluster, TickReport, Verdict};
 use crate::guard::Lease;
 use crate::journal::JournalError;
 use crate::journal::Standing;
-use crate::model::{Memory, Outcome, Plan, Reason, Subject, build};
+use crate::model::{Memory, Outcome, Plan, Reason, Subject, Switch, build};
 
 fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap()
@@ -185,6 +185,7 @@ fn report(trouble: Option<JournalError>) -> (Cluster, TickReport) {
         config: story::config(),
         memory: story::memory(),
         lease: Lease::exclusive(Epoch(3)),
+        switch: Switch::default(),
         seen: None,
         looked_at: None,
         hearing: crate::control::hearing::Hearing::default(),

@@ -183,7 +183,14 @@ impl Little {
         let lease = Lease::exclusive(Epoch(1));
         let (config, snapshot, memory) = (&self.config, &self.snapshot, &self.memory);
         guard::admit(
-            Case { config, snapshot, memory, lease: &lease, now: self.now },
+            Case {
+                config,
+                snapshot,
+                memory,
+                lease: &lease,
+                switch: &Switch::default(),
+                now: self.now,
+            },
             planned.clone(),
         )
     }

@@ -73,6 +73,9 @@ pub(super) async fn of(call: &Call, body: &[u8], world: &World) -> Result<Vec<As
         "application-autoscaling" => Ok(asker.targets(call)),
         "cloudwatch" => Ok(asker.cloudwatch(call)),
         "ecr" => asker.ecr(call),
+        "dynamodb" => asker.dynamodb(call),
+        "sqs" => asker.sqs(call),
+        "ssm" => asker.ssm(call),
         _ => Err("a service that is not known".to_owned()),
     }
 }
@@ -332,6 +335,44 @@ impl Asker<'_> {
         let name = self.sent.need("repositoryName")?;
         let arn = format!("arn:aws:ecr:{REGION}:{account}:repository/{name}");
         Ok(vec![ask(&call.to_string(), arn, Context::new())])
+    }
+
+    /// A batch is permitted as what it is a batch of.
+    fn sqs(&self, call: &Call) -> Result<Vec<Asked>, String> {
+        let name = self.sent.need("QueueUrl")?.rsplit('/').next().unwrap_or_default();
+        let action = call.to_string();
+        let action = action.strip_suffix("Batch").unwrap_or(&action);
+        Ok(vec![ask(action, self.arn("sqs", name), Context::new())])
+    }
+
+    /// The slash that begins a name is not doubled.
+    fn ssm(&self, call: &Call) -> Result<Vec<Asked>, String> {
+        let name = self.sent.need("Name")?.trim_start_matches('/');
+        let arn = self.arn("ssm", &format!("parameter/{name}"));
+        Ok(vec![ask(&call.to_string(), arn, Context::new())])
+    }
+
+    /// A transaction is permitted part by part.
+    fn dynamodb(&self, call: &Call) -> Result<Vec<Asked>, String> {
+        let table = |of: &Value| match of["TableName"].as_str() {
+            Some(name) => Ok(self.arn("dynamodb", &format!("table/{name}"))),
+            None => Err(format!("no table in {of}")),
+        };
+        if call.operation != "TransactWriteItems" {
+            let arn = table(&self.sent.json)?;
+            return Ok(vec![ask(&call.to_string(), arn, Context::new())]);
+        }
+        let parts = self.sent.json["TransactItems"].as_array().into_iter().flatten();
+        let parts = parts.filter_map(Value::as_object).flatten().map(|(kind, part)| {
+            let action = match kind.as_str() {
+                "ConditionCheck" => "dynamodb:ConditionCheckItem",
+                "Delete" => "dynamodb:DeleteItem",
+                "Put" => "dynamodb:PutItem",
+                _ => return Err(format!("a part that is not known: {kind}")),
+            };
+            Ok(ask(action, table(part)?, Context::new()))
+        });
+        parts.collect()
     }
 }
 

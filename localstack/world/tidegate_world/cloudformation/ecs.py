@@ -95,7 +95,11 @@ class Service:
     @staticmethod
     def create(client, properties, request):
         properties["ServiceName"] = name_of(properties, request, "ServiceName")
-        service = client.create_service(**lower_camel(properties))["service"]
+        parameters = lower_camel(properties)
+        if properties.get("SchedulingStrategy") != "DAEMON":
+            # CloudFormation's own default, only when the service is made.
+            parameters.setdefault("desiredCount", 1)
+        service = client.create_service(**parameters)["service"]
         return {"ServiceArn": service["serviceArn"], "Name": service["serviceName"]}
 
     @staticmethod

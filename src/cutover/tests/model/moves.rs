@@ -290,8 +290,8 @@ impl Game {
             return Ok(());
         }
         let lease = Lease::exclusive(Epoch(1));
-        let case =
-            Case { config: &self.little.config, snapshot, memory, lease: &lease, now: now() };
+        let (config, switch) = (&self.little.config, Switch::default());
+        let case = Case { config, snapshot, memory, lease: &lease, switch: &switch, now: now() };
         guard::admit(case, planned.clone()).map(|_| ())
     }
 }

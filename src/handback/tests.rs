@@ -1,0 +1,88 @@
+//! The printed commands, and what a shell makes of odd names.
+
+use expect_test::expect;
+use serde_json::json;
+
+use super::print::commands;
+use crate::model::build::{now, workers};
+use crate::model::*;
+
+fn folded(records: Vec<Record>) -> Memory {
+    let entry = |(n, record)| Entry { seq: Seq(n), epoch: Epoch(1), at: now(), record };
+    let entries = (1..).zip(records).map(entry);
+    entries.fold(Memory::default(), |memory, entry| memory.fold(&entry))
+}
+
+fn original(subject: Subject, attribute: Attribute, value: serde_json::Value) -> Record {
+    Record::Noted { note: Note::Original { subject, attribute, value } }
+}
+
+fn intent(action: Action) -> Record {
+    let why = Why::Handover { provider: None };
+    let (kind, by) = (ActionKind::Handover, Origin::Capacity);
+    Record::Intent { planned: Planned { action, kind, why, by } }
+}
+
+#[test]
+fn everything_is_printed_as_commands_that_need_no_tidegate() {
+    let pool = || Subject::Pool(workers());
+    let host = InstanceId::new("i-0abc");
+    let processes = ["AZRebalance".to_owned(), "AlarmNotification".to_owned()].into();
+    let mark = DrainMark { cause: DrainCause::ScaleIn, deadline: now() };
+    let group = Subject::TargetGroup("web's".to_owned());
+    let arn = "arn:aws:elasticloadbalancing:eu-west-1:1:targetgroup/web/1";
+    let start = CutoverOrder::Start { token: "t".to_owned(), routes: vec!["users".into()] };
+    let memory = folded(vec![
+        original(pool(), Attribute::NewHostProtection, false.into()),
+        original(pool(), Attribute::SuspendedProcesses, json!(["AZRebalance"])),
+        intent(Action::SetNewHostProtection { pool: workers(), was: false, now: true }),
+        intent(Action::SetProcesses { pool: workers(), processes, suspended: true }),
+        original(Subject::Host(host.clone()), Attribute::HostProtection, false.into()),
+        original(
+            Subject::ScalingOf("api".into()),
+            Attribute::Scaling,
+            json!({ "scale_in": false, "scale_out": false, "scheduled": true }),
+        ),
+        original(group, Attribute::HealthCheck, json!(GroupSettings::default().health_check)),
+        original(
+            Subject::Rule(
+                "arn:aws:elasticloadbalancing:eu-west-1:1:listener-rule/app/a/b/c/d".into(),
+            ),
+            Attribute::RuleActions,
+            json!(RuleImage::forward_to(&arn.into())),
+        ),
+        Record::Noted { note: Note::DrainBegan { host, pool: workers(), mark } },
+        Record::Command {
+            command: Command {
+                actor: "ada".to_owned(),
+                reason: "go".to_owned(),
+                order: Order::Cutover { cutover: "break".into(), steer: start },
+            },
+        },
+    ]);
+    let lines = commands(&"web".into(), &memory, &Scope::Cluster, Side::Blue);
+    expect![[r##"
+        # break/users is planned: back to the old service
+        aws resourcegroupstaggingapi get-resources --resource-type-filters elasticloadbalancing:listener-rule/app --tag-filters Key=tidegate:cluster,Values=web --query "ResourceTagMappingList[?Tags[?Key == 'tidegate:purpose' && Value == 'route/break/users']].ResourceARN" --output text | tr '\t' '\n' | xargs -r -n 1 aws elbv2 delete-rule --rule-arn
+        aws resourcegroupstaggingapi get-resources --resource-type-filters elasticloadbalancing:listener-rule/app --tag-filters Key=tidegate:cluster,Values=web --query "ResourceTagMappingList[?Tags[?Key == 'tidegate:purpose' && Value == 'probe/break/users']].ResourceARN" --output text | tr '\t' '\n' | xargs -r -n 1 aws elbv2 delete-rule --rule-arn
+        # i-0abc drains (scale_in): it takes tasks again
+        aws ecs update-container-instances-state --cluster web --container-instances "$(aws ecs list-container-instances --cluster web --filter 'ec2InstanceId == i-0abc' --query 'containerInstanceArns[0]' --output text)" --status ACTIVE
+        aws ecs delete-attributes --cluster web --attributes name=tidegate.drain,targetType=container-instance,targetId="$(aws ecs list-container-instances --cluster web --filter 'ec2InstanceId == i-0abc' --query 'containerInstanceArns[0]' --output text)"
+        # i-0abc: protection from scale-in as before; fails if it is gone
+        aws autoscaling set-instance-protection --auto-scaling-group-name "$(aws autoscaling describe-auto-scaling-instances --instance-ids i-0abc --query 'AutoScalingInstances[0].AutoScalingGroupName' --output text)" --instance-ids i-0abc --no-protected-from-scale-in
+        # workers: hosts launched since 2026-11-21T09:00:00Z began protected
+        aws ec2 describe-instances --filters Name=tag:aws:autoscaling:groupName,Values=workers Name=instance-state-name,Values=running --query "Reservations[].Instances[?LaunchTime >= '2026-11-21T09:00:00'][].InstanceId" --output text | tr '\t' '\n' | xargs -r -n 50 aws autoscaling set-instance-protection --auto-scaling-group-name workers --no-protected-from-scale-in --instance-ids
+        # workers: as before the first write
+        aws autoscaling update-auto-scaling-group --auto-scaling-group-name workers --no-new-instances-protected-from-scale-in
+        # workers: as before the first write
+        aws autoscaling resume-processes --auto-scaling-group-name workers --scaling-processes AlarmNotification
+        # scaling of api: as before the first write
+        aws application-autoscaling register-scalable-target --service-namespace ecs --resource-id service/web/api --scalable-dimension ecs:service:DesiredCount --suspended-state DynamicScalingInSuspended=false,DynamicScalingOutSuspended=false,ScheduledScalingSuspended=true
+        # arn:aws:elasticloadbalancing:eu-west-1:1:listener-rule/app/a/b/c/d: as before the first write
+        aws elbv2 modify-rule --rule-arn arn:aws:elasticloadbalancing:eu-west-1:1:listener-rule/app/a/b/c/d --actions '[{"ForwardConfig":{"TargetGroups":[{"TargetGroupArn":"arn:aws:elasticloadbalancing:eu-west-1:1:targetgroup/web/1","Weight":100}]},"Order":1,"Type":"forward"}]'
+        # target group web's: as before the first write
+        aws elbv2 modify-target-group --target-group-arn "$(aws elbv2 describe-target-groups --names 'web'\''s' --query 'TargetGroups[0].TargetGroupArn' --output text)" --health-check-path / --matcher HttpCode=200 --health-check-interval-seconds 30 --health-check-timeout-seconds 5 --healthy-threshold-count 5 --unhealthy-threshold-count 2
+    "##]].assert_eq(&(lines.join("\n") + "\n"));
+    let alone = commands(&"web".into(), &memory, &Scope::Pool(workers()), Side::Blue);
+    assert!(alone.iter().all(|line| !line.contains("elbv2")), "{alone:?}");
+}
