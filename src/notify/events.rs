@@ -120,7 +120,8 @@ fn of_config(before: &Status, now: &Status) -> Vec<Notice> {
             named.push(format!("and {} more", is.changed.len() - NAMED_MAX));
         }
         let about = taken_up_at.to_string();
-        notices.push(Notice::new(at, Event::ConfigChanged, None, &about, named.join("; ")));
+        let text = named.join("; ");
+        notices.push(Notice::new(taken_up_at, Event::ConfigChanged, None, &about, text));
     }
     if let Some(refused) = is.refused.as_ref().filter(|_| is.refused != was.refused) {
         let first = refused.lines().next().unwrap_or_default();
