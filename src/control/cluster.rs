@@ -113,7 +113,7 @@ impl Cluster {
     }
 
     fn undisturbed(
-        &self,
+        &mut self,
         hears_until: Option<DateTime<Utc>>,
         now: DateTime<Utc>,
     ) -> Option<Snapshot> {

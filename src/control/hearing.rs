@@ -20,6 +20,8 @@ pub struct Hearing {
     heard: Vec<Change>,
     /// Something is not as the last whole look showed it, be it by others or by us.
     news: bool,
+    /// Silence has stood for a look since the last one.
+    rested: bool,
     /// A look showed what nobody had told, so silence proves nothing until something is told.
     deaf: bool,
 }
@@ -75,12 +77,14 @@ impl Hearing {
     /// After a whole look: what was heard before is in it, or in memory once this tick has noted
     /// it.
     pub fn looked(&mut self, before: Option<&Snapshot>, now: &Snapshot, memory: &Memory) {
-        let untold = before.filter(|_| !self.news).is_some_and(|before| differs(before, now));
-        if untold && !self.deaf {
+        // Only then: else a look may well come before the event.
+        let silent = self.rested && !self.news;
+        let untold = before.filter(|_| silent).is_some_and(|before| differs(before, now));
+        if untold {
             tracing::warn!("a look shows changes that no event told: looking at every interval");
         }
         self.deaf |= untold;
-        self.news = false;
+        (self.news, self.rested) = (false, false);
         self.heard.retain(|change| match change {
             Change::Warned { instance, warning, .. } => {
                 let fact = (Subject::Host(instance.clone()), Fact::Warned { warning: *warning });
@@ -92,7 +96,7 @@ impl Hearing {
 
     /// What was seen last, confirmed by silence up to now; nothing where a look is due.
     pub fn confirmed(
-        &self,
+        &mut self,
         (config, memory): (&ClusterConfig, &Memory),
         seen: &Snapshot,
         looked_at: DateTime<Utc>,
@@ -106,6 +110,7 @@ impl Hearing {
         }
         let seen = seen.clone().confirmed(hears_until.min(now));
         let plan = plan(config, &seen, memory, now);
+        self.rested |= plan.actions.is_empty() && plan.notes.is_empty();
         (plan.actions.is_empty() && plan.notes.is_empty()).then_some(seen)
     }
 }
@@ -124,4 +129,40 @@ fn differs(before: &Snapshot, now: &Snapshot) -> bool {
         of.hosts.value.values().map(|host| (host.instance.clone(), host.version)).collect()
     };
     versions(before) != versions(now)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::build::{host, now, snapshot};
+
+    /// Whether silence stands for a look, ten seconds after the last one.
+    fn trusts(ear: &mut Hearing, seen: &Snapshot) -> bool {
+        let (config, memory) = (ClusterConfig::new("web", Vec::new()), Memory::default());
+        let later = now() + TimeDelta::seconds(10);
+        ear.confirmed((&config, &memory), seen, now(), later, later).is_some()
+    }
+
+    #[test]
+    fn silence_is_trusted_until_a_look_shows_what_nobody_told() {
+        let (before, after) = (snapshot(), snapshot().with_host(host("i-1")));
+        let memory = Memory::default();
+        let mut ear = Hearing::default();
+        ear.looked(Some(&before), &after, &memory);
+        assert!(trusts(&mut ear, &before), "a look may come before the event");
+        ear.looked(Some(&before), &after, &memory);
+        assert!(!trusts(&mut ear, &before), "silence stood for a look, and was wrong");
+        let told = Change::Task { task: "t".to_owned(), status: "RUNNING".to_owned() };
+        assert!(!ear.hear(vec![told], Some(&mut before.clone())), "not urgent");
+        assert!(!trusts(&mut ear, &before), "there is news");
+        ear.looked(Some(&before), &after, &memory);
+        assert!(trusts(&mut ear, &before), "it hears again");
+    }
+
+    #[test]
+    fn what_we_did_ourselves_is_looked_at() {
+        let (mut ear, seen) = (Hearing::default(), snapshot());
+        ear.stir();
+        assert!(!trusts(&mut ear, &seen));
+    }
 }

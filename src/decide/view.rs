@@ -7,8 +7,8 @@ use chrono::{DateTime, Utc};
 use crate::config::ClusterConfig;
 pub use crate::model::Draft;
 use crate::model::{
-    Fact, Host, HostStatus, InstanceId, Lifecycle, Memory, Pool, PoolId, Resources, Rival,
-    Snapshot, Subject,
+    ActionKind, Fact, Host, HostStatus, InstanceId, Lifecycle, Memory, Pool, PoolId, Resources,
+    Rival, Snapshot, Subject, Warning,
 };
 
 /// The four arguments of deciding, passed on together.
@@ -59,9 +59,16 @@ impl<'a> View<'a> {
     /// Whether it is leaving: draining by anyone, marked, or terminating.
     pub fn is_leaving(&self, host: &Host) -> bool {
         host.mark.is_some()
-            || host.warned.is_some()
+            || self.is_warned(host)
             || host.status == HostStatus::Draining
             || self.memory.drains.contains_key(&host.instance)
+    }
+
+    /// Whether EC2 takes it, or might where it may be drained for that. Else a recommendation would
+    /// order a replacement, and the host would stay beside it.
+    pub fn is_warned(&self, host: &Host) -> bool {
+        let may_drain = self.config.allow.contains(&ActionKind::Spot);
+        host.warned.is_some_and(|warned| warned.warning == Warning::Ends || may_drain)
     }
 
     /// Hosts on their way out by our mark, which the draining budget counts.

@@ -205,5 +205,6 @@ mod tests {
         assert_eq!(host.warned.map(|warned| warned.warning), Some(Warning::Ends));
         assert!(!host.is_usable());
         assert_eq!(snapshot.apply(&warned(Warning::Ends)), Applied::Stale);
+        assert!(applied(&[warned(Warning::AtRisk)]).hosts.value[&"i-1".into()].is_usable());
     }
 }

@@ -241,7 +241,7 @@ impl Host {
             && self.agent_connected
             && self.lifecycle != Lifecycle::Terminating
             && self.mark.is_none()
-            && self.warned.is_none()
+            && self.warned.is_none_or(|warned| warned.warning == Warning::AtRisk)
     }
 
     pub fn is_registered(&self) -> bool {

@@ -87,6 +87,8 @@ async fn what_is_not_allowed_is_only_shown() {
     stage.run(TimeDelta::minutes(2)).await;
     assert_eq!(stage.see().hosts.value[&host].status, HostStatus::Active);
     assert!(stage.script.holds().contains("spot"), "{}", stage.script.holds());
+    let text = stage.script.text();
+    assert!(!text.contains("desired capacity"), "nothing leaves, so nothing is replaced: {text}");
 }
 
 /// The warning is told once; whoever comes after a crash knows it from the journal.
