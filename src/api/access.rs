@@ -6,13 +6,14 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use tokio::sync::Mutex;
 
 use super::{ApiState, Problem, problem, recognise::Alb};
 use crate::access::{Found, Ledger, Permission, Principal, Token, find, nonce};
@@ -150,7 +151,7 @@ impl ApiState {
             _ => Role::Admin,
         };
         let path = uri.path().chars().take(PATH_MAX).collect::<String>();
-        self.check_role(&asker, needed, &format!("{method} {path}"))?;
+        self.check_role(&asker, needed, &format!("{method} {path}")).await?;
         if !reads {
             check_change(&asker.principal, headers)?;
         }

@@ -26,14 +26,14 @@ struct Server {
     publisher: Publisher,
     inbox: Inbox,
     stop: CancellationToken,
-    ledger: Arc<std::sync::Mutex<Ledger>>,
+    ledger: Arc<tokio::sync::Mutex<Ledger>>,
 }
 
 fn server() -> Server {
     let access = Access {
         token: Token::new(TOKEN).unwrap(),
         hosts: std::collections::BTreeSet::from(["tidegate.internal".to_owned()]),
-        ledger: Arc::new(std::sync::Mutex::new(Ledger::in_memory().unwrap())),
+        ledger: Arc::new(tokio::sync::Mutex::new(Ledger::in_memory().unwrap())),
         alb: None,
         open_to_readers: true,
     };

@@ -76,9 +76,14 @@ impl From<crate::access::LedgerError> for Failure {
                 "somebody wrote to it: keep the file `access.record` for inspection and move it \
                  away; a new record begins, and no token that was handed out counts any more",
             ),
-            LedgerError::Storage(_) => {
-                (Exit::Failed, "check space and permissions of the state directory")
+            LedgerError::Taken(_) => {
+                (Exit::Failed, "choose another name, or revoke that token first")
             }
+            LedgerError::Storage(_) => (
+                Exit::Failed,
+                "check space and permissions of the state directory, or whether the table of the \
+                 configuration can be reached",
+            ),
         };
         Self::new(exit, error.to_string()).hint(hint)
     }

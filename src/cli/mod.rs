@@ -13,6 +13,7 @@ mod exit;
 mod export;
 mod handback;
 mod health;
+mod kept;
 mod listener;
 mod notify;
 mod order;
@@ -29,6 +30,7 @@ mod serve;
 mod show;
 mod text;
 mod token;
+mod way;
 
 use std::process::ExitCode;
 
