@@ -186,8 +186,8 @@ async fn orders_reach_the_leader(leads: &Replica, waits: &Replica) {
     let alone = ["--config", config.as_str(), "--state", nowhere.as_str()];
     waits.tidegate.tell(&[&["resume"], &by_token[..], &alone[..]].concat()).await;
     leads.tidegate.status_when("it goes on", |status| status["pause"].is_null()).await;
-    let shown = waits.tidegate.tell(&[&["mode", "show", "--cluster", "c"], &alone[..]].concat());
-    assert!(shown.await.contains("stored mode act"));
+    let show = [&["mode", "show", "--cluster", "c"], &alone[..]].concat();
+    assert!(waits.tidegate.tell(&show).await.contains("stored mode act"));
     let audit = waits.tidegate.tell(&[&["audit", "list"], &alone[..]].concat()).await;
     for order in ["pause c  done", "resume c  done"] {
         let who = format!("ci (token, releaser)  {order}");
