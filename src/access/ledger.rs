@@ -42,6 +42,9 @@ pub enum LedgerError {
     /// The row would give a name away twice.
     #[error("{0}")]
     Taken(#[from] TokenTaken),
+    /// The table it should be in does not exist.
+    #[error("there is no DynamoDB table `{0}`")]
+    NoTable(String),
     /// The disk is full, busy or failing, or the table does not answer.
     #[error("the record of changes cannot be written or read: {0}")]
     Storage(String),

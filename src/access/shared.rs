@@ -212,6 +212,9 @@ fn text<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
 
 impl From<TableError> for LedgerError {
     fn from(error: TableError) -> Self {
-        Self::Storage(error.to_string())
+        match error {
+            TableError::Missing(table) => Self::NoTable(table),
+            other => Self::Storage(other.to_string()),
+        }
     }
 }

@@ -40,6 +40,8 @@ pub enum ConnectError {
          the profile"
     )]
     NoRegion { what: String },
+    #[error("this machine cannot speak TLS: {why}")]
+    NoTls { why: String },
 }
 
 /// Region, endpoint and the process's own credentials by the SDK's conventions; `what` needs them.

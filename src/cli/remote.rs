@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::exit::{Exit, Failure};
+use super::source::Source;
 use crate::config::Config;
 
 /// Longest wait for an answer; an order may wait for the end of a tick's writes.
@@ -40,9 +41,10 @@ pub(super) struct Where {
 /// The configuration of a command that can do without one.
 #[derive(Clone, Debug, Args)]
 pub(super) struct Given {
-    /// The configuration file. Where no server is found, it says where journals are.
+    /// The configuration: a file, s3://BUCKET/KEY, or ssm:NAME of a parameter. Where no server is
+    /// found, it says where journals are.
     #[arg(long, value_name = "FILE", env = "TIDEGATE_CONFIG")]
-    pub(super) config: Option<PathBuf>,
+    pub(super) config: Option<Source>,
 
     /// The configuration itself, where no file can be put beside the program.
     #[arg(long, value_name = "YAML", env = "TIDEGATE_CONFIG_TEXT", hide = true)]
@@ -53,7 +55,7 @@ impl Given {
     /// As it is now; `None`: there is none.
     pub(super) async fn config(&self) -> Result<Option<Config>, Failure> {
         match (&self.config, &self.config_text) {
-            (Some(file), _) => super::config::read(file).map(Some),
+            (Some(source), _) => super::config::read(source).await.map(Some),
             (None, Some(text)) => super::config::parse(text, CONFIG_TEXT).map(Some),
             (None, None) => Ok(None),
         }

@@ -7,12 +7,13 @@ use super::exit::{Exit, Failure};
 use super::output::Output;
 #[cfg(feature = "aws")]
 use super::output::say;
+use super::source::Source;
 #[cfg(feature = "aws")]
 use crate::model::ClusterName;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The configuration file.
+    /// The configuration: a file, s3://BUCKET/KEY, or ssm:NAME of a parameter.
     #[arg(
         long,
         value_name = "FILE",
@@ -20,7 +21,7 @@ pub(super) struct Args {
         required_unless_present = "config_text",
         conflicts_with = "config_text"
     )]
-    config: Option<PathBuf>,
+    config: Option<Source>,
 
     /// The configuration itself, where no file can be put beside the program.
     #[arg(long, value_name = "YAML", env = "TIDEGATE_CONFIG_TEXT", hide_env_values = true)]
@@ -78,7 +79,7 @@ pub(super) async fn run(args: Args, _output: Output) -> Result<Exit, Failure> {
     use crate::journal::Sqlite;
 
     start_log()?;
-    let config = given_config(&args)?;
+    let config = given_config(&args).await?;
     let listener = bind(args.listen).await?;
     let listens = listener.local_addr().unwrap_or(args.listen);
     match config.journal.clone() {
@@ -116,7 +117,7 @@ async fn start<J: crate::journal::Journal + 'static>(
     use crate::aws::Aws;
     use crate::control::{Clock, Cluster, SystemClock};
 
-    let beside = Beside::prepare(args.config.as_deref(), &config, args.metrics_listen).await?;
+    let beside = Beside::prepare(args.config.as_ref(), &config, args.metrics_listen).await?;
     let given = given_token(args)?;
     let handed_out = ledger.tokens().all().any(|token| token.is_live(SystemClock.now()));
     let authenticates = given.is_some() || handed_out || config.alb_oidc.is_some();
@@ -190,9 +191,9 @@ fn from_here(address: SocketAddr) -> SocketAddr {
 
 /// The configuration of a file, of the command line or of the environment.
 #[cfg(feature = "aws")]
-fn given_config(args: &Args) -> Result<crate::config::Config, Failure> {
+async fn given_config(args: &Args) -> Result<crate::config::Config, Failure> {
     match (&args.config, &args.config_text) {
-        (Some(file), _) => super::config::read(file),
+        (Some(source), _) => super::config::read(source).await,
         (None, text) => {
             super::config::parse(text.as_deref().unwrap_or_default(), super::remote::CONFIG_TEXT)
         }
