@@ -12,7 +12,7 @@ const LAYERS: &[&[&str]] = &[
     &["handback", "doctor"],
     &["guard"],
     &["journal", "access"],
-    &["cloud"],
+    &["cloud", "eventbridge"],
     &["control"],
     &["aws", "sim", "telemetry", "notify"],
     &["api", "dashboard"],
