@@ -17,7 +17,7 @@
 //!
 //! The rooms, lowest first; each uses only those above it in this list, and rooms of one line do
 //! not use each other: `model`; `config`; `decide`, `cutover`, `release`, `policy`; `handback`,
-//! `doctor`; `guard`; `journal`, `access`; `cloud`, `eventbridge`; `control`; `aws`, `sim`,
+//! `doctor`; `guard`; `journal`; `access`; `cloud`, `eventbridge`; `control`; `aws`, `sim`,
 //! `telemetry`, `notify`; `api`, `dashboard`; `cli`.
 
 pub mod access;

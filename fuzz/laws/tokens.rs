@@ -16,7 +16,7 @@ pub(super) fn law(data: &[u8]) {
         only_itself_opens(&token, shown);
     }
     let (sealed, head) = chained(rows);
-    if let Ok(rows) = verify(&sealed, head) {
+    if let Ok(rows) = verify(Head::default(), &sealed, head) {
         tokens_are_their_fold(&rows, shown);
         no_change_goes_unseen(&sealed, head);
     }
@@ -104,16 +104,19 @@ fn no_change_goes_unseen(sealed: &[Sealed], head: Head) {
     for place in 0..sealed.len() {
         let mut without = sealed.to_vec();
         without.remove(place);
-        assert!(verify(&without, head).is_err(), "row {place} was taken out");
+        assert!(verify(Head::default(), &without, head).is_err(), "row {place} was taken out");
         let mut changed = sealed.to_vec();
         changed[place].text.push(' ');
-        assert!(verify(&changed, head).is_err(), "row {place} was changed");
+        assert!(verify(Head::default(), &changed, head).is_err(), "row {place} was changed");
         changed[place].digest = Digest::of(changed[place].text.as_bytes());
-        assert!(verify(&changed, head).is_err(), "row {place} was changed and sealed anew");
+        assert!(
+            verify(Head::default(), &changed, head).is_err(),
+            "row {place} was changed and sealed anew"
+        );
         if place > 0 {
             let mut moved = sealed.to_vec();
             moved.swap(place, place - 1);
-            assert!(verify(&moved, head).is_err(), "row {place} was moved");
+            assert!(verify(Head::default(), &moved, head).is_err(), "row {place} was moved");
         }
     }
 }
