@@ -5,6 +5,7 @@
 
 mod access;
 mod commands;
+mod corpus;
 mod cutover;
 mod docs;
 mod export;
