@@ -8,6 +8,8 @@ mod commands;
 mod cutover;
 mod docs;
 mod export;
+#[path = "../guides/mod.rs"]
+mod guides;
 #[path = "../iam/mod.rs"]
 mod iam;
 mod image;
@@ -16,4 +18,6 @@ mod listener;
 mod notify;
 mod permissions;
 mod recorded;
+mod reference;
 mod release;
+mod typed;
