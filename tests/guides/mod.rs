@@ -139,7 +139,7 @@ pub(crate) fn run(typed: &[Typed], folder: &Path, environment: &[(&str, &str)]) 
          give() {\n\
            local _left=$2 _code\n\
            while true; do\n\
-             printf '$ %s\\n' \"$3\"; _code=0; eval \"$3\" || _code=$?\n\
+             printf '%s s $ %s\\n' $SECONDS \"$3\"; _code=0; eval \"$3\" || _code=$?\n\
              [ $_code -eq $1 ] && return; _left=$((_left - 1))\n\
              [ $_left -le 0 ] && { echo \"exits with $_code, and should with $1\"; exit 1; }\n\
              sleep 0.3\n\

@@ -15,6 +15,20 @@ fn the_reference_of_commands_is_the_programs_own() {
     expect_file!["../../docs/cli.md"].assert_eq(&page(&program));
 }
 
+/// The same codes stand where people look for them first.
+#[test]
+fn every_exit_code_is_explained_to_operators() {
+    let told = tidegate::cli::command().get_after_help().unwrap().to_string();
+    let codes = told.lines().filter_map(|line| line.split_whitespace().next()?.parse::<u8>().ok());
+    let codes: Vec<_> = codes.collect();
+    for page in ["README.md", "docs/operations.md"] {
+        let text = crate::guides::page(page).text;
+        let rows = text.lines().filter_map(|line| line.strip_prefix("| ")?.split(' ').next());
+        let listed: Vec<_> = rows.filter_map(|code| code.parse::<u8>().ok()).collect();
+        assert_eq!(listed, codes, "{page}");
+    }
+}
+
 fn page(program: &Command) -> String {
     let mut text = format!(
         "# Commands\n\n{}Made from the program itself; `tidegate help COMMAND` says the same.\n\n\

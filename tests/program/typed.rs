@@ -7,11 +7,12 @@ use std::process::{Command, Stdio};
 use crate::guides::{self, commands, pages};
 
 /// What is shown and not run, by its first words, and why.
-const SHOWN: [(&str, &str); 19] = [
+const SHOWN: [(&str, &str); 20] = [
     ("aws", "a real account; the runbooks and lists of facts to verify speak of one"),
     ("cat", "what the data plane of the page has written"),
     ("cargo build", "builds what is tested here"),
     ("cargo demo", "builds and runs the demo, which is run as `tidegate demo`"),
+    ("cargo run --example dataplane", "builds; stories start the data plane themselves"),
     ("cargo test", "is what runs this"),
     ("curl", "a real account"),
     ("date", "within what needs a real account"),
@@ -24,7 +25,7 @@ const SHOWN: [(&str, &str); 19] = [
     ("localstack/stop", "the endpoint is shared with other tests"),
     ("localstack/test", "the local AWS's own suite"),
     ("out", "a function of the page itself"),
-    ("target/debug/examples/dataplane", "stories start the data plane themselves"),
+    ("target/debug/examples/dataplane", "as above"),
     ("terraform", "a real account"),
     ("wait", "for what was only shown"),
 ];
@@ -85,6 +86,9 @@ fn known(words: &[String], is_run: bool) -> Result<(), String> {
 fn every_command_is_run_or_is_known_to_be_only_shown() {
     let mut wrong = Vec::new();
     for page in pages() {
+        if page.prose().lines().any(|line| line.starts_with("    ")) {
+            wrong.push(format!("{}: a block without a fence", page.name));
+        }
         for block in page.blocks() {
             let at = format!("{}:{}", page.name, block.line);
             if block.language.is_empty() {
