@@ -5,6 +5,7 @@
 
 use std::net::TcpListener;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::aws::{REGION, World};
 use crate::dataplane::load::{Load, Plan};
@@ -41,6 +42,13 @@ async fn follow(page: &str, world: &World, changed: &[(&str, &str)]) {
     run.await.expect("it is followed to its end");
 }
 
+/// What a page gives this option of the load.
+fn number(page: &str, option: &str) -> u32 {
+    let text = guides::page(page).text;
+    let after = text.split_once(option).expect("the option").1.split_whitespace().next();
+    after.and_then(|number| number.parse().ok()).expect("a number")
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_quick_start_works_as_it_is_written() {
     let world = World::new().await;
@@ -59,14 +67,17 @@ async fn a_monolith_is_broken_as_it_is_written() {
     let plane = DataPlane::start(&world.endpoint, &world.account, REGION, launch(), settings);
     let _plane = plane.expect("a data plane");
     let site = address.to_string();
+    let page = "docs/break-a-monolith.md";
     let asked = async {
         let url = format!("http://{site}/api/users");
         eventually("the monolith", async || reqwest::get(&url).await.ok()?.error_for_status().ok())
             .await;
-        Load::start(Plan::tutorial(address, 50)).expect("a load")
+        let at_most = Duration::from_secs(number(page, "--seconds").into());
+        let plan = Plan { at_most, ..Plan::tutorial(address, number(page, "--per-second")) };
+        Load::start(plan).expect("the page's load")
     };
     let changed = [("127.0.0.1:10080", site.as_str())];
-    let ((), load) = tokio::join!(follow("docs/break-a-monolith.md", &world, &changed), asked);
+    let ((), load) = tokio::join!(follow(page, &world, &changed), asked);
     let tally = load.stop().await;
     // That none fails is judged where a story has the machine for itself: `monolith`.
     assert!(tally.right > 0);
