@@ -1,9 +1,10 @@
 //! The pages people read, taken apart: the commands they give, and what is promised of each.
 //!
 //! A fence names its language and, after it, where its commands are run: `sh run` in a folder with
-//! the example's configuration, `sh demo` beside a running demo, `sh local` on the local AWS. What
-//! says only `sh` needs an account, or builds, and is read but not run. A comment can promise how a
-//! command exits (`exits with 3`), and that it is given `again until` it exits so.
+//! the example's configuration, `sh demo` beside a running demo, `sh local` on the local AWS, `sh
+//! local slow` there for who has minutes. What says only `sh` needs an account, or builds, and is
+//! read but not run. A comment can promise how a command exits (`exits with 3`), and that it is
+//! given `again until` it exits so.
 
 #![allow(dead_code, reason = "each test binary uses its part")]
 
@@ -89,9 +90,10 @@ impl Page {
         self.text.lines().filter(keep).map(|line| format!("{line}\n")).collect()
     }
 
-    /// All that is typed in one place, in the order of the page.
-    pub(crate) fn typed(&self, place: &str) -> Vec<Typed> {
-        let shell = |block: &Block| block.language == "sh" && block.place == place;
+    /// All that is typed in these places, in the order of the page.
+    pub(crate) fn typed(&self, places: &[&str]) -> Vec<Typed> {
+        let shell =
+            |block: &Block| block.language == "sh" && places.contains(&block.place.as_str());
         self.blocks().iter().filter(|block| shell(block)).flat_map(Block::typed).collect()
     }
 }

@@ -94,7 +94,7 @@ fn every_command_is_run_or_is_known_to_be_only_shown() {
             if block.language.is_empty() {
                 wrong.push(format!("{at}: a fence without its language"));
             }
-            if !["", "run", "demo", "local"].contains(&block.place.as_str()) {
+            if !["", "run", "demo", "local", "local slow"].contains(&block.place.as_str()) {
                 wrong.push(format!("{at}: commands are run in no place called {}", block.place));
             }
             for typed in block.typed().iter().filter(|_| block.language == "sh") {
@@ -140,7 +140,7 @@ fn every_command_in_the_prose_is_one_of_the_program() {
 #[test]
 fn what_needs_nothing_exits_as_its_page_says() {
     for page in pages() {
-        let typed = page.typed("run");
+        let typed = page.typed(&["run"]);
         if !typed.is_empty() {
             run(&typed, folder().path());
         }
@@ -149,16 +149,16 @@ fn what_needs_nothing_exits_as_its_page_says() {
 
 #[test]
 fn what_is_typed_beside_the_demo_exits_as_its_page_says() {
-    let has = |page: &guides::Page| !page.typed("demo").is_empty();
+    let has = |page: &guides::Page| !page.typed(&["demo"]).is_empty();
     let named: Vec<_> = pages().into_iter().filter(has).map(|page| page.name).collect();
     assert_eq!(named, DEMO);
-    let local = |page: &guides::Page| !page.typed("local").is_empty();
+    let local = |page: &guides::Page| !page.typed(&["local"]).is_empty();
     let named: Vec<_> = pages().into_iter().filter(local).map(|page| page.name).collect();
     assert_eq!(named, guides::LOCAL, "each needs a story in tests/localstack/following.rs");
     for name in DEMO {
         let folder = tempfile::tempdir().unwrap();
         let demo = Demo::start(folder.path());
-        run(&guides::page(name).typed("demo"), folder.path());
+        run(&guides::page(name).typed(&["demo"]), folder.path());
         demo.stop();
     }
 }
