@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::exit::{Exit, Failure};
 use super::output::{Output, say};
-use super::remote::{Address, Remote, Where};
+use super::remote::{Address, Remote};
 use super::run::{bind, start_log};
 use super::serve::{Door, Scope, serve, stop_on_signal};
 use crate::access::{Ledger, Token};
@@ -67,8 +67,7 @@ pub(super) async fn demo(args: Args, output: Output) -> Result<Exit, Failure> {
         return headless(&args, output).await;
     }
     bind_allowed(args.listen, false).map_err(|e| Failure::new(Exit::Usage, e.to_string()))?;
-    let here = Where { server: None, token: None, state: args.state.clone() };
-    if Remote::find(&here).await?.is_some() {
+    if Remote::on(&args.state, None).await?.is_some() {
         let text = format!("a server runs on the state directory {}", args.state.display());
         return Err(Failure::new(Exit::RetryLater, text)
             .hint("stop it, or give the demo a directory of its own with --state"));

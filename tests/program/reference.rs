@@ -6,7 +6,7 @@ use clap::{Arg, Command};
 use expect_test::expect_file;
 
 /// Options of every command that speaks to a server or a journal.
-const WHERE: [&str; 3] = ["server", "token", "state"];
+const WHERE: [&str; 4] = ["server", "token", "state", "config"];
 
 #[test]
 fn the_reference_of_commands_is_the_programs_own() {
