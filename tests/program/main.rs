@@ -9,6 +9,8 @@ mod corpus;
 mod cutover;
 mod docs;
 mod export;
+#[path = "../guides/mod.rs"]
+mod guides;
 #[path = "../iam/mod.rs"]
 mod iam;
 mod image;
@@ -17,4 +19,6 @@ mod listener;
 mod notify;
 mod permissions;
 mod recorded;
+mod reference;
 mod release;
+mod typed;
