@@ -186,7 +186,10 @@ fn flag(view: View<'_>, id: &PoolId, before: &Value) -> Stands {
     let Some(pool) = view.snapshot.pools.value.get(id) else {
         return gone_or_unseen(view.snapshot.pools.gaps.is_empty());
     };
+    let units = view.snapshot.hosts_of(id).map(|host| pool.weight_of(&host.instance_type));
     match before.as_bool() {
+        // A fleet above its target would end hosts at once.
+        Some(false) if id.is_fleet() && units.sum::<u32>() > pool.desired.0 => Stands::Waits,
         Some(now) if now != pool.protects_new_hosts => {
             Stands::Writes(Action::SetNewHostProtection { pool: id.clone(), was: !now, now })
         }

@@ -22,7 +22,8 @@ use super::traffic::{Condition, GroupSettings, Purpose, RuleImage};
 pub enum Action {
     /// `SetDesiredCapacity`, or `ModifySpotFleetRequest` with `noTermination`.
     SetPoolCapacity { pool: PoolId, was: Units, now: Units },
-    /// The group's flag that new instances start protected from scale-in.
+    /// The group's flag that new instances start protected from scale-in; of a fleet, its policy
+    /// that it ends no host by its own choice, which each `SetPoolCapacity` sets as well.
     SetNewHostProtection { pool: PoolId, was: bool, now: bool },
     /// `SetInstanceProtection`, at most 50 hosts.
     ProtectHosts { pool: PoolId, hosts: BTreeSet<InstanceId>, now: bool },
@@ -412,7 +413,14 @@ impl fmt::Display for Action {
             }
             Self::SetNewHostProtection { pool, now, .. } => {
                 let state = if *now { "on" } else { "off" };
-                write!(f, "{pool} scale-in protection of new instances {state}")
+                match pool {
+                    PoolId::AutoScalingGroup(_) => {
+                        write!(f, "{pool} scale-in protection of new instances {state}")
+                    }
+                    PoolId::SpotFleet(_) => {
+                        write!(f, "{pool} termination of excess hosts by itself {}", !now)
+                    }
+                }
             }
             Self::ProtectHosts { pool, hosts, now } => {
                 let verb = if *now { "protect" } else { "unprotect" };

@@ -132,6 +132,7 @@ impl World {
         pool.desired = now;
         sim.lowered_by_us = now < was;
         if id.is_fleet() {
+            sim.pool.protects_new_hosts = true;
             sim.pool.state = PoolState::Changing;
             self.enter(delays::FLEET_MODIFYING, Due::FleetModified(id.clone()));
         }
