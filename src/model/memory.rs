@@ -158,6 +158,11 @@ impl Memory {
         self
     }
 
+    /// Whether every record was understood: only then may a checkpoint take their place.
+    pub fn is_whole(&self) -> bool {
+        !self.unknown_record
+    }
+
     /// When this fact began, if it holds.
     pub fn since(&self, subject: &Subject, fact: &Fact) -> Option<DateTime<Utc>> {
         self.since.get(&(subject.clone(), fact.clone())).copied()

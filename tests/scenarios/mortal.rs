@@ -17,7 +17,11 @@ pub(crate) struct Mortal {
 impl Mortal {
     /// A new journal in memory, of a process that lives on.
     pub(crate) fn new(cluster: &ClusterName) -> Self {
-        let inner = Sqlite::in_memory(cluster).expect("memory is there");
+        Self::over(Sqlite::in_memory(cluster).expect("memory is there"))
+    }
+
+    /// The same, kept elsewhere.
+    pub(crate) fn over(inner: Sqlite) -> Self {
         Self { inner, records_left: usize::MAX }
     }
 

@@ -292,6 +292,21 @@ fn a_record_of_a_newer_version_puts_the_cluster_into_observe() {
 }
 
 #[test]
+fn no_checkpoint_takes_the_place_of_a_record_that_was_not_understood() {
+    let mut journal = Sqlite::in_memory(&cluster()).unwrap();
+    journal.limits.checkpoint_every = 2;
+    recover(&mut journal).unwrap();
+    let records = [Record::Unknown, command(Order::Pause), command(Order::Pause)];
+    let is_checkpoint = |entry: &Entry| matches!(entry.record, Record::Checkpoint { .. });
+    assert!(!write_all(&mut journal, &records).iter().any(is_checkpoint));
+    let mode = command(Order::SetMode { mode: Mode::Act });
+    assert!(
+        write_all(&mut journal, &[mode]).iter().any(is_checkpoint),
+        "a person goes on without it"
+    );
+}
+
+#[test]
 fn the_ring_keeps_the_last_decisions_newest_first() {
     let mut journal = Sqlite::in_memory(&cluster()).unwrap();
     journal.limits.decisions = 2;
