@@ -15,5 +15,6 @@ mod layers;
 mod listener;
 mod notify;
 mod permissions;
+mod previous;
 mod recorded;
 mod release;
