@@ -6,12 +6,13 @@ use std::path::Path;
 use chrono::TimeDelta;
 use rusqlite::{Connection, params};
 use tidegate::journal::Sqlite;
-use tidegate::model::{Mode, PoolId, TaskShape};
+use tidegate::model::{Market, Mode, PoolId, TaskShape};
 use tidegate::sim::{Faults, ServiceSpec, World};
 
-use crate::capacity::{config, general, world};
+use crate::capacity::{config, general};
 use crate::mortal::Mortal;
 use crate::stage::Stage;
+use crate::story::start;
 
 const DRAINS: &str = r#""note":"drain_began""#;
 /// The same as a version would write it that this one does not know.
@@ -45,9 +46,12 @@ fn say(directory: &Path, cluster: &str, from: &str, to: &str) -> usize {
 }
 
 /// Three hosts and tasks for one: the others are drained, one after the other.
-fn shrinking() -> World {
-    let web = ServiceSpec::new("web", 3, TaskShape::plain(256, 512));
-    world(vec![general(3)], vec![web])
+fn shrinking(cluster: &str) -> World {
+    let mut world = World::new(cluster, start() - TimeDelta::minutes(30), 1);
+    world.add_pool(general(3), Market::OnDemand);
+    world.add_service(ServiceSpec::new("web", 3, TaskShape::plain(256, 512)));
+    world.advance(start());
+    world
 }
 
 #[tokio::test]
@@ -58,19 +62,19 @@ async fn a_record_of_a_newer_version_in_a_drain_makes_its_cluster_observe_and_no
         let mut config = config(&[PoolId::group("general")]);
         config.name = name.into();
         config.scale_in.host_age_min = TimeDelta::zero();
-        Stage::open_on(kept(directory, name), shrinking(), config, Faults::default()).await
+        Stage::open_on(kept(directory, name), shrinking(name), config, Faults::default()).await
     };
     let mut shop = open("shop").await;
     let mut other = open("other").await;
     let drains = |stage: &Stage| !stage.cx.memory.drains.is_empty();
     for stage in [&mut shop, &mut other] {
         let drains = stage.run_until(TimeDelta::minutes(30), drains).await;
-        assert!(drains, "{}{}", stage.script.text(), stage.script.holds());
+        assert!(drains, "{}\n{}", stage.script.tail(20), stage.script.holds());
     }
     let began = shop.cx.memory.drains.clone();
 
     shop.end();
-    assert_eq!(say(directory, "shop", DRAINS, NEWER), 1);
+    assert_eq!(say(directory, "shop", DRAINS, NEWER), began.len());
     shop.begin(kept(directory, "shop")).await;
     let (acts, hosts) = (shop.script.acts, shop.see().hosts.value.len());
     assert_eq!((shop.cx.memory.mode, shop.cx.memory.unknown_record), (Mode::Observe, true));
@@ -83,7 +87,7 @@ async fn a_record_of_a_newer_version_in_a_drain_makes_its_cluster_observe_and_no
     assert_eq!(other.see().hosts.value.len(), 1, "{}", other.script.text());
 
     shop.end();
-    assert_eq!(say(directory, "shop", NEWER, DRAINS), 1);
+    assert_eq!(say(directory, "shop", NEWER, DRAINS), began.len());
     shop.begin(kept(directory, "shop")).await;
     assert_eq!((shop.cx.memory.mode, &shop.cx.memory.drains), (Mode::Act, &began));
     shop.run(TimeDelta::minutes(30)).await;
