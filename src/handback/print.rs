@@ -87,15 +87,15 @@ impl Printer<'_> {
             if !covers(scope, &drain.pool) {
                 continue;
             }
-            let (cluster, arn) = (quoted(self.cluster.as_str()), self.container_instance(host));
+            let (cluster, arns) = (quoted(self.cluster.as_str()), self.container_instance(host));
             lines.push(format!("# {host} drains ({}): it takes tasks again", drain.mark.cause));
             lines.push(format!(
-                "aws ecs update-container-instances-state --cluster {cluster} \
-                 --container-instances {arn} --status ACTIVE"
+                "{arns} aws ecs update-container-instances-state --cluster {cluster} \
+                 --container-instances {{}} --status ACTIVE"
             ));
             lines.push(format!(
-                "aws ecs delete-attributes --cluster {cluster} --attributes \
-                 name={},targetType=container-instance,targetId={arn}",
+                "{arns} aws ecs delete-attributes --cluster {cluster} --attributes \
+                 name={},targetType=container-instance,targetId={{}}",
                 DrainMark::ATTRIBUTE
             ));
         }
@@ -114,15 +114,12 @@ impl Printer<'_> {
         };
         for (host, before) in self.memory.originals.iter().filter_map(protection) {
             let flag = if before { "--protected" } else { "--no-protected" };
-            let group = format!(
-                "$(aws autoscaling describe-auto-scaling-instances --instance-ids {host} \
-                 --query 'AutoScalingInstances[0].AutoScalingGroupName' --output text)"
-            );
-            lines
-                .push(format!("# {host}: protection from scale-in as before; fails if it is gone"));
+            lines.push(format!("# {host}: protection from scale-in as before, if it is there"));
             lines.push(format!(
-                "aws autoscaling set-instance-protection --auto-scaling-group-name \"{group}\" \
-                 --instance-ids {host} {flag}-from-scale-in"
+                "aws autoscaling describe-auto-scaling-instances --instance-ids {host} \
+                 --query 'AutoScalingInstances[].AutoScalingGroupName' --output text \
+                 | xargs -r -I {{}} aws autoscaling set-instance-protection \
+                 --auto-scaling-group-name {{}} --instance-ids {host} {flag}-from-scale-in"
             ));
         }
     }
@@ -138,7 +135,7 @@ impl Printer<'_> {
         let written = self.memory.written.get(&(subject.clone(), attribute));
         let said = match (attribute, subject) {
             (Attribute::NewHostProtection, Subject::Pool(pool)) => {
-                lines.extend(launched_since(pool, before, written));
+                lines.extend(before_flag(pool, before, written));
                 new_hosts(pool, before)
             }
             (Attribute::SuspendedProcesses, Subject::Pool(pool)) => {
@@ -227,11 +224,11 @@ impl Printer<'_> {
         )
     }
 
+    /// Gives the ARN of a host to the command after it, as `{}`; nothing is done if it is gone.
     fn container_instance(self, host: &InstanceId) -> String {
         format!(
-            "\"$(aws ecs list-container-instances --cluster {} \
-             --filter 'ec2InstanceId == {host}' --query 'containerInstanceArns[0]' \
-             --output text)\"",
+            "aws ecs list-container-instances --cluster {} --filter 'ec2InstanceId == {host}' \
+             --query 'containerInstanceArns[]' --output text | xargs -r -I {{}}",
             quoted(self.cluster.as_str())
         )
     }
@@ -263,11 +260,16 @@ fn new_hosts(pool: &PoolId, before: &Value) -> Option<String> {
     ))
 }
 
-/// Hosts that began protected because of the flag.
-fn launched_since(pool: &PoolId, before: &Value, written: Option<&Written>) -> Vec<String> {
-    let (Some(false), Some(written), false) = (before.as_bool(), written, pool.is_fleet()) else {
+/// What to know, and to do, before the flag: hosts that began protected because of it.
+fn before_flag(pool: &PoolId, before: &Value, written: Option<&Written>) -> Vec<String> {
+    let (Some(false), Some(written)) = (before.as_bool(), written) else {
         return Vec::new();
     };
+    if pool.is_fleet() {
+        return vec![format!(
+            "# {pool}: not while it has more hosts than its target, or it ends some"
+        )];
+    }
     let (group, since) = (quoted(pool.name()), written.since.format("%Y-%m-%dT%H:%M:%S"));
     vec![
         format!("# {pool}: hosts launched since {since}Z began protected"),

@@ -86,3 +86,31 @@ fn everything_is_printed_as_commands_that_need_no_tidegate() {
     let alone = commands(&"web".into(), &memory, &Scope::Pool(workers()), Side::Blue);
     assert!(alone.iter().all(|line| !line.contains("elbv2")), "{alone:?}");
 }
+
+#[test]
+fn what_tidegate_made_goes_where_nobody_uses_it_and_what_may_serve_is_only_named() {
+    let fleet = Subject::Pool(PoolId::SpotFleet("sfr-1".to_owned()));
+    let kept = KeptAt {
+        service: "posts".into(),
+        listener: "arn:listener".into(),
+        group: "web-posts".to_owned(),
+    };
+    let register = Action::RegisterTask {
+        service: "posts".into(),
+        task: TaskSpec::Described(TaskDescription {
+            image: "posts:1".to_owned(),
+            cpu_units: 64,
+            memory_mib: 64,
+            port: 3000,
+            environment: Default::default(),
+        }),
+    };
+    let memory = folded(vec![
+        original(fleet, Attribute::NewHostProtection, false.into()),
+        Record::Noted { note: Note::Kept { at: kept, edge: KeptEdge::Declared } },
+        intent(register),
+        Record::Outcome { of: Seq(3), outcome: Outcome::done() },
+    ]);
+    let lines = commands(&"web".into(), &memory, &Scope::Cluster, Side::Blue);
+    expect![[r##""##]].assert_eq(&(lines.join("\n") + "\n"));
+}
