@@ -110,7 +110,9 @@ proptest! {
         let kept: u64 = journal.db
             .query_row("SELECT count(*) FROM entries", [], |row| row.get::<_, i64>(0))
             .unwrap().try_into().unwrap();
-        prop_assert!(kept <= keep + checkpoint_every + 1);
+        // Nothing is pruned behind a record that was not understood.
+        let whole = !records.contains(&Record::Unknown);
+        prop_assert!(!whole || kept <= keep + checkpoint_every + 1);
     }
 }
 
