@@ -16,6 +16,7 @@ mod fleets;
 mod forwarding;
 mod gate;
 mod growing;
+mod handback;
 mod harness;
 mod hearing;
 #[path = "../iam/mod.rs"]
