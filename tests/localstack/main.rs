@@ -28,4 +28,5 @@ mod proxy;
 mod release;
 mod replicas;
 mod sharing;
+mod takeover;
 mod watching;
