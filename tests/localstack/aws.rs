@@ -109,6 +109,43 @@ impl World {
         body
     }
 
+    /// A request to a service without a client here. The endpoint tells account and service by the
+    /// signature, and checks nothing else of it.
+    pub async fn ask(&self, service: &str, request: reqwest::RequestBuilder) -> String {
+        let scope = format!("{}/20260101/{REGION}/{service}/aws4_request", self.account);
+        let signed =
+            format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=00");
+        let answer = request.header("authorization", signed).send().await;
+        let answer = answer.expect("the endpoint answers");
+        let (status, text) = (answer.status(), answer.text().await.expect("text"));
+        assert!(status.is_success(), "{service}: {status}: {text}");
+        text
+    }
+
+    /// A request to SSM.
+    pub async fn ssm(&self, operation: &str, parameters: Value) {
+        let request = self.http.post(&self.endpoint).body(parameters.to_string());
+        let request = request.header("x-amz-target", format!("AmazonSSM.{operation}"));
+        self.ask("ssm", request.header("content-type", "application/x-amz-json-1.1")).await;
+    }
+
+    /// A request to SNS.
+    pub async fn sns(&self, action: &str, parameters: &[(&str, &str)]) -> String {
+        let mut form = format!("Action={action}&Version=2010-03-31");
+        for (name, value) in parameters {
+            write!(form, "&{name}={}", encoded(value)).expect("text");
+        }
+        let request = self.http.post(&self.endpoint).body(form);
+        let form = "application/x-www-form-urlencoded";
+        self.ask("sns", request.header("content-type", form)).await
+    }
+
+    /// Puts a bucket, or an object of one.
+    pub async fn s3_put(&self, path: &str, body: &str) {
+        let request = self.http.put(format!("{}/{path}", self.endpoint)).body(body.to_owned());
+        self.ask("s3", request).await;
+    }
+
     /// Every AWS request of the account after this number, oldest first.
     pub async fn requests(&self, after: u64) -> Vec<Request> {
         let (endpoint, account) = (&self.endpoint, &self.account);
