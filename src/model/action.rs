@@ -412,15 +412,11 @@ impl fmt::Display for Action {
                 write!(f, "{pool} {what} {was} -> {now}")
             }
             Self::SetNewHostProtection { pool, now, .. } => {
-                let state = if *now { "on" } else { "off" };
-                match pool {
-                    PoolId::AutoScalingGroup(_) => {
-                        write!(f, "{pool} scale-in protection of new instances {state}")
-                    }
-                    PoolId::SpotFleet(_) => {
-                        write!(f, "{pool} termination of excess hosts by itself {}", !now)
-                    }
-                }
+                let (what, on) = match pool {
+                    PoolId::AutoScalingGroup(_) => ("scale-in protection of new instances", *now),
+                    PoolId::SpotFleet(_) => ("termination of excess hosts by itself", !now),
+                };
+                write!(f, "{pool} {what} {}", if on { "on" } else { "off" })
             }
             Self::ProtectHosts { pool, hosts, now } => {
                 let verb = if *now { "protect" } else { "unprotect" };

@@ -141,7 +141,10 @@ impl World {
     }
 
     fn set_new_host_protection(&mut self, id: &PoolId, was: bool, now: bool) -> Answer {
-        let sim = self.group_mut(id)?;
+        let sim = self.pool_mut(id)?;
+        if sim.pool.state == PoolState::Changing {
+            return Err(refused(format!("{id} is being modified")));
+        }
         still("protection of new instances", was, sim.pool.protects_new_hosts)?;
         sim.pool.protects_new_hosts = now;
         Ok(Vec::new())
