@@ -19,6 +19,7 @@ mod gate;
 mod growing;
 #[path = "../guides/mod.rs"]
 mod guides;
+mod handback;
 mod harness;
 mod hearing;
 #[path = "../iam/mod.rs"]
@@ -30,4 +31,5 @@ mod proxy;
 mod release;
 mod replicas;
 mod sharing;
+mod takeover;
 mod watching;

@@ -18,6 +18,7 @@ mod layers;
 mod listener;
 mod notify;
 mod permissions;
+mod previous;
 mod recorded;
 mod reference;
 mod release;
