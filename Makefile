@@ -5,8 +5,8 @@
 test: lint deny promql world browser api unit
 
 # Clippy compiles what is tested: a check of its own would read the whole AWS SDK a second time.
-test lint unit browser: export RUSTC_WORKSPACE_WRAPPER := clippy-driver
-test lint unit browser: export CLIPPY_ARGS := -Dwarnings__CLIPPY_HACKERY__
+test lint unit browser api: export RUSTC_WORKSPACE_WRAPPER := clippy-driver
+test lint unit browser api: export CLIPPY_ARGS := -Dwarnings__CLIPPY_HACKERY__
 
 # Format and lints, warnings denied.
 lint:
