@@ -9,6 +9,7 @@ mod handback;
 mod interrupted;
 mod mortal;
 mod network;
+mod quiet;
 mod release;
 mod replicas;
 mod stage;
