@@ -21,6 +21,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::dataplane::wall_clock;
+use crate::footing;
 use crate::harness::{endpoint, eventually};
 
 pub const REGION: &str = "us-east-1";
@@ -53,20 +54,32 @@ pub struct Request {
 }
 
 impl Request {
-    /// Whether AWS may have changed something by it.
+    /// Whether it may have changed something that has a size or gets traffic: neither what only
+    /// looks, nor what takes messages or keeps records.
     pub fn writes(&self) -> bool {
-        let reads = ["Describe", "List", "Get"];
-        !reads.iter().any(|read| self.operation.starts_with(read))
+        let others = [
+            "Describe",
+            "List",
+            "Get",
+            "Query",
+            "Transact",
+            "Receive",
+            "DeleteMessage",
+            "UpdateItem",
+        ];
+        !others.iter().any(|other| self.operation.starts_with(other))
     }
 }
 
 impl World {
-    /// An account nobody has used.
+    /// An account nobody has used, with a table and a queue for Tidegate.
     pub async fn new() -> Self {
         let mut random = [0; 8];
         getrandom::fill(&mut random).expect("randomness");
         let account = u64::from_le_bytes(random) % 900_000_000_000 + 100_000_000_000;
-        Self::of(&account.to_string()).await
+        let world = Self::of(&account.to_string()).await;
+        footing::lay(&world).await;
+        world
     }
 
     pub async fn of(account: &str) -> Self {
@@ -167,19 +180,41 @@ impl World {
 
     /// A call of a query API that no client of ours speaks, such as CloudFormation.
     pub async fn query(&self, service: &str, parameters: &[(&str, &str)]) -> String {
+        let form: Vec<_> =
+            parameters.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
+        let request = self.post(service).body(form.join("&"));
+        self.answer(service, request.header("content-type", "application/x-www-form-urlencoded"))
+            .await
+    }
+
+    /// A call of a JSON API, by what stands in its header, such as `AWSEvents.PutRule`.
+    pub async fn json(&self, service: &str, target: &str, body: &Value) -> Value {
+        let request = self.post(service).header("x-amz-target", target).body(body.to_string());
+        let kind = if service == "events" { "1.1" } else { "1.0" };
+        let request = request.header("content-type", format!("application/x-amz-json-{kind}"));
+        let answer = self.answer(target, request).await;
+        serde_json::from_str(&answer).unwrap_or_default()
+    }
+
+    fn post(&self, service: &str) -> reqwest::RequestBuilder {
         let scope = format!("{}/20260101/{REGION}/{service}/aws4_request", self.account);
         // The endpoint takes account and service from the header and checks no signature.
         let authorization =
             format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0");
-        let form: Vec<_> =
-            parameters.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
-        let request = self.http.post(&self.endpoint).header("authorization", authorization);
-        let request = request.header("content-type", "application/x-www-form-urlencoded");
-        let answer = request.body(form.join("&")).send().await.expect("the endpoint answers");
+        self.http.post(&self.endpoint).header("authorization", authorization)
+    }
+
+    async fn answer(&self, what: &str, request: reqwest::RequestBuilder) -> String {
+        let answer = request.send().await.expect("the endpoint answers");
         let status = answer.status();
         let body = answer.text().await.expect("text");
-        assert!(status.is_success(), "{service}: {body}");
+        assert!(status.is_success(), "{what}: {body}");
         body
+    }
+
+    /// What this is called in the account.
+    pub fn arn(&self, service: &str, resource: &str) -> String {
+        format!("arn:aws:{service}:{REGION}:{}:{resource}", self.account)
     }
 
     // ---- Building

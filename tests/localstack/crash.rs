@@ -1,5 +1,5 @@
 //! The process killed at every kind of request that changes something: before AWS has seen it,
-//! and after AWS has acted on it.
+//! and after AWS has acted on it; and behind every record in its journal.
 //!
 //! Rule: a walk with kills ends as the walk without, to the last write in the endpoint's record.
 
@@ -41,13 +41,25 @@ enum Kind {
 }
 
 async fn compare(kind: Kind) {
-    let (undisturbed, unseen, unanswered) = tokio::join!(
-        walk(kind, None),
-        walk(kind, Some(Cut::Request)),
-        walk(kind, Some(Cut::Reply)),
+    let (undisturbed, unseen, unanswered, recorded) = tokio::join!(
+        walk(kind, Deaths::None),
+        walk(kind, Deaths::AtRequests(Cut::Request)),
+        walk(kind, Deaths::AtRequests(Cut::Reply)),
+        walk(kind, Deaths::BehindRecords),
     );
     assert_eq!(unseen, undisturbed, "killed before AWS had seen the request");
     assert_eq!(unanswered, undisturbed, "killed after AWS had acted on it");
+    assert_eq!(recorded, undisturbed, "killed behind every record");
+}
+
+/// When the process dies.
+#[derive(Clone, Copy)]
+enum Deaths {
+    None,
+    /// Once at each kind of request that changes something.
+    AtRequests(Cut),
+    /// Whenever the table has taken a record, before the process knows.
+    BehindRecords,
 }
 
 /// How a walk ended, by the AWS API.
@@ -62,7 +74,7 @@ struct End {
     writes: Vec<String>,
 }
 
-async fn walk(kind: Kind, cut: Option<Cut>) -> End {
+async fn walk(kind: Kind, deaths: Deaths) -> End {
     let world = World::new().await;
     world.cluster().await;
     let pool = match kind {
@@ -74,12 +86,11 @@ async fn walk(kind: Kind, cut: Option<Cut>) -> End {
     world.steady("web").await;
 
     let proxy = Proxy::start(&world.endpoint).await;
-    let config = config("c", &[&pool.key()], "");
-    let tidegate = Tidegate::new(&proxy.url(), &world.account, "c", &config);
+    let config = config(&world, "c", &[&pool.key()], "");
+    let tidegate = Tidegate::new(&proxy.url(), &world, "c", &config).await;
     let after = world.mark().await;
-    let mut walk = Walk { world, pool, proxy, tidegate, cut, after, writes: Vec::new() };
-    walk.tidegate.set_mode("act").await;
-    walk.tidegate.start().await;
+    let mut walk = Walk { world, pool, proxy, tidegate, deaths, after, writes: Vec::new() };
+    walk.tidegate.act().await;
     if let Kind::Group = kind {
         walk.hand_over().await;
     }
@@ -170,7 +181,7 @@ struct Walk {
     pool: Pool,
     proxy: Proxy,
     tidegate: Tidegate,
-    cut: Option<Cut>,
+    deaths: Deaths,
     /// Requests of the endpoint's record up to this number are the test's own, or kept already.
     after: u64,
     writes: Vec<String>,
@@ -203,8 +214,8 @@ impl Walk {
         self.arm(Some(&step));
         self.world.set_count("web", 4).await;
         self.die_at(&[step]).await;
+        self.until("two hosts are there", async |world| world.hosts().await.len() == 2).await;
         self.world.steady("web").await;
-        self.world.hosts_when(2).await;
         self.keep().await;
     }
 
@@ -238,10 +249,7 @@ impl Walk {
         .await;
         self.world.set_count("web", 2).await;
         self.die_at(&steps).await;
-        eventually("one host is left", async || {
-            (self.world.instances().await.len() == 1).then_some(())
-        })
-        .await;
+        self.until("one host is left", async |world| world.instances().await.len() == 1).await;
         self.world.hosts_when(1).await;
         self.world.steady("web").await;
         // What would be done a second time would be done now.
@@ -260,16 +268,14 @@ impl Walk {
 
     /// The next request of this operation will be held, if anything is in this walk.
     fn arm(&self, step: Option<&&str>) {
-        if let (Some(cut), Some(step)) = (self.cut, step) {
+        if let (Deaths::AtRequests(cut), Some(step)) = (self.deaths, step) {
             self.proxy.hold(step, cut);
         }
     }
 
     /// Kills the process at each of these in turn, the first of which is armed already.
     async fn die_at(&mut self, steps: &[&str]) {
-        if self.cut.is_none() {
-            return;
-        }
+        let Deaths::AtRequests(_) = self.deaths else { return };
         for (at, step) in steps.iter().enumerate() {
             let held = self.proxy.held(PATIENCE).await;
             assert!(held.is_some(), "{step} does not come");
@@ -277,6 +283,30 @@ impl Walk {
             self.arm(steps.get(at + 1));
             self.tidegate.start().await;
         }
+    }
+
+    /// Waits until this is so; where the process dies behind records, it does so until then.
+    async fn until(&mut self, what: &str, is: impl AsyncFn(&World) -> bool) {
+        if let Deaths::BehindRecords = self.deaths {
+            let mut deaths = 0;
+            self.hold_record();
+            while !is(&self.world).await {
+                if self.proxy.held(Duration::from_secs(1)).await.is_some() {
+                    self.tidegate.kill();
+                    self.hold_record();
+                    self.tidegate.start().await;
+                    deaths += 1;
+                    assert!(deaths < 60, "it gets nowhere");
+                }
+            }
+            self.proxy.heal();
+            assert!(deaths >= 2, "an intent and an outcome at least");
+        }
+        eventually(what, async || is(&self.world).await.then_some(())).await;
+    }
+
+    fn hold_record(&self) {
+        self.proxy.hold_with("dynamodb:TransactWriteItems", "entry#", Cut::Reply);
     }
 
     /// Takes down what Tidegate has written since the last time; the counts are the test's.

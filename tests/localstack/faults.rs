@@ -34,10 +34,9 @@ impl Day {
         world.service("web", 1024, 512, 4).await;
         world.steady("web").await;
         let proxy = Proxy::start(&world.endpoint).await;
-        let config = config("c", &["auto_scaling_group: g"], "");
-        let mut tidegate = Tidegate::new(&proxy.url(), &world.account, "c", &config);
-        tidegate.set_mode("act").await;
-        tidegate.start().await;
+        let config = config(&world, "c", &["auto_scaling_group: g"], "");
+        let mut tidegate = Tidegate::new(&proxy.url(), &world, "c", &config).await;
+        tidegate.act().await;
         tidegate.status_when("a whole look", |status| status["seen"]["complete"] == true).await;
         let before = world.mark().await;
         Self { world, proxy, tidegate, before }

@@ -41,7 +41,7 @@ async fn a_spot_fleet_grows_and_shrinks_and_ends_no_host_with_tasks() {
     world.service("web", 1280, 256, 1).await;
     world.steady("web").await;
     let pool = format!("spot_fleet: {fleet}, max: 10");
-    let tidegate = acting(&world, "c", &config("c", &[&pool], "")).await;
+    let tidegate = acting(&world, "c", &config(&world, "c", &[&pool], "")).await;
     tidegate.ticks(1).await;
 
     world.set_count("web", 3).await;

@@ -51,7 +51,7 @@ impl Gate {
         let old = old_rule(&elbv2, &listener, &blue).await;
         monolith(&world, &blue).await;
         let permitted = Permitted::start(&world.endpoint, &world.account, "c");
-        permitted.permit(&declared(&listener, &old));
+        permitted.permit(&declared(&world, &listener, &old));
         let mut config = ClusterConfig::new("c", vec![PoolConfig::new(PoolId::group("g"))]);
         config.mode = Mode::Act;
         config.allow = ActionKind::iter().filter(|kind| !kind.is_ordered()).collect();
@@ -163,7 +163,7 @@ fn adapter(world: &World, permitted: &Permitted) -> Aws<SystemClock> {
 }
 
 /// A configuration under which all of it is done.
-fn declared(listener: &ListenerArn, old: &RuleArn) -> String {
+fn declared(world: &World, listener: &ListenerArn, old: &RuleArn) -> String {
     let more = format!(
         "allow: [scale_out, services, cutover]\nservices:\n  users:\n    load_balancing: {{ \
          listener: {listener}, port: 80 }}\n  monolith:\n    load_balancing: {{ listener: \
@@ -172,7 +172,7 @@ fn declared(listener: &ListenerArn, old: &RuleArn) -> String {
          adopt: {old} }}\n    routes: [{{ to: users, paths: [/old] }}]\n    gates: {{ others: [{{ \
          name: bell, cloudwatch_alarm: bell }}] }}"
     );
-    config("c", &["auto_scaling_group: g"], &more)
+    config(world, "c", &["auto_scaling_group: g"], &more)
 }
 
 /// A rule as a team would have it, not made by Tidegate.

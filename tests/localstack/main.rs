@@ -13,6 +13,7 @@ mod dataplane;
 mod demo;
 mod faults;
 mod fleets;
+mod footing;
 mod forwarding;
 mod gate;
 mod growing;

@@ -79,7 +79,8 @@ impl Call {
     }
 
     fn is_json(&self) -> bool {
-        matches!(self.service.as_str(), "ecr" | "ecs" | "application-autoscaling")
+        let json = ["application-autoscaling", "dynamodb", "ecr", "ecs", "sqs", "ssm"];
+        json.contains(&self.service.as_str())
     }
 }
 
@@ -109,8 +110,8 @@ pub(crate) enum Fault {
 #[derive(Clone, Copy, Debug)]
 enum Rule {
     Fault(Fault),
-    /// Only the first request that matches; those after it pass.
-    Hold(Cut),
+    /// Only the first request that matches and has this text in its body; those after it pass.
+    Hold(Cut, &'static str),
 }
 
 #[derive(Debug)]
@@ -170,8 +171,13 @@ impl Proxy {
 
     /// The next request that matches is cut off here. Its client gets nothing any more.
     pub(crate) fn hold(&self, pattern: &str, cut: Cut) {
+        self.hold_with(pattern, "", cut);
+    }
+
+    /// The same for the next that has this text in its body.
+    pub(crate) fn hold_with(&self, pattern: &str, text: &'static str, cut: Cut) {
         self.shared.held.send_replace(None);
-        let rule = (pattern.to_owned(), Rule::Hold(cut));
+        let rule = (pattern.to_owned(), Rule::Hold(cut, text));
         lock(&self.shared.rules).insert(0, rule);
     }
 
@@ -194,11 +200,12 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response
         return StatusCode::BAD_REQUEST.into_response();
     };
     let call = Call::of(&parts, &body);
-    let Some((rule, call)) = call.and_then(|call| Some((shared.rule_for(&call)?, call))) else {
+    let Some((rule, call)) = call.and_then(|call| Some((shared.rule_for(&call, &body)?, call)))
+    else {
         return shared.upstream.pass(&parts, body).await;
     };
     let fault = match rule {
-        Rule::Hold(cut) => {
+        Rule::Hold(cut, _) => {
             if cut == Cut::Reply {
                 shared.upstream.pass(&parts, body).await;
             }
@@ -220,11 +227,18 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response
 
 impl Shared {
     /// The rule this call meets. A hold is used up by it.
-    fn rule_for(&self, call: &Call) -> Option<Rule> {
+    fn rule_for(&self, call: &Call, body: &[u8]) -> Option<Rule> {
         let mut rules = lock(&self.rules);
-        let at = rules.iter().position(|(pattern, _)| call.matches(pattern))?;
+        let body = String::from_utf8_lossy(body);
+        let at = rules.iter().position(|(pattern, rule)| {
+            let is_meant = match rule {
+                Rule::Hold(_, text) => body.contains(text),
+                Rule::Fault(_) => true,
+            };
+            is_meant && call.matches(pattern)
+        })?;
         Some(match rules[at].1 {
-            Rule::Hold(_) => rules.remove(at).1,
+            Rule::Hold(..) => rules.remove(at).1,
             fault @ Rule::Fault(_) => fault,
         })
     }
