@@ -4,6 +4,7 @@
 //! Rule: a walk with kills ends as the walk without, to the last write in the endpoint's record.
 
 use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_sdk_ec2::types::{
@@ -13,10 +14,12 @@ use aws_sdk_ec2::types::{
 use aws_sdk_ecs::types::{
     AutoScalingGroupProvider, ManagedScaling, ManagedScalingStatus, Task, TaskStopCode,
 };
+use serde_json::Value;
 
 use crate::aws::World;
-use crate::harness::{Tidegate, config, eventually};
-use crate::proxy::{Cut, Proxy};
+use crate::footing::config;
+use crate::harness::{Tidegate, eventually};
+use crate::proxy::{Cut, Proxy, lock};
 
 /// Longest wait for a request to come; a start and a few ticks lie before it.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -58,7 +61,7 @@ enum Deaths {
     None,
     /// Once at each kind of request that changes something.
     AtRequests(Cut),
-    /// Whenever the table has taken a record, before the process knows.
+    /// Whenever the table has taken a record unlike those before, before the process knows.
     BehindRecords,
 }
 
@@ -89,7 +92,9 @@ async fn walk(kind: Kind, deaths: Deaths) -> End {
     let config = config(&world, "c", &[&pool.key()], "");
     let tidegate = Tidegate::new(&proxy.url(), &world, "c", &config).await;
     let after = world.mark().await;
-    let mut walk = Walk { world, pool, proxy, tidegate, deaths, after, writes: Vec::new() };
+    let recorded = Arc::default();
+    let mut walk =
+        Walk { world, pool, proxy, tidegate, deaths, recorded, after, writes: Vec::new() };
     walk.tidegate.act().await;
     if let Kind::Group = kind {
         walk.hand_over().await;
@@ -176,12 +181,34 @@ impl Pool {
     }
 }
 
+/// What the journal was told, each with what it was told before, without numbers: what differs only
+/// in these is of one sort.
+#[derive(Default)]
+struct Recorded {
+    all: BTreeSet<(String, String)>,
+    last: String,
+}
+
+impl Recorded {
+    /// Whether a write brings records of a sort unlike all before; neither a lease nor a decision.
+    fn is_fresh(&mut self, body: &[u8]) -> bool {
+        let body: Value = serde_json::from_slice(body).expect("JSON");
+        let mut parts = body["TransactItems"].as_array().into_iter().flatten();
+        let records = parts.find_map(|part| part["Put"]["Item"]["records"]["S"].as_str());
+        let Some(records) = records else { return false };
+        let records = records.replace(|c: char| c.is_ascii_digit(), "");
+        let before = std::mem::replace(&mut self.last, records.clone());
+        self.all.insert((before, records))
+    }
+}
+
 struct Walk {
     world: World,
     pool: Pool,
     proxy: Proxy,
     tidegate: Tidegate,
     deaths: Deaths,
+    recorded: Arc<Mutex<Recorded>>,
     /// Requests of the endpoint's record up to this number are the test's own, or kept already.
     after: u64,
     writes: Vec<String>,
@@ -291,7 +318,7 @@ impl Walk {
             let mut deaths = 0;
             self.hold_record();
             while !is(&self.world).await {
-                if self.proxy.held(Duration::from_secs(1)).await.is_some() {
+                if self.proxy.held(Duration::from_millis(500)).await.is_some() {
                     self.tidegate.kill();
                     self.hold_record();
                     self.tidegate.start().await;
@@ -300,13 +327,16 @@ impl Walk {
                 }
             }
             self.proxy.heal();
-            assert!(deaths >= 2, "an intent and an outcome at least");
+            assert!(deaths > 3, "few records for a walk: {deaths}");
         }
         eventually(what, async || is(&self.world).await.then_some(())).await;
     }
 
+    /// The next record that is unlike all before will have been taken by the table.
     fn hold_record(&self) {
-        self.proxy.hold_with("dynamodb:TransactWriteItems", "entry#", Cut::Reply);
+        let recorded = Arc::clone(&self.recorded);
+        let is_fresh = move |body: &[u8]| lock(&recorded).is_fresh(body);
+        self.proxy.hold_if("dynamodb:TransactWriteItems", is_fresh, Cut::Reply);
     }
 
     /// Takes down what Tidegate has written since the last time; the counts are the test's.

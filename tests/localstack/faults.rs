@@ -10,7 +10,8 @@ use aws_sdk_ecs::types::TaskStopCode;
 use serde_json::Value;
 
 use crate::aws::World;
-use crate::harness::{Tidegate, config, eventually, within};
+use crate::footing::config;
+use crate::harness::{Tidegate, eventually, within};
 use crate::proxy::{Fault, Proxy};
 
 /// A silent read is given up after 25 s, and a tick reads twice.

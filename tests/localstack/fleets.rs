@@ -7,7 +7,8 @@ use aws_sdk_ec2::types::{
 use aws_sdk_ecs::types::TaskStopCode;
 
 use crate::aws::{World, user_data};
-use crate::harness::{acting, config, eventually};
+use crate::footing::config;
+use crate::harness::{acting, eventually};
 
 /// A request of type maintain for this many m5.large that join cluster `c`.
 pub(crate) async fn request_fleet(world: &World, target: i32) -> String {

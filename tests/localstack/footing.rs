@@ -1,5 +1,6 @@
 //! What Tidegate itself stands on in an account: the table of its journal, and a queue that
-//! EventBridge feeds with what happens to clusters, groups and instances.
+//! EventBridge feeds with what happens to clusters, groups and instances; and its configuration,
+//! which names them.
 
 use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -10,6 +11,9 @@ use crate::aws::World;
 pub const TABLE: &str = "tidegate";
 /// The shortest that there is.
 pub const LEASE_SECONDS: f64 = 10.0;
+
+/// A line for [`config`] of a story about one process with a journal of its own.
+pub const SQLITE: &str = "journal: sqlite";
 
 /// Makes both in an account that has neither.
 pub async fn lay(world: &World) {
@@ -55,4 +59,39 @@ pub async fn end_lease(world: &World, cluster: &str, pid: u32) {
         // Somebody else has it, or there is none.
         assert_eq!(error.code(), Some("ConditionalCheckFailedException"), "{error:?}");
     }
+}
+
+/// A configuration of one cluster in act with everything allowed, no headroom, ceilings of 100 %
+/// and the shortest times, with its journal in the account's table and its ear at the queue.
+/// `pools` are the items of the list; `more` are further keys of the cluster, written as in the
+/// file but without indentation, which replace those given here, or [`SQLITE`].
+pub fn config(world: &World, cluster: &str, pools: &[&str], more: &str) -> String {
+    let queue = queue_url(world);
+    let defaults = [
+        ("mode", "act"),
+        ("allow", "[scale_out, scale_in, repair, spot, consolidate]"),
+        ("interval", "5s"),
+        ("headroom", "[]"),
+        ("scale_in", "{ stabilization: 5s, drain_deadline: 1m, host_age_min: 0s }"),
+        ("queue", &queue),
+    ];
+    let mut text = "version: 1\n".to_owned();
+    if !more.lines().any(|line| line == SQLITE) {
+        text +=
+            &format!("journal: {{ dynamodb: {{ table: {TABLE}, lease: {LEASE_SECONDS}s }} }}\n");
+    }
+    text += &format!("clusters:\n  - name: {cluster}\n");
+    for (key, value) in defaults {
+        if !more.lines().any(|line| line.starts_with(&format!("{key}:"))) {
+            text += &format!("    {key}: {value}\n");
+        }
+    }
+    for line in more.lines().filter(|line| *line != SQLITE) {
+        text += &format!("    {line}\n");
+    }
+    text += "    pools:\n";
+    for pool in pools {
+        text += &format!("      - {{ {pool} }}\n");
+    }
+    text
 }

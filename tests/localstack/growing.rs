@@ -1,7 +1,8 @@
 //! Tasks that fit nowhere: the group grows by exactly what they need, and only where that helps.
 
 use crate::aws::{World, amount};
-use crate::harness::{acting, config, eventually};
+use crate::footing::config;
+use crate::harness::{acting, eventually};
 
 const GROUP: &str = "auto_scaling_group: g";
 

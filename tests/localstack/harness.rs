@@ -17,7 +17,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::aws::World;
-use crate::footing::{self, LEASE_SECONDS, TABLE, queue_url};
+use crate::footing;
 use crate::permitted::Permitted;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_tidegate");
@@ -67,9 +67,6 @@ pub async fn within<T>(
     found.unwrap_or_else(|_| panic!("{what}: not within {} s", limit.as_secs()))
 }
 
-/// A line for [`config`] of a story about one process with a journal of its own.
-pub const SQLITE: &str = "journal: sqlite";
-
 /// One Tidegate on one account: its configuration, its state, and its process while it runs.
 ///
 /// The process is killed when this is dropped; if the test failed its log is printed.
@@ -88,7 +85,7 @@ pub struct Tidegate {
 
 impl Tidegate {
     /// Does not run yet. `endpoint` may be a proxy before the local AWS. `config` is the whole
-    /// file; see [`config`]. Nothing gets to the endpoint but what the policy for it allows.
+    /// file; see [`footing::config`]. Nothing gets to the endpoint but what the policy for it allows.
     pub async fn new(endpoint: &str, world: &World, cluster: &str, config: &str) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let it = Self {
@@ -169,7 +166,6 @@ impl Tidegate {
     /// Starts in mode act.
     pub async fn act(&mut self) {
         self.start().await;
-        self.status_when("a first look", |_| true).await;
         self.set_mode("act").await;
     }
 
@@ -334,39 +330,4 @@ pub fn hold<'a>(status: &'a Value, code: &str) -> Option<&'a Value> {
     let barred = status["plan"]["not_allowed"].as_array()?;
     let mut all = held.iter().chain(barred);
     all.find(|held| held["hold"]["reason"]["code"] == code)
-}
-
-/// A configuration of one cluster in act with everything allowed, no headroom, ceilings of 100 %
-/// and the shortest times, with its journal in the account's table and its ear at the queue.
-/// `pools` are the items of the list; `more` are further keys of the cluster, written as in the
-/// file but without indentation, which replace those given here, or [`SQLITE`].
-pub fn config(world: &World, cluster: &str, pools: &[&str], more: &str) -> String {
-    let queue = queue_url(world);
-    let defaults = [
-        ("mode", "act"),
-        ("allow", "[scale_out, scale_in, repair, spot, consolidate]"),
-        ("interval", "5s"),
-        ("headroom", "[]"),
-        ("scale_in", "{ stabilization: 5s, drain_deadline: 1m, host_age_min: 0s }"),
-        ("queue", &queue),
-    ];
-    let mut text = "version: 1\n".to_owned();
-    if !more.lines().any(|line| line == SQLITE) {
-        text +=
-            &format!("journal: {{ dynamodb: {{ table: {TABLE}, lease: {LEASE_SECONDS}s }} }}\n");
-    }
-    text += &format!("clusters:\n  - name: {cluster}\n");
-    for (key, value) in defaults {
-        if !more.lines().any(|line| line.starts_with(&format!("{key}:"))) {
-            text += &format!("    {key}: {value}\n");
-        }
-    }
-    for line in more.lines().filter(|line| *line != SQLITE) {
-        text += &format!("    {line}\n");
-    }
-    text += "    pools:\n";
-    for pool in pools {
-        text += &format!("      - {{ {pool} }}\n");
-    }
-    text
 }

@@ -8,8 +8,8 @@ use serde_json::json;
 
 use crate::aws::{Request, World};
 use crate::fleets::{request_fleet, target_of};
-use crate::footing::queue_url;
-use crate::harness::{acting, config, eventually};
+use crate::footing::{config, queue_url};
+use crate::harness::{acting, eventually};
 
 /// Seconds from one request of this operation to another.
 #[expect(clippy::print_stderr, reason = "a figure for whoever reads the run")]

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use aws_sdk_ecs::types::{ContainerInstanceStatus, TaskStopCode};
 
 use crate::aws::{Request, World};
-use crate::harness::{acting, config, eventually};
+use crate::footing::config;
+use crate::harness::{acting, eventually};
 
 const GROUP: &str = "auto_scaling_group: g";
 

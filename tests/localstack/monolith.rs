@@ -13,7 +13,8 @@ use crate::aws::World;
 use crate::dataplane::Settings;
 use crate::dataplane::load::{Load, Plan, Tally};
 use crate::demo::{Demo, scalable_target};
-use crate::harness::{Tidegate, config, eventually, within};
+use crate::footing::config;
+use crate::harness::{Tidegate, eventually, within};
 use crate::proxy::Proxy;
 
 mod killed;

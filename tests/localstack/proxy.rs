@@ -107,14 +107,13 @@ pub(crate) enum Fault {
     Empty,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone)]
 enum Rule {
     Fault(Fault),
-    /// Only the first request that matches and has this text in its body; those after it pass.
-    Hold(Cut, &'static str),
+    /// Only the first request that matches and has such a body; those after it pass.
+    Hold(Cut, Arc<dyn Fn(&[u8]) -> bool + Send + Sync>),
 }
 
-#[derive(Debug)]
 struct Shared {
     upstream: Upstream,
     rules: Mutex<Vec<(String, Rule)>>,
@@ -124,7 +123,7 @@ struct Shared {
 }
 
 /// A listening proxy; it ends with the runtime it was started on.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Proxy {
     pub(crate) address: SocketAddr,
     shared: Arc<Shared>,
@@ -171,13 +170,18 @@ impl Proxy {
 
     /// The next request that matches is cut off here. Its client gets nothing any more.
     pub(crate) fn hold(&self, pattern: &str, cut: Cut) {
-        self.hold_with(pattern, "", cut);
+        self.hold_if(pattern, |_| true, cut);
     }
 
-    /// The same for the next that has this text in its body.
-    pub(crate) fn hold_with(&self, pattern: &str, text: &'static str, cut: Cut) {
+    /// The same for the next that matches and has such a body.
+    pub(crate) fn hold_if(
+        &self,
+        pattern: &str,
+        body: impl Fn(&[u8]) -> bool + Send + Sync + 'static,
+        cut: Cut,
+    ) {
         self.shared.held.send_replace(None);
-        let rule = (pattern.to_owned(), Rule::Hold(cut, text));
+        let rule = (pattern.to_owned(), Rule::Hold(cut, Arc::new(body)));
         lock(&self.shared.rules).insert(0, rule);
     }
 
@@ -229,17 +233,16 @@ impl Shared {
     /// The rule this call meets. A hold is used up by it.
     fn rule_for(&self, call: &Call, body: &[u8]) -> Option<Rule> {
         let mut rules = lock(&self.rules);
-        let body = String::from_utf8_lossy(body);
         let at = rules.iter().position(|(pattern, rule)| {
-            let is_meant = match rule {
-                Rule::Hold(_, text) => body.contains(text),
-                Rule::Fault(_) => true,
-            };
-            is_meant && call.matches(pattern)
+            call.matches(pattern)
+                && match rule {
+                    Rule::Hold(_, is_meant) => is_meant(body),
+                    Rule::Fault(_) => true,
+                }
         })?;
-        Some(match rules[at].1 {
+        Some(match &rules[at].1 {
             Rule::Hold(..) => rules.remove(at).1,
-            fault @ Rule::Fault(_) => fault,
+            fault @ Rule::Fault(_) => fault.clone(),
         })
     }
 }

@@ -3,7 +3,8 @@
 use aws_sdk_ecs::types::{ContainerDefinition, LaunchType, Tag};
 
 use crate::aws::{REGION, World};
-use crate::harness::{acting, config};
+use crate::footing::config;
+use crate::harness::acting;
 
 const GROUP: &str = "auto_scaling_group: g";
 

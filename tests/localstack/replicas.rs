@@ -13,8 +13,8 @@ use tidegate::aws::AwsTable;
 use tidegate::journal::table::{Condition, Field, Item, Key, Table, TableError, Write};
 
 use crate::aws::{Request, World};
-use crate::footing::{LEASE_SECONDS, TABLE};
-use crate::harness::{Tidegate, config, eventually};
+use crate::footing::{LEASE_SECONDS, TABLE, config};
+use crate::harness::{Tidegate, eventually};
 use crate::proxy::{Cut, Fault, Proxy};
 
 /// What a journal relies on, asked of the endpoint through the adapter.

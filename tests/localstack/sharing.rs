@@ -7,7 +7,8 @@ use aws_sdk_ecs::types::{
 };
 
 use crate::aws::World;
-use crate::harness::{acting, config, eventually};
+use crate::footing::config;
+use crate::harness::{acting, eventually};
 
 const GROUP: &str = "auto_scaling_group: g";
 

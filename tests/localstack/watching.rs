@@ -1,7 +1,8 @@
 //! What a team does first: look, and let it look. AWS is not written to.
 
 use crate::aws::World;
-use crate::harness::{Tidegate, acting, config, eventually};
+use crate::footing::config;
+use crate::harness::{Tidegate, acting, eventually};
 
 /// One m5.large (2048 CPU units) is full with a task of 1280 while a second one waits.
 async fn a_cluster_short_of_a_host(world: &World) {

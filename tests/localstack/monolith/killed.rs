@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{Greens, SECOND, Story, unhurt};
-use crate::harness::SQLITE;
+use crate::footing::SQLITE;
 use crate::proxy::Cut;
 
 /// What changes something in a walk from start to the first full shift and back.
