@@ -46,7 +46,7 @@ impl Cloud for Told {
     }
 }
 
-/// Four tasks of half a host on two hosts; two of them go.
+/// Four tasks of half a host on two hosts; two of them go, long before the next whole look is due.
 #[tokio::test]
 async fn a_host_that_is_too_many_leaves_although_nothing_is_told_of_it() {
     let mut world = world(vec![general(2)], vec![service("api", 4, 1024, 256)]);
@@ -57,7 +57,8 @@ async fn a_host_that_is_too_many_leaves_although_nothing_is_told_of_it() {
     let cloud = SimCloud::new(world, clock.clone(), Faults::default());
     let told = Told { cloud, looks: AtomicUsize::new(0) };
     let mut journal = Sqlite::in_memory(&"shop".into()).expect("a journal");
-    let config = config(&[id("general")]);
+    let mut config = config(&[id("general")]);
+    config.resync = TimeDelta::hours(2);
     let mut cx = Cluster::open(config, &mut journal).await.expect("an empty journal");
     cx.memory.mode = Mode::Act;
     let (_orders, mut inbox) = inbox();
