@@ -12,7 +12,9 @@ mod digest;
 mod ledger;
 mod permission;
 mod record;
+mod shared;
 mod sqlite;
+mod store;
 mod token;
 mod tokens;
 
@@ -21,7 +23,7 @@ pub use ledger::{Ledger, LedgerError};
 pub use permission::{Found, Permission, TABLE, find};
 pub use record::{Broken, Deed, Head, Row, Sealed, TokenEdge, Verdict, verify};
 pub use token::{Token, nonce};
-pub use tokens::{KnownToken, TokenName, TokenRefused, Tokens};
+pub use tokens::{KnownToken, TokenName, TokenRefused, TokenTaken, Tokens};
 
 /// How somebody was recognised.
 #[derive(
@@ -38,7 +40,7 @@ pub enum Method {
     Token,
     /// By the load balancer that logged them in.
     AlbOidc,
-    /// By being able to write the state directory; the name is that of the login.
+    /// By being able to write the state directory, or the table; the name is that of the login.
     State,
 }
 

@@ -124,12 +124,12 @@ impl Sealed {
     }
 }
 
-/// Reads the rows, if none of them was changed, taken out or moved since `head` was their last.
+/// Reads the rows after `last`, if none of them was changed, taken out or moved since `head` was
+/// their last.
 ///
 /// # Errors
 /// The first row that is wrong.
-pub fn verify(rows: &[Sealed], head: Head) -> Result<Vec<Row>, Broken> {
-    let mut last = Head::default();
+pub fn verify(mut last: Head, rows: &[Sealed], head: Head) -> Result<Vec<Row>, Broken> {
     let mut read = Vec::with_capacity(rows.len());
     for sealed in rows {
         let seq = last.seq + 1;

@@ -2,16 +2,16 @@
 //!
 //! Rule: what `put` returned is on disk, row and head together. The file is held for the life of
 //! the value, so that nobody else can add a row in between.
-//!
-//! All that the record asks of a store is here. Another one needs a write that fails where the
-//! row's number is taken, and a look at rows by their number.
 
 use std::path::Path;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use futures::FutureExt;
+use futures::future::ready;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
+use super::store::{Put, Store, Told};
 use super::{Broken, Digest, Head, LedgerError, Sealed, TokenName};
 
 /// `PRAGMA user_version` of what this program writes.
@@ -66,8 +66,11 @@ impl Sqlite {
         Ok(Self { db })
     }
 
-    /// Adds the row and makes it the head, all or none; fails where its number is taken.
-    pub(super) fn put(&mut self, row: &Sealed) -> Result<(), LedgerError> {
+    fn put(&mut self, row: &Sealed, last: Head) -> Result<Put, LedgerError> {
+        // After a write that failed nobody knows whether it is there.
+        if Self::head(self)? != last {
+            return Ok(Put::Behind);
+        }
         let transaction = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let (seq, digest) = (signed(row.seq), row.digest.to_string());
         transaction.execute(
@@ -78,35 +81,30 @@ impl Sqlite {
             "INSERT OR REPLACE INTO head (one, seq, digest) VALUES (1, ?1, ?2)",
             params![seq, digest],
         )?;
-        Ok(transaction.commit()?)
+        transaction.commit()?;
+        Ok(Put::Added)
     }
 
-    pub(super) fn head(&self) -> Result<Head, LedgerError> {
+    fn head(&self) -> Result<Head, LedgerError> {
         let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?));
         let found = self.db.query_row("SELECT seq, digest FROM head", [], read).optional()?;
         let Some((seq, digest)) = found else { return Ok(Head::default()) };
         Ok(Head { seq: seq.cast_unsigned(), digest: stored(seq, &digest)? })
     }
 
-    /// All rows in order.
-    pub(super) fn all(&self) -> Result<Vec<Sealed>, LedgerError> {
-        self.select("SELECT seq, text, digest FROM rows ORDER BY seq", [])
+    fn since(&self, seq: u64) -> Result<(Vec<Sealed>, Head), LedgerError> {
+        let sql = "SELECT seq, text, digest FROM rows WHERE seq > ?1 ORDER BY seq";
+        Ok((self.select(sql, [signed(seq)])?, self.head()?))
     }
 
-    /// Rows before `before`, newest first.
-    pub(super) fn newest(
-        &self,
-        before: Option<u64>,
-        limit: usize,
-    ) -> Result<Vec<Sealed>, LedgerError> {
+    fn newest(&self, before: Option<u64>, limit: usize) -> Result<Vec<Sealed>, LedgerError> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let before = before.map_or(i64::MAX, signed);
         let sql = "SELECT seq, text, digest FROM rows WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2";
         self.select(sql, params![before, limit])
     }
 
-    /// When a token was last used; not part of the record.
-    pub(super) fn used(&self, name: &TokenName) -> Result<Option<DateTime<Utc>>, LedgerError> {
+    fn used(&self, name: &TokenName) -> Result<Option<DateTime<Utc>>, LedgerError> {
         let sql = "SELECT at FROM used WHERE name = ?1";
         let found: Option<String> =
             self.db.query_row(sql, [name.as_str()], |row| row.get(0)).optional()?;
@@ -114,7 +112,7 @@ impl Sqlite {
         Ok(parsed.map(|at| at.to_utc()))
     }
 
-    pub(super) fn note_use(&self, name: &TokenName, at: DateTime<Utc>) -> Result<(), LedgerError> {
+    fn note_use(&self, name: &TokenName, at: DateTime<Utc>) -> Result<(), LedgerError> {
         let sql = "INSERT OR REPLACE INTO used (name, at) VALUES (?1, ?2)";
         self.db.execute(sql, params![name.as_str(), at.to_rfc3339()])?;
         Ok(())
@@ -131,6 +129,32 @@ impl Sqlite {
             all.push(Sealed { seq: seq.cast_unsigned(), text, digest: stored(seq, &digest)? });
         }
         Ok(all)
+    }
+}
+
+impl Store for Sqlite {
+    fn put<'a>(&'a mut self, row: &'a Sealed, last: Head) -> Told<'a, Put> {
+        ready(Self::put(self, row, last)).boxed()
+    }
+
+    fn since(&mut self, seq: u64) -> Told<'_, (Vec<Sealed>, Head)> {
+        ready(Self::since(self, seq)).boxed()
+    }
+
+    fn head(&mut self) -> Told<'_, Head> {
+        ready(Self::head(self)).boxed()
+    }
+
+    fn newest(&mut self, before: Option<u64>, limit: usize) -> Told<'_, Vec<Sealed>> {
+        ready(Self::newest(self, before, limit)).boxed()
+    }
+
+    fn used<'a>(&'a mut self, name: &'a TokenName) -> Told<'a, Option<DateTime<Utc>>> {
+        ready(Self::used(self, name)).boxed()
+    }
+
+    fn note_use<'a>(&'a mut self, name: &'a TokenName, at: DateTime<Utc>) -> Told<'a, ()> {
+        ready(Self::note_use(self, name, at)).boxed()
     }
 }
 

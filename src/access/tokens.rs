@@ -137,6 +137,21 @@ impl Tokens {
         if known.is_live(now) { Ok(known) } else { Err(TokenRefused::Expired) }
     }
 
+    /// Whether the name can be given.
+    ///
+    /// # Errors
+    /// While a token of this name is still good.
+    pub(super) fn must_be_free(
+        &self,
+        name: &TokenName,
+        now: DateTime<Utc>,
+    ) -> Result<(), TokenTaken> {
+        match self.get(name).is_some_and(|known| known.is_live(now)) {
+            true => Err(TokenTaken(name.clone())),
+            false => Ok(()),
+        }
+    }
+
     /// What is to be kept of a new token.
     ///
     /// # Errors
@@ -149,9 +164,7 @@ impl Tokens {
         secret: &Token,
         now: DateTime<Utc>,
     ) -> Result<KnownToken, TokenTaken> {
-        if self.get(&name).is_some_and(|known| known.is_live(now)) {
-            return Err(TokenTaken(name));
-        }
+        self.must_be_free(&name, now)?;
         let digest = secret.digest();
         Ok(KnownToken { name, role, digest, created: now, expires, revoked: None })
     }

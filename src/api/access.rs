@@ -6,13 +6,14 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use tokio::sync::Mutex;
 
 use super::{ApiState, Problem, problem, recognise::Alb};
 use crate::access::{Found, Ledger, Permission, Principal, Token, find, nonce};
@@ -82,6 +83,10 @@ pub(super) async fn protect(
     let (mut asked, body) = request.into_parts();
     let mut response = match state.let_in(&asked).await {
         Ok(None) => next.run(Request::from_parts(asked, body)).await,
+        Ok(Some(asker)) if let Some(leader) = state.leader_instead(&asked) => {
+            tracing::info!(actor = asker.actor, leader = leader.0.owner, "passed on");
+            state.pass_on(&asked, body, leader).await
+        }
         Ok(Some(asker)) => {
             let id = HeaderValue::from_str(&asker.request).ok();
             asked.extensions.insert(asker.principal.clone());
@@ -150,7 +155,7 @@ impl ApiState {
             _ => Role::Admin,
         };
         let path = uri.path().chars().take(PATH_MAX).collect::<String>();
-        self.check_role(&asker, needed, &format!("{method} {path}"))?;
+        self.check_role(&asker, needed, &format!("{method} {path}")).await?;
         if !reads {
             check_change(&asker.principal, headers)?;
         }
@@ -227,7 +232,7 @@ fn actor(principal: &Principal, headers: &HeaderMap) -> Result<String, Problem> 
 }
 
 /// HTTP/1 has it in `Host`, HTTP/2 in the request's own target. Two of them are none.
-fn authority(asked: &Parts) -> Option<&str> {
+pub(super) fn authority(asked: &Parts) -> Option<&str> {
     let mut hosts = asked.headers.get_all(header::HOST).iter();
     match (hosts.next(), hosts.next()) {
         (Some(host), None) => host.to_str().ok(),

@@ -2,18 +2,17 @@
 //!
 //! Rule: a change begins when its row is on disk. Only what stops something goes on without.
 
-use std::sync::{MutexGuard, PoisonError};
-
 use axum::Json;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
+use tokio::sync::MutexGuard;
 use utoipa::{IntoParams, ToSchema};
 
 use super::access::Asker;
 use super::recognise::no_token;
-use super::{ApiState, Problem};
+use super::{ApiState, Problem, problem};
 use crate::access::{
     Broken, Deed, Head, Ledger, LedgerError, Method, Permission, Row, TokenEdge, Verdict,
 };
@@ -60,9 +59,9 @@ pub(super) async fn audit(
     State(state): State<ApiState>,
     Query(Page { limit, before }): Query<Page>,
 ) -> Result<Json<Audit>, Problem> {
-    let ledger = state.ledger();
-    let rows = ledger.rows(before, limit.unwrap_or(50).min(ROWS_MAX)).map_err(unusable)?;
-    Ok(Json(Audit { rows, head: ledger.head().map_err(unusable)? }))
+    let mut ledger = state.ledger().await;
+    let rows = ledger.rows(before, limit.unwrap_or(50).min(ROWS_MAX)).await.map_err(unusable)?;
+    Ok(Json(Audit { rows, head: ledger.head().await.map_err(unusable)? }))
 }
 
 /// Reads all of the record and checks each row.
@@ -70,21 +69,20 @@ pub(super) async fn audit(
     responses((status = 200, body = Verified), (status = "4XX", body = Problem),
               (status = 503, body = Problem)))]
 pub(super) async fn verify(State(state): State<ApiState>) -> Result<Json<Verified>, Problem> {
-    let ledger = state.ledger();
-    let broken = ledger.verify().map_err(unusable)?.err();
-    let head = ledger.head().unwrap_or_default();
+    let mut ledger = state.ledger().await;
+    let broken = ledger.verify().await.map_err(unusable)?.err();
+    let head = ledger.head().await.unwrap_or_default();
     Ok(Json(Verified { intact: broken.is_none(), head, broken }))
 }
 
 impl ApiState {
-    /// Held for one row at a time, the length of one `fsync`; a thread that died with it left
-    /// nothing half done.
-    pub(super) fn ledger(&self) -> MutexGuard<'_, Ledger> {
-        self.access.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Held for one row at a time, the length of one `fsync` or of one write to the table.
+    pub(super) async fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.access.ledger.lock().await
     }
 
     /// Whether the asker's role is enough; that it is not is recorded.
-    pub(super) fn check_role(
+    pub(super) async fn check_role(
         &self,
         asker: &Asker,
         needed: Role,
@@ -98,7 +96,7 @@ impl ApiState {
             return Err(no_token());
         }
         let detail = format!("needs {needed}");
-        self.refused(&Deed::new(principal, &asker.actor, &asker.request, action), detail);
+        self.refused(&Deed::new(principal, &asker.actor, &asker.request, action), detail).await;
         Err(Problem::new(
             StatusCode::FORBIDDEN,
             "not_permitted",
@@ -107,10 +105,10 @@ impl ApiState {
         ))
     }
 
-    fn refused(&self, deed: &Deed, detail: String) {
+    async fn refused(&self, deed: &Deed, detail: String) {
         let now = SystemClock.now();
-        let mut ledger = self.ledger();
-        let lately = ledger.rows(None, 5 * REFUSALS_MAX).unwrap_or_default();
+        let mut ledger = self.ledger().await;
+        let lately = ledger.rows(None, 5 * REFUSALS_MAX).await.unwrap_or_default();
         let same: Vec<_> = lately
             .iter()
             .filter(|row| now - row.at < SAME_REFUSAL && row.result == Verdict::Refused)
@@ -120,32 +118,34 @@ impl ApiState {
         if again || same.len() >= REFUSALS_MAX {
             return;
         }
-        if let Err(error) = ledger.append(deed, Verdict::Refused, Some(detail), None, now) {
+        let written = ledger.append(deed, Verdict::Refused, Some(detail), None, now).await;
+        if let Err(error) = written {
             tracing::error!(%error, actor = deed.actor, action = deed.action, "not recorded");
         }
     }
 
     /// Before a change.
-    pub(super) fn begin(&self, deed: &Deed, needs: Permission) -> Result<(), Problem> {
-        match self.record(deed, Verdict::Begun, None, None) {
+    pub(super) async fn begin(&self, deed: &Deed, needs: Permission) -> Result<(), Problem> {
+        match self.record(deed, Verdict::Begun, None, None).await {
             Err(problem) if needs.waits_for_the_record() => Err(problem),
             _ => Ok(()),
         }
     }
 
     /// After it; what is done stands, recorded or not.
-    pub(super) fn end(&self, deed: &Deed, result: Verdict, detail: String) {
-        let _logged = self.record(deed, result, Some(detail), None);
+    pub(super) async fn end(&self, deed: &Deed, result: Verdict, detail: String) {
+        let _logged = self.record(deed, result, Some(detail), None).await;
     }
 
-    pub(super) fn record(
+    pub(super) async fn record(
         &self,
         deed: &Deed,
         result: Verdict,
         detail: Option<String>,
         token: Option<TokenEdge>,
     ) -> Result<Row, Problem> {
-        let written = self.ledger().append(deed, result, detail, token, SystemClock.now());
+        let mut ledger = self.ledger().await;
+        let written = ledger.append(deed, result, detail, token, SystemClock.now()).await;
         written.map_err(|error| {
             let Deed { actor, action, scope, .. } = deed;
             tracing::error!(%error, actor, action, scope, %result, "not recorded");
@@ -155,11 +155,14 @@ impl ApiState {
 }
 
 fn unusable(error: LedgerError) -> Problem {
+    if let LedgerError::Taken(taken) = error {
+        return problem::token_taken(&taken);
+    }
     Problem::new(
         StatusCode::SERVICE_UNAVAILABLE,
         "no_record",
         error.to_string(),
-        "check space and permissions of the state directory; pause, a lower mode, abort and \
-         rollback need no record",
+        "check space and permissions of the state directory, or whether the table answers; pause, \
+         a lower mode, abort and rollback need no record",
     )
 }

@@ -184,14 +184,14 @@ pub(super) async fn give(
     let deed = Deed::new(&asker.principal, &asker.actor, &asker.request, "");
     let deed = deed.of(&order, &name, stored, &reason);
     if let Some(role) = needs.role() {
-        state.check_role(asker, role, &deed.action)?;
+        state.check_role(asker, role, &deed.action).await?;
     }
-    state.begin(&deed, needs)?;
+    state.begin(&deed, needs).await?;
     let command = Command { actor: asker.actor.clone(), reason, order };
     let done = hand_over(orders, command).await;
     match &done {
-        Ok(seq) => state.end(&deed, Verdict::Done, format!("journal {}", seq.0)),
-        Err(problem) => state.end(&deed, Verdict::Failed, problem.detail.clone()),
+        Ok(seq) => state.end(&deed, Verdict::Done, format!("journal {}", seq.0)).await,
+        Err(problem) => state.end(&deed, Verdict::Failed, problem.detail.clone()).await,
     }
     Ok(Json(CommandDone { seq: Some(done?), changes: Vec::new() }))
 }

@@ -30,6 +30,7 @@ mod keys;
 mod problem;
 mod reads;
 mod recognise;
+mod relay;
 mod releases;
 mod stream;
 mod tokens;
@@ -52,6 +53,7 @@ pub struct ApiState {
     orders: Arc<BTreeMap<ClusterName, Orders>>,
     access: Arc<Access>,
     streams: Arc<Semaphore>,
+    relay: Arc<relay::Relay>,
     /// Ends live streams, which would else keep the server from stopping.
     stop: CancellationToken,
 }
@@ -69,6 +71,7 @@ impl ApiState {
             orders: Arc::new(orders),
             access: Arc::new(access),
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+            relay: Arc::default(),
             stop,
         }
     }

@@ -6,6 +6,8 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::access::TokenTaken;
+
 /// Why a request was refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
@@ -72,6 +74,11 @@ pub(super) fn plain(name: &str, text: &str) -> Result<String, Problem> {
 pub(super) fn no_randomness(error: String) -> Problem {
     let hint = "ask again in some seconds";
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "no_randomness", error, hint)
+}
+
+pub(super) fn token_taken(taken: &TokenTaken) -> Problem {
+    let hint = "choose another name, or revoke that token first";
+    Problem::new(StatusCode::CONFLICT, "token_taken", taken.to_string(), hint)
 }
 
 pub(super) fn no_such_route(path: &str) -> Problem {

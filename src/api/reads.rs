@@ -12,6 +12,7 @@ use crate::control::status::{
     ClusterStatus, Cost, DECISIONS_MAX, Decision, HostCounts, ModeStatus, OtherWriter, PlanView,
     Reservation, Seen, Status, TaskCounts,
 };
+use crate::journal::Holder;
 use crate::model::{ClusterName, Pause};
 
 /// A cluster in one line.
@@ -27,6 +28,8 @@ pub(super) struct ClusterSummary {
     reservation: Reservation,
     tasks: TaskCounts,
     cost: Cost,
+    /// Where another replica leads, and this one only looks.
+    leader: Option<Holder>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -84,6 +87,7 @@ fn summary(cluster: &ClusterStatus) -> ClusterSummary {
         reservation: cluster.reservation,
         tasks: cluster.tasks,
         cost: cluster.cost,
+        leader: cluster.journal.leader.clone(),
     }
 }
 

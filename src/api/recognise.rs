@@ -44,7 +44,7 @@ impl ApiState {
         let now = SystemClock.now();
         if let Some(value) = headers.get(header::AUTHORIZATION) {
             let (token, ambient) = token_of(value.to_str().unwrap_or_default());
-            return self.by_token(&token, ambient, now);
+            return self.by_token(&token, ambient, now).await;
         }
         match (&self.access.alb, headers.get(IDENTITY)) {
             (Some(alb), Some(token)) => {
@@ -60,7 +60,7 @@ impl ApiState {
         }
     }
 
-    fn by_token(
+    async fn by_token(
         &self,
         given: &str,
         ambient: bool,
@@ -70,7 +70,7 @@ impl ApiState {
             let (name, method) = ("token".to_owned(), Method::StartToken);
             return Ok(Principal { name, role: Role::Admin, method, ambient });
         }
-        match self.ledger().check(given, now) {
+        match self.ledger().await.check(given, now).await {
             Ok(known) => Ok(Principal {
                 name: known.name.to_string(),
                 role: known.role,

@@ -15,6 +15,7 @@ mod audit;
 mod browser;
 mod commands;
 mod cutovers;
+mod relay;
 mod releases;
 mod roles;
 
@@ -26,14 +27,14 @@ struct Server {
     publisher: Publisher,
     inbox: Inbox,
     stop: CancellationToken,
-    ledger: Arc<std::sync::Mutex<Ledger>>,
+    ledger: Arc<tokio::sync::Mutex<Ledger>>,
 }
 
 fn server() -> Server {
     let access = Access {
         token: Token::new(TOKEN).unwrap(),
         hosts: std::collections::BTreeSet::from(["tidegate.internal".to_owned()]),
-        ledger: Arc::new(std::sync::Mutex::new(Ledger::in_memory().unwrap())),
+        ledger: Arc::new(tokio::sync::Mutex::new(Ledger::in_memory().unwrap())),
         alb: None,
         open_to_readers: true,
     };
@@ -139,7 +140,7 @@ async fn clusters_are_summed_up() {
     let server = running();
     let (status, body) = get(&server, "/api/v1/clusters").await;
     assert_eq!(status, 200);
-    expect![[r#"{"clusters":[{"name":"web","region":"eu-west-1","at":"2026-11-21T09:00:03Z","mode":{"ceiling":"act","stored":"act","effective":"act"},"pause":null,"seen":{"taken_at":"2026-11-21T09:00:00Z","age_seconds":3,"complete":true,"gaps":[]},"hosts":{"all":5,"usable":2,"launching":1,"draining":1,"agent_lost":1,"other":0},"reservation":{"cpu_percent":81.3,"memory_percent":55.9,"cpu_ceiling_percent":85,"memory_ceiling_percent":90,"hosts":2,"registered":{"cpu_units":4096,"memory_mib":15564},"reserved":{"cpu_units":3328,"memory_mib":8704},"largest_hole":{"cpu_units":512,"memory_mib":3686}},"tasks":{"desired":8,"running":6,"pending":0,"unplaced":2,"unplaced_since":"2026-11-21T08:59:19Z"},"cost":{"now_micro_usd_per_hour":480000,"after_micro_usd_per_hour":576000,"if_allowed_micro_usd_per_hour":480000,"unpriced_hosts":0}}],"awaited":[]}"#]].assert_eq(&body);
+    expect![[r#"{"clusters":[{"name":"web","region":"eu-west-1","at":"2026-11-21T09:00:03Z","mode":{"ceiling":"act","stored":"act","effective":"act"},"pause":null,"seen":{"taken_at":"2026-11-21T09:00:00Z","age_seconds":3,"complete":true,"gaps":[]},"hosts":{"all":5,"usable":2,"launching":1,"draining":1,"agent_lost":1,"other":0},"reservation":{"cpu_percent":81.3,"memory_percent":55.9,"cpu_ceiling_percent":85,"memory_ceiling_percent":90,"hosts":2,"registered":{"cpu_units":4096,"memory_mib":15564},"reserved":{"cpu_units":3328,"memory_mib":8704},"largest_hole":{"cpu_units":512,"memory_mib":3686}},"tasks":{"desired":8,"running":6,"pending":0,"unplaced":2,"unplaced_since":"2026-11-21T08:59:19Z"},"cost":{"now_micro_usd_per_hour":480000,"after_micro_usd_per_hour":576000,"if_allowed_micro_usd_per_hour":480000,"unpriced_hosts":0},"leader":null}],"awaited":[]}"#]].assert_eq(&body);
 }
 
 #[tokio::test]

@@ -66,17 +66,21 @@ pub(super) struct RevokeToken {
     responses((status = 200, body = TokensTold), (status = "4XX", body = Problem)))]
 pub(super) async fn tokens(State(state): State<ApiState>) -> Json<TokensTold> {
     let now = SystemClock.now();
-    let ledger = state.ledger();
-    let told = ledger.tokens().all().map(|known| TokenTold {
-        name: known.name.clone(),
-        role: known.role,
-        good: known.is_live(now),
-        created: known.created,
-        expires: known.expires,
-        revoked: known.revoked,
-        last_used: ledger.last_used(&known.name),
-    });
-    Json(TokensTold { tokens: told.collect() })
+    let mut ledger = state.ledger().await;
+    ledger.freshen(now).await;
+    let mut tokens = Vec::new();
+    for known in ledger.tokens().clone().all() {
+        tokens.push(TokenTold {
+            name: known.name.clone(),
+            role: known.role,
+            good: known.is_live(now),
+            created: known.created,
+            expires: known.expires,
+            revoked: known.revoked,
+            last_used: ledger.last_used(&known.name).await,
+        });
+    }
+    Json(TokensTold { tokens })
 }
 
 /// Hand a token out; it is shown once.
@@ -93,15 +97,12 @@ pub(super) async fn create(
     let now = SystemClock.now();
     let expires = expires_in_seconds.map(|seconds| now + TimeDelta::seconds(seconds.into()));
     let secret = Token::random().map_err(problem::no_randomness)?;
-    let new = state.ledger().tokens().new_token(name, role, expires, &secret, now);
-    let token = new.map_err(|taken| {
-        let hint = "choose another name, or revoke that token first";
-        Problem::new(StatusCode::CONFLICT, "token_taken", taken.to_string(), hint)
-    })?;
+    let new = state.ledger().await.tokens().new_token(name, role, expires, &secret, now);
+    let token = new.map_err(|taken| problem::token_taken(&taken))?;
     let KnownToken { name, .. } = token.clone();
     let mut deed = deed(&asker, "token_create", &name, &reason)?;
     deed.after = Some(json!({ "role": role, "expires": expires }));
-    state.record(&deed, Verdict::Done, None, Some(TokenEdge::Created { token }))?;
+    state.record(&deed, Verdict::Done, None, Some(TokenEdge::Created { token })).await?;
     Ok(Json(TokenCreated { token: secret.reveal().to_owned(), name, role, expires }))
 }
 
@@ -118,7 +119,11 @@ pub(super) async fn revoke(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<TokensTold>, Problem> {
     let RevokeToken { reason } = read(body)?;
-    let known = name.parse().ok().and_then(|name| state.ledger().tokens().get(&name).cloned());
+    let known = {
+        let mut ledger = state.ledger().await;
+        ledger.freshen(SystemClock.now()).await;
+        name.parse().ok().and_then(|name| ledger.tokens().get(&name).cloned())
+    };
     let known = known.ok_or_else(|| {
         let (detail, hint) = (format!("there is no token `{name}`"), "GET /api/v1/tokens");
         Problem::new(StatusCode::NOT_FOUND, "unknown_token", detail, format!("{hint} lists them"))
@@ -127,7 +132,7 @@ pub(super) async fn revoke(
         let mut deed = deed(&asker, "token_revoke", &known.name, &reason)?;
         deed.before = Some(json!({ "role": known.role, "expires": known.expires }));
         let edge = TokenEdge::Revoked { name: known.name };
-        state.record(&deed, Verdict::Done, None, Some(edge))?;
+        state.record(&deed, Verdict::Done, None, Some(edge)).await?;
     }
     Ok(tokens(State(state)).await)
 }

@@ -19,7 +19,7 @@ use super::count::CallCounter;
 use super::failure;
 use super::stamp::Stamp;
 use crate::config::ClusterConfig;
-use crate::model::{ClusterName, Gap};
+use crate::model::Gap;
 
 /// Reads under way at one time; more would only drain the account's buckets in bursts.
 const READS_AT_ONCE: usize = 4;
@@ -32,21 +32,20 @@ const OPERATION_LIMIT: Duration = Duration::from_secs(25);
 /// A write is given up after this, or earlier when its caller has less time.
 pub(super) const WRITE_LIMIT: Duration = Duration::from_secs(8);
 
-/// Why a cluster's AWS cannot be reached at all, found before the first call.
+/// Why AWS cannot be reached at all, found before the first call.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     #[error(
-        "no AWS Region for cluster {cluster}: set `region` in the configuration, AWS_REGION, or a \
-         region in the profile"
+        "no AWS Region for {what}: set `region` in the configuration, AWS_REGION, or a region in \
+         the profile"
     )]
-    NoRegion { cluster: String },
+    NoRegion { what: String },
+    #[error("this machine cannot speak TLS: {why}")]
+    NoTls { why: String },
 }
 
-/// Region, endpoint and the process's own credentials by the SDK's conventions.
-pub(super) async fn load_own(
-    cluster: &ClusterName,
-    region: Option<&str>,
-) -> Result<SdkConfig, ConnectError> {
+/// Region, endpoint and the process's own credentials by the SDK's conventions; `what` needs them.
+pub(super) async fn load_own(what: &str, region: Option<&str>) -> Result<SdkConfig, ConnectError> {
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12());
     if let Ok(name) = AppName::new("tidegate") {
         loader = loader.app_name(name);
@@ -57,13 +56,14 @@ pub(super) async fn load_own(
     let own = loader.load().await;
     match own.region() {
         Some(_) => Ok(own),
-        None => Err(ConnectError::NoRegion { cluster: cluster.to_string() }),
+        None => Err(ConnectError::NoRegion { what: what.to_owned() }),
     }
 }
 
 /// As the configuration of a cluster says, with the role to assume.
 pub(super) async fn load(config: &ClusterConfig) -> Result<SdkConfig, ConnectError> {
-    let own = load_own(&config.name, config.region.as_deref()).await?;
+    let what = format!("cluster {}", config.name);
+    let own = load_own(&what, config.region.as_deref()).await?;
     let Some(role) = &config.role_arn else {
         return Ok(own);
     };

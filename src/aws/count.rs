@@ -20,7 +20,7 @@ impl CallCounter {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn count(&self, call: Call) {
+    pub(super) fn count(&self, call: Call) {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *counts.entry(call).or_default() += 1;
     }

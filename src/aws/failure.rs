@@ -54,8 +54,8 @@ where
 }
 
 /// Folds a service's error code; codes are those of the API references of ECS, EC2, EC2 Auto
-/// Scaling, Application Auto Scaling and Elastic Load Balancing and of their common errors.
-fn of_code(source: &str, code: &str, message: &str, status: u16) -> Failure {
+/// Scaling, Application Auto Scaling, Elastic Load Balancing, SSM, SNS and S3 and of their common errors.
+pub(super) fn of_code(source: &str, code: &str, message: &str, status: u16) -> Failure {
     let text = if message.is_empty() {
         format!("{code} (HTTP {status})")
     } else {
@@ -101,7 +101,9 @@ fn of_code(source: &str, code: &str, message: &str, status: u16) -> Failure {
         | "ServiceNotFoundException"
         | "TargetNotFoundException"
         | "ResourceNotFoundException"
-        | "ObjectNotFoundException" => Failure::NotFound { what: text },
+        | "ObjectNotFoundException"
+        | "NoSuchBucket"
+        | "NoSuchKey" => Failure::NotFound { what: text },
         // Load balancers name what is lacking: `RuleNotFound`.
         _ if code.ends_with("NotFound") || code.contains("NotFoundException") => {
             Failure::NotFound { what: text }

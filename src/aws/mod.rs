@@ -26,18 +26,23 @@ mod events;
 mod failure;
 mod join;
 mod kept;
+mod object;
 mod observe;
+mod parameter;
 mod queue;
 mod releases;
 mod rivals;
 mod rows;
 mod scaling_targets;
+mod settings;
+mod signed;
 mod spot_fleet;
 mod stamp;
 mod stop_switch;
 mod table;
 #[cfg(test)]
 mod tests;
+mod topic;
 mod traffic;
 
 use std::collections::BTreeMap;
@@ -49,8 +54,10 @@ use chrono::{DateTime, Utc};
 pub use clients::ConnectError;
 use count::CallCounter;
 pub use discover::DiscoverError;
+pub use settings::Settings;
 pub use table::AwsTable;
 use tokio::sync::Mutex;
+pub use topic::publish;
 
 use self::clients::{Reads, Writes};
 use self::kept::Kept;
@@ -94,7 +101,10 @@ impl<K: Clock> Aws<K> {
         let queue = config.queue.as_ref();
         aws.queue = queue.map(|url| Queue::new(&sdk, &aws.calls, url, config.name.clone()));
         let switch = config.stop_parameter.as_ref();
-        aws.stop_switch = switch.map(|name| StopSwitch::new(&sdk, &aws.calls, name));
+        aws.stop_switch = switch
+            .map(|name| StopSwitch::new(&sdk, &aws.calls, name))
+            .transpose()
+            .map_err(|why| ConnectError::NoTls { why })?;
         Ok(aws)
     }
 

@@ -23,7 +23,6 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use super::clients::{self, ConnectError, write_limits};
 use super::failure::never_left;
 use crate::journal::table::{Condition, Field, Item, Key, Page, Table, TableError, Write};
-use crate::model::ClusterName;
 
 /// A write, and an attempt of a read, is given up after this: a few fit into the shortest lease.
 const CALL_LIMIT: Duration = Duration::from_secs(2);
@@ -45,12 +44,9 @@ pub struct AwsTable {
 
 impl AwsTable {
     /// The table of this name, with the process's own credentials. Makes no call.
-    pub async fn connect(
-        cluster: &ClusterName,
-        name: &str,
-        region: Option<&str>,
-    ) -> Result<Self, ConnectError> {
-        Ok(Self::with_config(&clients::load_own(cluster, region).await?, name))
+    pub async fn connect(name: &str, region: Option<&str>) -> Result<Self, ConnectError> {
+        let config = clients::load_own(&format!("table {name}"), region).await?;
+        Ok(Self::with_config(&config, name))
     }
 
     /// The table of this name on a ready SDK configuration.

@@ -5,9 +5,10 @@ use clap::{Args, Subcommand};
 use serde::{Deserialize, Serialize};
 
 use super::exit::{Exit, Failure};
+use super::kept::Kept;
 use super::output::Output;
 use super::remote::{Remote, Where};
-use crate::access::{Broken, Head, Ledger, Row};
+use crate::access::{Broken, Head, Row};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum AuditCommand {
@@ -63,8 +64,9 @@ async fn list(args: ListArgs, output: Output) -> Result<Exit, Failure> {
             remote.get::<Audit>(&format!("/api/v1/audit?limit={limit}{before}")).await?
         }
         None => {
-            let ledger = Ledger::open_unchecked(&at.state)?;
-            Audit { rows: ledger.rows(before, usize::from(limit))?, head: ledger.head()? }
+            let mut ledger = Kept::find(&at).await?.unchecked_ledger()?;
+            let rows = ledger.rows(before, usize::from(limit)).await?;
+            Audit { rows, head: ledger.head().await? }
         }
     };
     output.result(&audit, || match audit.rows.as_slice() {
@@ -78,9 +80,9 @@ async fn verify(args: VerifyArgs, output: Output) -> Result<Exit, Failure> {
     let verified = match Remote::find(&args.at).await? {
         Some(remote) => remote.get("/api/v1/audit/verify").await?,
         None => {
-            let ledger = Ledger::open_unchecked(&args.at.state)?;
-            let broken = ledger.verify()?.err();
-            let head = ledger.head().unwrap_or_default();
+            let mut ledger = Kept::find(&args.at).await?.unchecked_ledger()?;
+            let broken = ledger.verify().await?.err();
+            let head = ledger.head().await.unwrap_or_default();
             Verified { intact: broken.is_none(), head, broken }
         }
     };

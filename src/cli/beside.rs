@@ -1,11 +1,10 @@
 //! What runs beside the loops of a server: notifications, metrics on a port of their own, and the
-//! configuration file read again.
+//! configuration read again.
 //!
 //! Rule: all of it is prepared before the first tick, so that what cannot work fails at start.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
@@ -14,9 +13,11 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::exit::{Exit, Failure};
+use super::notify::wire;
 use super::output::say;
 use super::reload::reload;
 use super::run::bind;
+use super::source::Source;
 use crate::api;
 use crate::config::Config;
 use crate::config::notify::Target;
@@ -28,8 +29,8 @@ use crate::notify::{self, Wire};
 
 /// Ready to run.
 pub(super) struct Beside {
-    /// `None`: the configuration is in no file.
-    watched: Option<Watched>,
+    /// `None`: the configuration came with the command.
+    watched: Option<(Source, Watched)>,
     hang_up: Signal,
     /// Where metrics alone are served.
     scraped: Option<TcpListener>,
@@ -39,7 +40,7 @@ pub(super) struct Beside {
 
 impl Beside {
     pub(super) async fn prepare(
-        file: Option<&Path>,
+        source: Option<&Source>,
         config: &Config,
         metrics: Option<SocketAddr>,
     ) -> Result<Self, Failure> {
@@ -52,12 +53,13 @@ impl Beside {
             say(&format!("metrics             http://{address}/metrics"));
         }
         Ok(Self {
-            watched: file.map(|file| Watched::new(file, config)),
+            watched: source
+                .map(|source| (source.clone(), Watched::new(&source.to_string(), config))),
             hang_up: signal(SignalKind::hangup())
                 .map_err(|error| failed(format!("no signals: {error}")))?,
             scraped,
             targets: config.notify.clone(),
-            wire: Wire::new().map_err(failed)?,
+            wire: wire()?,
         })
     }
 
@@ -70,9 +72,9 @@ impl Beside {
         stop: CancellationToken,
     ) {
         let Self { watched, hang_up, scraped, targets, wire } = self;
-        if let Some(watched) = watched {
+        if let Some((source, watched)) = watched {
             let (orders, shown) = (orders.clone(), publisher.clone());
-            tokio::spawn(reload(watched, hang_up, orders, shown, stop.clone()));
+            tokio::spawn(reload(source, watched, hang_up, orders, shown, stop.clone()));
         }
         if let Some(listener) = scraped {
             tokio::spawn(serve_metrics(listener, status.clone(), stop.clone()));

@@ -1,12 +1,11 @@
 //! `tidegate config`: check, show, schema, init.
 
-use std::path::{Path, PathBuf};
-
 use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::exit::{Exit, Failure};
 use super::output::{self, Output};
+use super::source::Source;
 use crate::config::{self, Config};
 use crate::model::{ActionKind, ClusterName, Mode};
 
@@ -15,12 +14,12 @@ pub(super) enum ConfigCommand {
     /// Read a file and say everything that is wrong with it.
     Check {
         #[arg(long, value_name = "FILE", env = "TIDEGATE_CONFIG", default_value = "tidegate.yaml")]
-        config: PathBuf,
+        config: Source,
     },
     /// Print the configuration in force, with every default.
     Show {
         #[arg(long, value_name = "FILE", env = "TIDEGATE_CONFIG", default_value = "tidegate.yaml")]
-        config: PathBuf,
+        config: Source,
         /// Say of each value where it comes from, as `--output json` always does.
         #[arg(long)]
         origin: bool,
@@ -48,8 +47,8 @@ pub(super) struct InitArgs {
 
 pub(super) async fn config(command: ConfigCommand, output: Output) -> Result<Exit, Failure> {
     match command {
-        ConfigCommand::Check { config } => check(&config, output),
-        ConfigCommand::Show { config, origin } => show(&config, origin, output),
+        ConfigCommand::Check { config } => check(&config, output).await,
+        ConfigCommand::Show { config, origin } => show(&config, origin, output).await,
         ConfigCommand::Schema => {
             output::raw(config::schema().as_bytes());
             Ok(Exit::Ok)
@@ -58,14 +57,13 @@ pub(super) async fn config(command: ConfigCommand, output: Output) -> Result<Exi
     }
 }
 
-/// Reads a file; every error in it, rendered with its line, in the failure.
-pub(super) fn read(file: &Path) -> Result<Config, Failure> {
-    let name = file.display().to_string();
-    let text = std::fs::read_to_string(file).map_err(|error| {
-        Failure::new(Exit::BadConfig, format!("{name}: {error}"))
+/// Reads it; every error in it, rendered with its line, in the failure.
+pub(super) async fn read(source: &Source) -> Result<Config, Failure> {
+    let text = source.text().await.map_err(|error| {
+        Failure::new(Exit::BadConfig, format!("{source}: {error}"))
             .hint("`tidegate config init --cluster NAME > tidegate.yaml` writes one")
     })?;
-    parse(&text, &name)
+    parse(&text, &source.to_string())
 }
 
 /// Reads the text of a file; `name` is where its errors are found.
@@ -73,10 +71,10 @@ pub(super) fn parse(text: &str, name: &str) -> Result<Config, Failure> {
     config::load(text, name).map_err(|errors| Failure::new(Exit::BadConfig, errors.to_string()))
 }
 
-fn check(file: &Path, output: Output) -> Result<Exit, Failure> {
-    let name = file.display().to_string();
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| Failure::new(Exit::BadConfig, format!("{name}: {error}")))?;
+async fn check(source: &Source, output: Output) -> Result<Exit, Failure> {
+    let name = source.to_string();
+    let text = source.text().await;
+    let text = text.map_err(|error| Failure::new(Exit::BadConfig, format!("{name}: {error}")))?;
     match config::load(&text, &name) {
         Ok(config) => {
             let clusters: Vec<_> = config.clusters.iter().map(|c| c.name.to_string()).collect();
@@ -93,8 +91,8 @@ fn check(file: &Path, output: Output) -> Result<Exit, Failure> {
     }
 }
 
-fn show(file: &Path, origin: bool, output: Output) -> Result<Exit, Failure> {
-    let config = read(file)?;
+async fn show(source: &Source, origin: bool, output: Output) -> Result<Exit, Failure> {
+    let config = read(source).await?;
     let shown = config::show(&config);
     output.result(&shown, || shown.text(origin));
     Ok(Exit::Ok)

@@ -10,15 +10,18 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::exit::{Exit, Failure};
-use super::order::{Done, journal, now, obey};
+use super::kept::Kept;
+use super::order::{Done, now};
 use super::output::Output;
 use super::remote::{Remote, Where};
+use super::way::{Way, Writer};
 use crate::access::nonce;
 use crate::control::status::ClusterStatus;
 use crate::cutover::told::{CutoverTold, MoveTold};
 use crate::model::orders::{Known, check};
 use crate::model::{
-    ActionKind, ClusterName, CutoverName, CutoverOrder, Mode, Order, Refusal, ServiceName, Stage,
+    ActionKind, ClusterName, CutoverName, CutoverOrder, Memory, Mode, Order, Refusal, ServiceName,
+    Stage,
 };
 
 #[derive(Debug, Subcommand)]
@@ -28,7 +31,7 @@ pub(super) enum CutoverCommand {
     /// Exits with 3 when a person has to do something before it can begin.
     Plan(plan::Args),
     /// Begin. Rules and tasks are made ready; the first user is sent once a probe was answered.
-    Start(StartArgs),
+    Start(Steer),
     /// Show where each route stands.
     ///
     /// Exits with 3 while it waits for a person. With --watch it returns when the cutover is over:
@@ -72,15 +75,6 @@ pub(super) struct Steer {
     /// Why; kept with the order.
     #[arg(long, value_name = "TEXT")]
     reason: String,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct StartArgs {
-    #[command(flatten)]
-    steer: Steer,
-    /// The configuration that names its routes; only when no server runs.
-    #[arg(long, value_name = "FILE", env = "TIDEGATE_CONFIG")]
-    config: Option<std::path::PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -167,17 +161,17 @@ impl Named {
 }
 
 /// The routes are those of the server's configuration; without a server, of the file.
-async fn start(args: StartArgs, output: Output) -> Result<Exit, Failure> {
-    let StartArgs { steer: Steer { of, reason }, config } = args;
-    let routes = match (Remote::find(&of.at).await?, config) {
-        (Some(_), _) => Vec::new(),
-        (None, Some(file)) => {
-            let (_, cutover) = plan::configured(&file, &of.cluster, &of.name)?;
+async fn start(args: Steer, output: Output) -> Result<Exit, Failure> {
+    let Steer { of, reason } = args;
+    let routes = match Remote::find(&of.at).await? {
+        Some(_) => Vec::new(),
+        None => {
+            let config = of.at.given.config().await?.ok_or_else(|| {
+                let text = "no server runs, and no configuration names the routes";
+                Failure::new(Exit::Usage, text).hint("give it with --config FILE")
+            })?;
+            let (_, cutover) = plan::configured(&config, &of.cluster, &of.name)?;
             cutover.routes.into_iter().map(|route| route.to).collect()
-        }
-        (None, None) => {
-            let text = "no server runs, and no configuration names the routes";
-            return Err(Failure::new(Exit::Usage, text).hint("give it with --config FILE"));
         }
     };
     let token = nonce().map_err(|error| Failure::new(Exit::Failed, error))?;
@@ -224,7 +218,8 @@ async fn history(args: Named, output: Output) -> Result<Exit, Failure> {
     let history = match Remote::find(&args.at).await? {
         Some(remote) => remote.get::<History>(&format!("{}/history", args.path())).await?.history,
         None => {
-            let (_, memory) = journal(&args.at, &args.cluster).await?;
+            let memory = Kept::find(&args.at).await?.memory(&args.cluster).await?;
+            let memory = memory.unwrap_or_default();
             let routes = memory.cutovers.get(&args.name).map(|memory| &memory.routes);
             let mut moves: Vec<_> = routes
                 .into_iter()
@@ -243,7 +238,7 @@ async fn history(args: Named, output: Output) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-/// Through the server, or into the journal when none runs; refused where it would do nothing.
+/// Through a server, or into the journal; refused where it would do nothing.
 async fn give(
     of: &Named,
     verb: &str,
@@ -253,13 +248,13 @@ async fn give(
 ) -> Result<Exit, Failure> {
     let Named { name, cluster, at } = of;
     let text = format!("{cluster}: {order} of cutover {name} is ordered");
-    let waits = match Remote::find(at).await? {
-        Some(remote) => {
+    let waits = match Way::find(at, cluster).await? {
+        Way::Server(remote) => {
             remote.post::<Done>(&format!("{}/{verb}", of.path()), &body(&order, reason)).await?;
             waits(&remote.get(&format!("/api/v1/clusters/{cluster}")).await?, &order)
         }
-        None => {
-            record(of, order, reason).await?;
+        Way::Journal(writer) => {
+            record(writer, name, order, reason).await?;
             None
         }
     };
@@ -281,17 +276,20 @@ fn body(order: &CutoverOrder, reason: &str) -> Value {
     }
 }
 
-async fn record(of: &Named, order: CutoverOrder, reason: &str) -> Result<(), Failure> {
-    if reason.trim().is_empty() {
-        return Err(Failure::new(Exit::Usage, "the reason is empty").hint("say why in a few words"));
-    }
-    let (mut journal, memory) = journal(&of.at, &of.cluster).await?;
-    let known = Known::of(&of.name, memory.cutovers.get(&of.name));
-    check(&known, &order).map_err(|Refusal { detail, remedy, .. }| {
-        Failure::new(Exit::Failed, detail).hint(remedy)
-    })?;
-    let order = Order::Cutover { cutover: of.name.clone(), steer: order };
-    obey(&of.at, &of.cluster, &mut journal, &memory, order, reason).await
+async fn record(
+    writer: Writer,
+    name: &CutoverName,
+    steer: CutoverOrder,
+    reason: &str,
+) -> Result<(), Failure> {
+    let order = Order::Cutover { cutover: name.clone(), steer: steer.clone() };
+    let check = |memory: &Memory| {
+        let known = Known::of(name, memory.cutovers.get(name));
+        check(&known, &steer).map_err(|Refusal { detail, remedy, .. }| {
+            Failure::new(Exit::Failed, detail).hint(remedy)
+        })
+    };
+    writer.obey(order, reason, check).await
 }
 
 /// What keeps an order from taking effect, although it stands.

@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::exit::{Exit, Failure};
 use super::output::Output;
 use super::plan::{look, seen};
+use super::source::Source;
 use crate::config::{ClusterConfig, PoolConfig};
 use crate::doctor::fix::{Form, fix};
 use crate::doctor::{Facts, Finding, Weight, examine};
@@ -28,7 +29,7 @@ pub(super) struct DoctorArgs {
 
     /// Use this configuration; without it the account is looked through with defaults.
     #[arg(long, value_name = "FILE", env = "TIDEGATE_CONFIG")]
-    config: Option<PathBuf>,
+    config: Option<Source>,
 
     /// Look at a snapshot in a JSON file, as `plan --save-snapshot` writes it.
     #[arg(long, value_name = "FILE")]
@@ -57,7 +58,7 @@ pub(super) async fn doctor(args: DoctorArgs, output: Output) -> Result<Exit, Fai
     let (config, snapshot, facts) = match &args.snapshot {
         Some(file) => {
             let snapshot = seen(file)?;
-            let config = configured(&args, &snapshot.cluster)?;
+            let config = configured(&args, &snapshot.cluster).await?;
             let pools = || snapshot.pools.value.keys().cloned().map(PoolConfig::new).collect();
             let whole = || ClusterConfig::new(snapshot.cluster.clone(), pools());
             (config.unwrap_or_else(whole), snapshot, Facts::default())
@@ -78,18 +79,21 @@ async fn live(args: &DoctorArgs) -> Result<(ClusterConfig, Snapshot, Facts), Fai
     let Some(cluster) = &args.cluster else {
         return Err(Failure::new(Exit::Usage, "no cluster is named"));
     };
-    let config = configured(args, cluster)?;
+    let config = configured(args, cluster).await?;
     let skew = skew(config.as_ref().and_then(|config| config.region.as_deref())).await;
     let (config, preview) = look(cluster, config, Some(Memory::default())).await?;
     let facts = Facts { skew, state_is_fleeting: Some(is_fleeting(&args.state)) };
     Ok((config, preview.snapshot, facts))
 }
 
-fn configured(args: &DoctorArgs, cluster: &ClusterName) -> Result<Option<ClusterConfig>, Failure> {
-    let Some(file) = &args.config else { return Ok(None) };
-    let found = super::config::read(file)?.cluster(cluster).cloned();
+async fn configured(
+    args: &DoctorArgs,
+    cluster: &ClusterName,
+) -> Result<Option<ClusterConfig>, Failure> {
+    let Some(source) = &args.config else { return Ok(None) };
+    let found = super::config::read(source).await?.cluster(cluster).cloned();
     found.map(Some).ok_or_else(|| {
-        let text = format!("{} has no cluster `{cluster}`", file.display());
+        let text = format!("{source} has no cluster `{cluster}`");
         Failure::new(Exit::BadConfig, text)
     })
 }

@@ -61,6 +61,10 @@ impl Failure {
     }
 }
 
+/// What to do where the table of the configuration is missing.
+const NO_TABLE: &str = "create it with cloudformation/journal-table.yaml, or name another under \
+                        `journal` in the configuration";
+
 impl From<crate::access::LedgerError> for Failure {
     fn from(error: crate::access::LedgerError) -> Self {
         use crate::access::LedgerError;
@@ -76,9 +80,15 @@ impl From<crate::access::LedgerError> for Failure {
                 "somebody wrote to it: keep the file `access.record` for inspection and move it \
                  away; a new record begins, and no token that was handed out counts any more",
             ),
-            LedgerError::Storage(_) => {
-                (Exit::Failed, "check space and permissions of the state directory")
+            LedgerError::NoTable(_) => (Exit::Failed, NO_TABLE),
+            LedgerError::Taken(_) => {
+                (Exit::Failed, "choose another name, or revoke that token first")
             }
+            LedgerError::Storage(_) => (
+                Exit::Failed,
+                "check space and permissions of the state directory, or whether the table of the \
+                 configuration can be reached",
+            ),
         };
         Self::new(exit, error.to_string()).hint(hint)
     }
@@ -89,10 +99,7 @@ impl From<crate::journal::JournalError> for Failure {
         use crate::journal::JournalError;
         let hint = match &error {
             JournalError::Deposed(_) => "ask the replica that leads",
-            JournalError::NoTable(_) => {
-                "create it with cloudformation/journal-table.yaml, or name another under `journal` \
-                 in the configuration"
-            }
+            JournalError::NoTable(_) => NO_TABLE,
             JournalError::InUse(_) => "a server runs on this state: give its address with --server",
             JournalError::Newer { .. } => "use the version that wrote it, or a later one",
             JournalError::Damaged(_) => {

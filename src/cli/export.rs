@@ -1,13 +1,13 @@
 //! `tidegate export`: the policy for exactly what may be done, and files for the tools that watch
-//! over Tidegate. Asks nobody.
+//! over Tidegate. Asks nobody but where the configuration is.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::exit::{Exit, Failure};
 use super::output;
+use super::source::Source;
 use crate::config::{ClusterConfig, Config};
 use crate::model::{ActionKind, ClusterName, Mode};
 use crate::policy::{self, Part, Place, SIZE_MAX};
@@ -32,9 +32,9 @@ pub(super) enum ExportCommand {
 
 #[derive(Debug, Args)]
 pub(super) struct IamArgs {
-    /// What this file names stands in the policy by its ARN, and what it allows is allowed.
+    /// What this configuration names stands in the policy by its ARN, and what it allows is allowed.
     #[arg(long, value_name = "FILE", env = "TIDEGATE_CONFIG")]
-    config: Option<PathBuf>,
+    config: Option<Source>,
 
     /// The cluster; of the file, or any.
     #[arg(long, value_name = "NAME")]
@@ -78,9 +78,9 @@ enum Format {
     Terraform,
 }
 
-pub(super) fn export(command: ExportCommand) -> Result<Exit, Failure> {
+pub(super) async fn export(command: ExportCommand) -> Result<Exit, Failure> {
     match command {
-        ExportCommand::Iam(args) => return iam(args),
+        ExportCommand::Iam(args) => return iam(args).await,
         ExportCommand::Alerts { runbooks } => output::raw(alerts::rules(&runbooks).as_bytes()),
         ExportCommand::Grafana => {
             output::raw(format!("{:#}\n", grafana::dashboard()).as_bytes());
@@ -89,13 +89,13 @@ pub(super) fn export(command: ExportCommand) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-fn iam(args: IamArgs) -> Result<Exit, Failure> {
+async fn iam(args: IamArgs) -> Result<Exit, Failure> {
     if args.allow.contains(&ActionKind::Handover) {
         return Err(Failure::new(Exit::Usage, "a handover cannot be allowed once for all")
             .hint("`--handover` adds what ordering one needs"));
     }
     let (places, assumed) = match &args.config {
-        Some(file) => of_file(&args, &super::config::read(file)?)?,
+        Some(source) => of_file(&args, &super::config::read(source).await?)?,
         None => (vec![anywhere(&args)], Vec::new()),
     };
     let documents = || policy::documents(&places, &args.pass_roles, &assumed);
@@ -149,7 +149,15 @@ fn of_file(args: &IamArgs, config: &Config) -> Result<(Vec<Place>, Vec<String>),
         let place = Place::of(&cluster);
         // The table is reached with the role of the process.
         let keeps = role.is_none();
-        complete(args, if keeps { place.keeping(&config.journal) } else { place })
+        let place = match (&args.config, keeps) {
+            (_, false) => return complete(args, place),
+            (Some(Source::Object { bucket, key }), true) => {
+                place.read_from_object(format!("{bucket}/{key}"))
+            }
+            (Some(Source::Parameter(name)), true) => place.read_from_parameter(name),
+            (Some(Source::File(_)) | None, true) => place,
+        };
+        complete(args, place.keeping(config))
     });
     let places: Vec<Place> = places.collect();
     // A process that only enters other scopes does nothing in its own.

@@ -5,11 +5,11 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::exit::{Exit, Failure};
+use super::kept::{Kept, no_journal};
 use super::order::Done;
 use super::output::Output;
 use super::remote::{Remote, Where};
 use crate::handback::print;
-use crate::journal::Sqlite;
 use crate::model::{ClusterName, CutoverName, PoolId, Scope, Side};
 
 #[derive(Debug, Args)]
@@ -28,8 +28,8 @@ pub(super) struct HandbackArgs {
     /// Carry it out; without it only the change is shown.
     #[arg(long, conflicts_with = "print")]
     apply: bool,
-    /// Print it as commands of the AWS CLI, from the journal in --state; asks neither a server nor
-    /// AWS.
+    /// Print it as commands of the AWS CLI, from the journal alone; asks no server, and AWS only
+    /// where the journal is in a table.
     #[arg(long)]
     print: bool,
     #[arg(long, value_name = "TEXT", default_value = "handback")]
@@ -40,7 +40,7 @@ pub(super) struct HandbackArgs {
 
 pub(super) async fn handback(args: HandbackArgs, output: Output) -> Result<Exit, Failure> {
     if args.print {
-        return commands(&args, output);
+        return commands(&args, output).await;
     }
     let HandbackArgs { cluster, pool, cutover, side, apply, reason, at, .. } = args;
     let remote = Remote::must(&at).await?;
@@ -71,13 +71,10 @@ pub(super) async fn handback(args: HandbackArgs, output: Output) -> Result<Exit,
     Ok(if waits { Exit::Blocked } else { Exit::Ok })
 }
 
-fn commands(args: &HandbackArgs, output: Output) -> Result<Exit, Failure> {
+async fn commands(args: &HandbackArgs, output: Output) -> Result<Exit, Failure> {
     let HandbackArgs { cluster, at, .. } = args;
-    let memory = Sqlite::peek(&at.state, cluster)?.ok_or_else(|| {
-        let state = at.state.display();
-        Failure::new(Exit::Failed, format!("there is no journal of {cluster} in {state}"))
-            .hint("name its directory with --state")
-    })?;
+    let kept = Kept::find(at).await?;
+    let memory = kept.memory(cluster).await?.ok_or_else(|| no_journal(&kept, cluster))?;
     let scope = match (&args.pool, &args.cutover) {
         (Some(pool), _) => Scope::Pool(pool.clone()),
         (None, Some(cutover)) => Scope::Cutover(cutover.clone()),

@@ -13,6 +13,7 @@ mod exit;
 mod export;
 mod handback;
 mod health;
+mod kept;
 mod listener;
 mod notify;
 mod order;
@@ -27,8 +28,10 @@ mod replica;
 mod run;
 mod serve;
 mod show;
+mod source;
 mod text;
 mod token;
+mod way;
 
 use std::process::ExitCode;
 
@@ -152,7 +155,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Audit(command) => block_on(audit::audit(command, output)),
         Command::Config(command) => block_on(config::config(command, output)),
         Command::Notify(command) => block_on(notify::notify(command, output)),
-        Command::Export(command) => export::export(command),
+        Command::Export(command) => block_on(export::export(command)),
         Command::Doctor(args) => block_on(doctor::doctor(args, output)),
         Command::Demo(args) => block_on(demo::demo(args, output)),
         Command::Completions { shell } => {

@@ -1,14 +1,15 @@
 //! `tidegate notify`: try whether notifications arrive.
 
-use std::path::PathBuf;
-
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::exit::{Exit, Failure};
 use super::output::Output;
+use super::source::Source;
 use crate::control::{Clock, SystemClock};
 use crate::notify::{Notice, Wire};
+#[cfg(feature = "aws")]
+use crate::notify::{Post, SendError};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum NotifyCommand {
@@ -19,7 +20,7 @@ pub(super) enum NotifyCommand {
 #[derive(Debug, Args)]
 pub(super) struct TestArgs {
     #[arg(long, value_name = "FILE", env = "TIDEGATE_CONFIG", default_value = "tidegate.yaml")]
-    config: PathBuf,
+    config: Source,
     /// Only this target.
     #[arg(long, value_name = "NAME")]
     target: Option<String>,
@@ -36,14 +37,14 @@ struct Tried {
 
 pub(super) async fn notify(command: NotifyCommand, output: Output) -> Result<Exit, Failure> {
     let NotifyCommand::Test(args) = command;
-    let config = super::config::read(&args.config)?;
+    let config = super::config::read(&args.config).await?;
     let names: Vec<_> = config.notify.iter().map(|target| target.name.clone()).collect();
     if names.is_empty() {
         return Err(Failure::new(Exit::Failed, "the configuration names nobody to tell")
             .hint("add targets under `notify`: docs/config.md"));
     }
     let wanted = |name: &str| args.target.as_deref().is_none_or(|target| target == name);
-    let wire = Wire::new().map_err(|error| Failure::new(Exit::Failed, error))?;
+    let wire = wire()?;
     let notice = Notice::test(SystemClock.now());
     let mut tried = Vec::new();
     for target in config.notify.iter().filter(|target| wanted(&target.name)) {
@@ -65,4 +66,23 @@ pub(super) async fn notify(command: NotifyCommand, output: Output) -> Result<Exi
     });
     let all = tried.iter().all(|one| one.arrived);
     Ok(if all { Exit::Ok } else { Exit::Unreachable })
+}
+
+/// The way to everybody that can be told.
+pub(super) fn wire() -> Result<Wire, Failure> {
+    let wire = Wire::new().map_err(|error| Failure::new(Exit::Failed, error))?;
+    #[cfg(feature = "aws")]
+    let wire = wire.with_topics(std::sync::Arc::new(|post| Box::pin(publish(post))));
+    Ok(wire)
+}
+
+#[cfg(feature = "aws")]
+async fn publish(Post { topic, subject, message }: Post) -> Result<(), SendError> {
+    use crate::model::Failure::{Credentials, Throttled, Timeout, Unavailable};
+    crate::aws::publish(&topic, &subject, &message).await.map_err(|failure| match failure {
+        Throttled | Timeout | Unavailable { .. } | Credentials { .. } => {
+            SendError::Again(failure.to_string())
+        }
+        _ => SendError::Never(failure.to_string()),
+    })
 }

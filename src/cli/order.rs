@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::exit::{Exit, Failure};
-use super::output::{Output, say};
+use super::kept::Kept;
+use super::output::Output;
 use super::remote::{Remote, Where, actor};
-use crate::access::{Deed, Ledger, Method, Permission, Principal, Verdict, nonce};
+use super::way::Way;
+use crate::access::{Method, Principal};
 use crate::control::{Clock, SystemClock};
-use crate::journal::Journal;
-use crate::journal::sqlite::Sqlite;
-use crate::model::{ClusterName, Command, Memory, Mode, Order, PoolId, Record, Role, Seq};
+use crate::model::{ClusterName, Mode, Order, PoolId, Role, Seq};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ModeCommand {
@@ -140,8 +140,8 @@ async fn show(cluster: &ClusterName, at: &Where, output: Output) -> Result<Exit,
             format!("{cluster}: mode {effective} (stored {stored}, configuration allows {ceiling})")
         });
     } else {
-        let (_, memory) = journal(at, cluster).await?;
-        let stored = memory.mode;
+        let memory = Kept::find(at).await?.memory(cluster).await?;
+        let stored = memory.unwrap_or_default().mode;
         output.result(&json!({ "cluster": cluster, "stored": stored }), || {
             format!("{cluster}: stored mode {stored}; no server runs")
         });
@@ -198,7 +198,7 @@ pub(super) async fn handover(args: HandoverArgs, output: Output) -> Result<Exit,
     Ok(if waits { Exit::Blocked } else { Exit::Ok })
 }
 
-/// Through the server, or into the journal when none runs.
+/// Through a server, or into the journal.
 async fn give(
     at: &Where,
     cluster: &ClusterName,
@@ -207,73 +207,18 @@ async fn give(
     order: Order,
     reason: &str,
 ) -> Result<(), Failure> {
-    if let Some(remote) = Remote::find(at).await? {
-        let path = format!("/api/v1/clusters/{cluster}/{verb}");
-        return remote.post::<Done>(&path, &body).await.map(|_| ());
+    match Way::find(at, cluster).await? {
+        Way::Server(remote) => {
+            let path = format!("/api/v1/clusters/{cluster}/{verb}");
+            remote.post::<Done>(&path, &body).await.map(|_| ())
+        }
+        Way::Journal(writer) => writer.obey(order, reason, |_| Ok(())).await,
     }
-    if reason.trim().is_empty() {
-        return Err(Failure::new(Exit::Usage, "the reason is empty").hint("say why in a few words"));
-    }
-    let (mut journal, memory) = journal(at, cluster).await?;
-    obey(at, cluster, &mut journal, &memory, order, reason).await
 }
 
-/// Puts an order into the journal, in the record of changes before and after.
-pub(super) async fn obey(
-    at: &Where,
-    cluster: &ClusterName,
-    journal: &mut Sqlite,
-    memory: &Memory,
-    order: Order,
-    reason: &str,
-) -> Result<(), Failure> {
-    let needs = Permission::of(&order, memory.mode);
-    let request = nonce().map_err(|error| Failure::new(Exit::Failed, error))?;
-    let owner = state_owner();
-    let deed = Deed::new(&owner, &owner.name, &request, "");
-    let deed = deed.of(&order, cluster, memory.mode, reason);
-    let begun = Ledger::open(&at.state).and_then(|mut ledger| {
-        ledger.append(&deed, Verdict::Begun, None, None, now())?;
-        Ok(ledger)
-    });
-    let ledger = match begun {
-        Ok(ledger) => Some(ledger),
-        Err(error) if needs.waits_for_the_record() => return Err(error.into()),
-        Err(error) => {
-            say(&format!("tidegate: not in the record of changes: {error}"));
-            None
-        }
-    };
-    let command = Command { actor: owner.name, reason: reason.to_owned(), order };
-    let written = journal.append(vec![Record::Command { command }], now()).await;
-    let (result, detail) = match &written {
-        Ok(entries) => {
-            let seq = entries.last().map_or(memory.seq, |entry| entry.seq);
-            (Verdict::Done, format!("journal {}", seq.0))
-        }
-        Err(error) => (Verdict::Failed, error.to_string()),
-    };
-    if let Some(mut ledger) = ledger
-        && let Err(error) = ledger.append(&deed, result, Some(detail), None, now())
-    {
-        say(&format!("tidegate: its end is not in the record of changes: {error}"));
-    }
-    Ok(written.map(|_| ())?)
-}
-
-/// Whoever can write the state directory may do everything to it.
+/// Whoever can write the state directory, or the table, may do everything to it.
 pub(super) fn state_owner() -> Principal {
     Principal { name: actor(), role: Role::Admin, method: Method::State, ambient: false }
-}
-
-/// The cluster's journal and what it remembers; refused while a server holds it.
-pub(super) async fn journal(
-    at: &Where,
-    cluster: &ClusterName,
-) -> Result<(Sqlite, Memory), Failure> {
-    let mut journal = Sqlite::open(&at.state, cluster)?;
-    let (memory, _) = journal.recover().await?;
-    Ok((journal, memory))
 }
 
 pub(super) fn now() -> DateTime<Utc> {

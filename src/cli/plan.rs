@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use clap::Args as ClapArgs;
 
 use super::exit::{Exit, Failure};
+use super::kept::Kept;
 use super::output::{Output, say};
 use super::remote::{Remote, Where};
 use super::text;
 use crate::config::{ClusterConfig, PoolConfig};
 use crate::control::status::ClusterStatus;
 use crate::control::{Preview, preview::replay};
-use crate::journal::Sqlite;
 use crate::model::{ClusterName, Memory, Snapshot};
 
 #[derive(Debug, ClapArgs)]
@@ -19,10 +19,6 @@ pub(super) struct Args {
     /// The cluster to look at. Needs read permissions only.
     #[arg(long, value_name = "NAME", required_unless_present = "snapshot")]
     cluster: Option<ClusterName>,
-
-    /// Use this configuration; without it the account is looked through with defaults.
-    #[arg(long, value_name = "FILE", env = "TIDEGATE_CONFIG")]
-    config: Option<PathBuf>,
 
     /// Plan from a snapshot in a JSON file, as `--save-snapshot` writes it.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["save_snapshot", "direct"])]
@@ -46,11 +42,11 @@ pub(super) struct Args {
 
 pub(super) async fn plan(args: Args, output: Output) -> Result<Exit, Failure> {
     let status = match &args.snapshot {
-        Some(file) => from_file(&args, file)?,
+        Some(file) => from_file(&args, file).await?,
         None => from_cluster(&args).await?,
     };
     output.result(&status, || {
-        let next = match (&args.snapshot, &args.config) {
+        let next = match (&args.snapshot, &args.at.given.config) {
             (None, None) => format!(
                 "\nNothing was changed. Next: tidegate config init --cluster {} > tidegate.yaml",
                 status.name
@@ -74,9 +70,9 @@ pub(super) fn seen(file: &Path) -> Result<Snapshot, Failure> {
 }
 
 /// Without a configuration, every pool of the snapshot with defaults.
-fn from_file(args: &Args, file: &Path) -> Result<ClusterStatus, Failure> {
+async fn from_file(args: &Args, file: &Path) -> Result<ClusterStatus, Failure> {
     let snapshot = seen(file)?;
-    let config = match configured(args, &snapshot.cluster)? {
+    let config = match configured(args, &snapshot.cluster).await? {
         Some(config) => config,
         None => {
             let pools = snapshot.pools.value.keys().cloned().map(PoolConfig::new).collect();
@@ -90,16 +86,15 @@ async fn from_cluster(args: &Args) -> Result<ClusterStatus, Failure> {
     let Some(cluster) = &args.cluster else {
         return Err(Failure::new(Exit::Usage, "no cluster is named"));
     };
-    let ask = !args.direct && args.config.is_none() && args.save_snapshot.is_none();
+    let ask = !args.direct && args.at.given.config.is_none() && args.save_snapshot.is_none();
     if ask && let Some(remote) = Remote::find(&args.at).await? {
         return remote.get(&format!("/api/v1/clusters/{cluster}")).await;
     }
-    let config = configured(args, cluster)?;
-    let known = Sqlite::peek(&args.at.state, cluster)?;
+    let config = configured(args, cluster).await?;
+    let kept = Kept::find(&args.at).await?;
+    let known = kept.memory(cluster).await?;
     match &known {
-        Some(memory) => {
-            say(&format!("journal      {}, up to record {}", args.at.state.display(), memory.seq.0))
-        }
+        Some(memory) => say(&format!("journal      {kept}, up to record {}", memory.seq.0)),
         None => say("journal      none: removals are shown as if long unneeded"),
     }
     let (config, preview) = look(cluster, config, known).await?;
@@ -111,13 +106,12 @@ async fn from_cluster(args: &Args) -> Result<ClusterStatus, Failure> {
     Ok(shown(&config, &preview))
 }
 
-fn configured(args: &Args, cluster: &ClusterName) -> Result<Option<ClusterConfig>, Failure> {
-    let Some(file) = &args.config else { return Ok(None) };
-    let config = super::config::read(file)?;
+async fn configured(args: &Args, cluster: &ClusterName) -> Result<Option<ClusterConfig>, Failure> {
+    let Some(config) = args.at.given.config().await? else { return Ok(None) };
     let found = config.cluster(cluster).cloned();
     found.map(Some).ok_or_else(|| {
         let names: Vec<_> = config.clusters.iter().map(|c| c.name.to_string()).collect();
-        let text = format!("{} has no cluster `{cluster}`", file.display());
+        let text = format!("the configuration has no cluster `{cluster}`");
         Failure::new(Exit::BadConfig, text).hint(format!("it has {}", names.join(", ")))
     })
 }

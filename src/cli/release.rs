@@ -11,13 +11,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::exit::{Exit, Failure};
-use super::order::{Done, journal, obey};
+use super::order::Done;
 use super::output::{Output, say};
 use super::remote::{Remote, Where};
+use super::way::{Way, Writer};
 use crate::control::status::ClusterStatus;
 use crate::control::{Clock, SystemClock};
 use crate::model::{
-    ActionKind, ClusterName, ImageName, Mode, Order, Refusal, ReleaseOrder, ReleaseStage,
+    ActionKind, ClusterName, ImageName, Memory, Mode, Order, Refusal, ReleaseOrder, ReleaseStage,
     ServiceName,
 };
 use crate::release::orders::{Known, check};
@@ -178,9 +179,12 @@ async fn give(
     reason: &str,
 ) -> Result<Option<String>, Failure> {
     let ReleaseArgs { cluster, at, .. } = args;
-    let Some(remote) = Remote::find(at).await? else {
-        record(args, order, reason).await?;
-        return Ok(Some("no server runs; the order waits in the journal".to_owned()));
+    let remote = match Way::find(at, cluster).await? {
+        Way::Server(remote) => remote,
+        Way::Journal(writer) => {
+            record(writer, &args.service, order, reason).await?;
+            return Ok(Some("no server runs; the order waits in the journal".to_owned()));
+        }
     };
     let (path, body) = match order {
         ReleaseOrder::Start { image, container } => {
@@ -193,14 +197,19 @@ async fn give(
     Ok(waits(&status, order))
 }
 
-async fn record(args: &ReleaseArgs, order: &ReleaseOrder, reason: &str) -> Result<(), Failure> {
-    let (mut journal, memory) = journal(&args.at, &args.cluster).await?;
-    let known = Known::of_memory(&args.service, &memory, None);
-    check(&known, order).map_err(|Refusal { detail, remedy, .. }| {
-        Failure::new(Exit::Failed, detail).hint(remedy)
-    })?;
-    let order = Order::Release { service: args.service.clone(), steer: order.clone() };
-    obey(&args.at, &args.cluster, &mut journal, &memory, order, reason).await
+async fn record(
+    writer: Writer,
+    service: &ServiceName,
+    steer: &ReleaseOrder,
+    reason: &str,
+) -> Result<(), Failure> {
+    let order = Order::Release { service: service.clone(), steer: steer.clone() };
+    let check = |memory: &Memory| {
+        check(&Known::of_memory(service, memory, None), steer).map_err(
+            |Refusal { detail, remedy, .. }| Failure::new(Exit::Failed, detail).hint(remedy),
+        )
+    };
+    writer.obey(order, reason, check).await
 }
 
 fn waits(cluster: &ClusterStatus, order: &ReleaseOrder) -> Option<String> {

@@ -1,4 +1,4 @@
-//! Reads the configuration file again while the server runs, and hands on what is good.
+//! Reads the configuration again while the server runs, and hands on what is good.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,17 +6,19 @@ use std::time::Duration;
 use tokio::signal::unix::Signal;
 use tokio_util::sync::CancellationToken;
 
+use super::source::Source;
 use crate::control::reload::{Again, Watched};
 use crate::control::status::Publisher;
 use crate::control::{Clock, Orders, SystemClock};
 use crate::model::ClusterName;
 
-/// How often the file is read. Its content counts and not its time: a mounted secret or a link
+/// How often it is read. Its content counts and not its time: a mounted secret or a link
 /// that is turned shows no time of its own.
 const EVERY: Duration = Duration::from_secs(30);
 
-/// Reads the file again and again, and at once on a hang-up, until `stop`.
+/// Reads it again and again, and at once on a hang-up, until `stop`.
 pub(super) async fn reload(
+    source: Source,
     mut watched: Watched,
     mut hang_up: Signal,
     orders: BTreeMap<ClusterName, Orders>,
@@ -30,8 +32,7 @@ pub(super) async fn reload(
             _ = hang_up.recv() => {}
             () = SystemClock.sleep(EVERY) => {}
         }
-        let text = std::fs::read_to_string(watched.file()).map_err(|error| error.to_string());
-        match watched.judge(text, &SystemClock) {
+        match watched.judge(source.text().await, &SystemClock) {
             Again::Same => continue,
             Again::Refused => {
                 let why = watched.shown().refused.as_deref().unwrap_or_default();

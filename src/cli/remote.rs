@@ -8,9 +8,14 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::exit::{Exit, Failure};
+use super::source::Source;
+use crate::config::Config;
 
 /// Longest wait for an answer; an order may wait for the end of a tick's writes.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Where errors of a configuration without a file are found.
+pub(super) const CONFIG_TEXT: &str = "TIDEGATE_CONFIG_TEXT";
 
 /// Which server or journal a command speaks to.
 #[derive(Clone, Debug, Args)]
@@ -28,6 +33,33 @@ pub(super) struct Where {
     /// Directory of the journals.
     #[arg(long, env = "TIDEGATE_STATE", value_name = "DIR", default_value = ".tidegate")]
     pub(super) state: PathBuf,
+
+    #[command(flatten)]
+    pub(super) given: Given,
+}
+
+/// The configuration of a command that can do without one.
+#[derive(Clone, Debug, Args)]
+pub(super) struct Given {
+    /// The configuration: a file, s3://BUCKET/KEY, or ssm:NAME of a parameter. Where no server is
+    /// found, it says where journals are.
+    #[arg(long, value_name = "FILE", env = "TIDEGATE_CONFIG")]
+    pub(super) config: Option<Source>,
+
+    /// The configuration itself, where no file can be put beside the program.
+    #[arg(long, value_name = "YAML", env = "TIDEGATE_CONFIG_TEXT", hide = true)]
+    config_text: Option<String>,
+}
+
+impl Given {
+    /// As it is now; `None`: there is none.
+    pub(super) async fn config(&self) -> Result<Option<Config>, Failure> {
+        match (&self.config, &self.config_text) {
+            (Some(source), _) => super::config::read(source).await.map(Some),
+            (None, Some(text)) => super::config::parse(text, CONFIG_TEXT).map(Some),
+            (None, None) => Ok(None),
+        }
+    }
 }
 
 /// What a server leaves in its state directory for commands on the same machine.
@@ -89,10 +121,15 @@ impl Remote {
             return Self::new(url, at.token.clone()).map(Some);
         }
         let Some(address) = Address::find(&at.state) else { return Ok(None) };
-        let remote = Self::new(&address.url, Some(at.token.clone().unwrap_or(address.token)))?;
         // A file left by a server that was killed leads nowhere.
-        let alive = remote.http.get(format!("{}/healthz", remote.base)).send().await;
-        Ok(alive.is_ok().then_some(remote))
+        Self::alive(&address.url, Some(at.token.clone().unwrap_or(address.token))).await
+    }
+
+    /// The server at this address, if it answers.
+    pub(super) async fn alive(url: &str, token: Option<String>) -> Result<Option<Self>, Failure> {
+        let remote = Self::new(url, token)?;
+        let answer = remote.http.get(format!("{}/healthz", remote.base)).send().await;
+        Ok(answer.is_ok().then_some(remote))
     }
 
     /// The server, or a failure that says how to start one.

@@ -7,16 +7,13 @@ use super::exit::{Exit, Failure};
 use super::output::Output;
 #[cfg(feature = "aws")]
 use super::output::say;
+use super::source::Source;
 #[cfg(feature = "aws")]
 use crate::model::ClusterName;
 
-/// Where errors of a configuration without a file are found.
-#[cfg(feature = "aws")]
-const CONFIG_TEXT: &str = "TIDEGATE_CONFIG_TEXT";
-
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The configuration file.
+    /// The configuration: a file, s3://BUCKET/KEY, or ssm:NAME of a parameter.
     #[arg(
         long,
         value_name = "FILE",
@@ -24,7 +21,7 @@ pub(super) struct Args {
         required_unless_present = "config_text",
         conflicts_with = "config_text"
     )]
-    config: Option<PathBuf>,
+    config: Option<Source>,
 
     /// The configuration itself, where no file can be put beside the program.
     #[arg(long, value_name = "YAML", env = "TIDEGATE_CONFIG_TEXT", hide_env_values = true)]
@@ -34,6 +31,11 @@ pub(super) struct Args {
     /// balancer configured under `access`.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
+
+    /// Where replicas that share a table reach this one, such as http://10.0.1.7:8080. Left out:
+    /// the address it listens on, or the one that ECS has given to its task.
+    #[arg(long, value_name = "URL", env = "TIDEGATE_ADVERTISE")]
+    advertise: Option<String>,
 
     /// Where `/metrics` alone is served, to whoever reaches it; nowhere unless given.
     #[arg(long, value_name = "ADDRESS")]
@@ -71,30 +73,29 @@ pub(super) fn without_aws() -> Failure {
 
 #[cfg(feature = "aws")]
 pub(super) async fn run(args: Args, _output: Output) -> Result<Exit, Failure> {
-    use super::replica::owner;
-    use crate::aws::AwsTable;
+    use super::replica::{Replica, reached_at};
+    use crate::access::Ledger;
     use crate::config::JournalConfig;
-    use crate::control::{Clock, SystemClock};
-    use crate::journal::{Replicated, Sqlite};
+    use crate::journal::Sqlite;
 
     start_log()?;
-    let config = given_config(&args)?;
+    let config = given_config(&args).await?;
+    let listener = bind(args.listen).await?;
+    let listens = listener.local_addr().unwrap_or(args.listen);
     match config.journal.clone() {
         JournalConfig::Sqlite => {
             let open = async |name: &ClusterName| Ok(Sqlite::open(&args.state, name)?);
-            start(&args, config, open).await
+            start(&args, config, listener, Ledger::open(&args.state).await?, open).await
         }
         JournalConfig::DynamoDb(table) => {
-            let owner = owner()?;
-            say(&format!("replica             {owner}, journal in table {}", table.table));
-            let lease = table.lease.to_std().unwrap_or_default();
-            let open = async |name: &ClusterName| {
-                let told = AwsTable::connect(name, &table.table, table.region.as_deref()).await;
-                let told = told.map_err(|e| Failure::new(Exit::Unreachable, e.to_string()))?;
-                let now = std::sync::Arc::new(|| SystemClock.moment());
-                Ok(Replicated::new(told, name.clone(), &owner, lease, now))
-            };
-            start(&args, config, open).await
+            let address = reached_at(args.advertise.as_deref(), listens).await;
+            let at = address.as_deref().unwrap_or("no address, so that others pass it no orders");
+            let replica = Replica::new(&table, address.clone()).await?;
+            say(&format!("replica             {}, at {at}", replica.owner()));
+            say(&format!("journal             table {}", replica.table()));
+            let open = async |name: &ClusterName| Ok(replica.journal(name));
+            let ledger = replica.ledger().read().await?;
+            start(&args, config, listener, ledger, open).await
         }
     }
 }
@@ -104,19 +105,20 @@ pub(super) async fn run(args: Args, _output: Output) -> Result<Exit, Failure> {
 async fn start<J: crate::journal::Journal + 'static>(
     args: &Args,
     config: crate::config::Config,
+    listener: tokio::net::TcpListener,
+    ledger: crate::access::Ledger,
     open: impl AsyncFn(&ClusterName) -> Result<J, Failure>,
 ) -> Result<Exit, Failure> {
     use super::beside::Beside;
     use super::remote::Address;
     use super::serve::{Door, Scope, serve, stop_on_signal};
-    use crate::access::{Ledger, Token};
+    use crate::access::Token;
     use crate::api::bind_allowed;
     use crate::aws::Aws;
     use crate::control::{Clock, Cluster, SystemClock};
 
-    let beside = Beside::prepare(args.config.as_deref(), &config, args.metrics_listen).await?;
+    let beside = Beside::prepare(args.config.as_ref(), &config, args.metrics_listen).await?;
     let given = given_token(args)?;
-    let ledger = Ledger::open(&args.state)?;
     let handed_out = ledger.tokens().all().any(|token| token.is_live(SystemClock.now()));
     let authenticates = given.is_some() || handed_out || config.alb_oidc.is_some();
     bind_allowed(args.listen, authenticates)
@@ -128,7 +130,6 @@ async fn start<J: crate::journal::Journal + 'static>(
     };
     let alb = config.alb_oidc.map(believed).transpose()?;
     let stop = stop_on_signal()?;
-    let listener = bind(args.listen).await?;
     let address = listener.local_addr().unwrap_or(args.listen);
     let mut scopes = Vec::new();
     for config in config.clusters {
@@ -190,10 +191,12 @@ fn from_here(address: SocketAddr) -> SocketAddr {
 
 /// The configuration of a file, of the command line or of the environment.
 #[cfg(feature = "aws")]
-fn given_config(args: &Args) -> Result<crate::config::Config, Failure> {
+async fn given_config(args: &Args) -> Result<crate::config::Config, Failure> {
     match (&args.config, &args.config_text) {
-        (Some(file), _) => super::config::read(file),
-        (None, text) => super::config::parse(text.as_deref().unwrap_or_default(), CONFIG_TEXT),
+        (Some(source), _) => super::config::read(source).await,
+        (None, text) => {
+            super::config::parse(text.as_deref().unwrap_or_default(), super::remote::CONFIG_TEXT)
+        }
     }
 }
 

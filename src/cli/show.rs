@@ -4,12 +4,11 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use super::exit::{Exit, Failure};
+use super::kept::Kept;
 use super::output::Output;
 use super::remote::{Remote, Where};
 use super::text;
 use crate::control::status::{ClusterStatus, Decision};
-use crate::journal::Journal;
-use crate::journal::sqlite::Sqlite;
 use crate::model::ClusterName;
 
 #[derive(Debug, Args)]
@@ -76,7 +75,11 @@ pub(super) async fn decisions(args: DecisionsArgs, output: Output) -> Result<Exi
         (Some(remote), None) => {
             remote.get::<Decisions>(&format!("{base}?limit={limit}")).await?.decisions
         }
-        (None, id) => from_ring(&at, &cluster, id.as_deref(), usize::from(limit)).await?,
+        (None, id) => {
+            let kept = Kept::find(&at).await?;
+            let kept = kept.decisions(&cluster, id.as_deref(), usize::from(limit)).await?;
+            kept.into_iter().filter_map(|json| serde_json::from_value(json).ok()).collect()
+        }
     };
     if id.is_some() {
         let Some(decision) = decisions.first() else {
@@ -88,18 +91,4 @@ pub(super) async fn decisions(args: DecisionsArgs, output: Output) -> Result<Exi
         output.result(&decisions, || decisions.iter().map(text::decision).collect());
     }
     Ok(Exit::Ok)
-}
-
-async fn from_ring(
-    at: &Where,
-    cluster: &ClusterName,
-    id: Option<&str>,
-    limit: usize,
-) -> Result<Vec<Decision>, Failure> {
-    let mut journal = Sqlite::open(&at.state, cluster)?;
-    let kept = match id {
-        Some(id) => journal.decision(id).into_iter().collect(),
-        None => journal.decisions(limit).await,
-    };
-    Ok(kept.into_iter().filter_map(|json| serde_json::from_value(json).ok()).collect())
 }

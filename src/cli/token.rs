@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::exit::{Exit, Failure};
+use super::kept::Kept;
 use super::order::{now, state_owner};
 use super::output::Output;
 use super::remote::{Remote, Where};
@@ -96,7 +97,7 @@ async fn create(args: CreateArgs, output: Output) -> Result<Exit, Failure> {
             });
             remote.post("/api/v1/tokens", &body).await?
         }
-        None => create_here(&at, name, role, expires, &reason)?,
+        None => create_here(&at, name, role, expires, &reason).await?,
     };
     output.result(&created, || {
         let Created { token, name, role, expires } = &created;
@@ -108,14 +109,14 @@ async fn create(args: CreateArgs, output: Output) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-fn create_here(
+async fn create_here(
     at: &Where,
     name: TokenName,
     role: Role,
     expires: Option<TimeDelta>,
     reason: &str,
 ) -> Result<Created, Failure> {
-    let mut ledger = Ledger::open(&at.state)?;
+    let mut ledger = Kept::find(at).await?.ledger().await?;
     let failed = |error| Failure::new(Exit::Failed, error);
     let (now, secret) = (now(), Token::random().map_err(failed)?);
     let expires = expires.map(|time| now + time);
@@ -126,14 +127,14 @@ fn create_here(
     })?;
     let mut deed = deed("token_create", &name, reason)?;
     deed.after = Some(json!({ "role": role, "expires": expires }));
-    ledger.append(&deed, Verdict::Done, None, Some(TokenEdge::Created { token }), now)?;
+    ledger.append(&deed, Verdict::Done, None, Some(TokenEdge::Created { token }), now).await?;
     Ok(Created { token: secret.reveal().to_owned(), name, role, expires })
 }
 
 async fn list(args: ListArgs, output: Output) -> Result<Exit, Failure> {
     let tokens = match Remote::find(&args.at).await? {
         Some(remote) => remote.get("/api/v1/tokens").await?,
-        None => listed(&Ledger::open(&args.at.state)?),
+        None => listed(Kept::find(&args.at).await?.ledger().await?).await,
     };
     output.result(&tokens, || text(&tokens));
     Ok(Exit::Ok)
@@ -145,7 +146,7 @@ async fn revoke(args: RevokeArgs, output: Output) -> Result<Exit, Failure> {
         let path = format!("/api/v1/tokens/{name}/revoke");
         let _left: Tokens = remote.post(&path, &json!({ "reason": reason })).await?;
     } else {
-        let mut ledger = Ledger::open(&at.state)?;
+        let mut ledger = Kept::find(&at).await?.ledger().await?;
         let known = ledger.tokens().get(&name).cloned().ok_or_else(|| {
             Failure::new(Exit::Failed, format!("there is no token `{name}`"))
                 .hint("`tidegate token list` shows the tokens there are")
@@ -154,7 +155,7 @@ async fn revoke(args: RevokeArgs, output: Output) -> Result<Exit, Failure> {
             let mut deed = deed("token_revoke", &name, &reason)?;
             deed.before = Some(json!({ "role": known.role, "expires": known.expires }));
             let edge = TokenEdge::Revoked { name: name.clone() };
-            ledger.append(&deed, Verdict::Done, None, Some(edge), now())?;
+            ledger.append(&deed, Verdict::Done, None, Some(edge), now()).await?;
         }
     }
     output.result(&json!({ "name": name, "revoked": true }), || format!("{name} is revoked"));
@@ -168,18 +169,21 @@ fn deed(action: &str, name: &TokenName, reason: &str) -> Result<Deed, Failure> {
     Ok(Deed { scope: format!("tokens/{name}"), reason: reason.to_owned(), ..new })
 }
 
-fn listed(ledger: &Ledger) -> Tokens {
+async fn listed(mut ledger: Ledger) -> Tokens {
     let now = now();
-    let tokens = ledger.tokens().all().map(|known| Listed {
-        name: known.name.clone(),
-        role: known.role,
-        good: known.is_live(now),
-        created: known.created,
-        expires: known.expires,
-        revoked: known.revoked,
-        last_used: ledger.last_used(&known.name),
-    });
-    Tokens { tokens: tokens.collect() }
+    let mut tokens = Vec::new();
+    for known in ledger.tokens().clone().all() {
+        tokens.push(Listed {
+            name: known.name.clone(),
+            role: known.role,
+            good: known.is_live(now),
+            created: known.created,
+            expires: known.expires,
+            revoked: known.revoked,
+            last_used: ledger.last_used(&known.name).await,
+        });
+    }
+    Tokens { tokens }
 }
 
 fn text(Tokens { tokens }: &Tokens) -> String {

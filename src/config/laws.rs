@@ -154,6 +154,8 @@ fn targets() -> impl Strategy<Value = Vec<notify::Target>> {
     let to = prop_oneof![
         (url, secret()).prop_map(|(url, secret)| Receiver::Webhook { url, secret }),
         secret().prop_map(|url| Receiver::Slack { url }),
+        "arn:aws(-cn)?:sns:eu-west-[1-9]:[0-9]{12}:[a-zA-Z0-9_-]{1,9}"
+            .prop_map(|topic| Receiver::Sns { topic }),
     ];
     prop::collection::btree_map(prop_oneof!["[a-z0-9_-]{1,9}", Just("slack".to_owned())], to, 0..3)
         .prop_map(|named| named.into_iter().map(|(name, to)| Target { name, to }).collect())

@@ -90,6 +90,10 @@ texts! {
         "write `https://HOST/PATH`, without user or password; `http://` only to `localhost`, \
          `127.0.0.1` or `[::1]`",
         is_webhook;
+    TopicArn: "ARN of an SNS topic",
+        "write it in full: `arn:aws:sns:REGION:ACCOUNT:NAME`; topics that end in `.fifo` take no \
+         notices",
+        is_topic;
     FleetId: "Spot Fleet request id",
         "write the id, which begins with `sfr-`, as `aws ec2 describe-spot-fleet-requests` shows it",
         |text| text.len() > 4 && text.starts_with("sfr-") && text.bytes().all(is_word);
@@ -158,6 +162,18 @@ fn is_webhook(text: &str) -> bool {
     let host = plain.split(['/', '?', '#']).next().unwrap_or_default();
     let host = host.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')).map_or(host, |h| h.0);
     is_url(text) && ["localhost", "127.0.0.1", "[::1]"].contains(&host)
+}
+
+fn is_topic(text: &str) -> bool {
+    let parts: Vec<&str> = text.split(':').collect();
+    matches!(parts[..], ["arn", partition, "sns", region, account, name]
+        if partition.starts_with("aws")
+            && region.contains('-')
+            && region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && account.len() == 12
+            && account.bytes().all(|byte| byte.is_ascii_digit())
+            && (1..=256).contains(&name.len())
+            && name.bytes().all(is_word))
 }
 
 fn is_role(text: &str) -> bool {

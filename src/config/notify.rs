@@ -15,6 +15,8 @@ pub enum Receiver {
     Webhook { url: String, secret: Secret },
     /// What Slack calls an incoming webhook; whoever knows its address may write there.
     Slack { url: Secret },
+    /// A topic by its ARN, for whoever has subscribed to it.
+    Sns { topic: String },
 }
 
 impl Receiver {
@@ -23,6 +25,7 @@ impl Receiver {
         match self {
             Self::Webhook { .. } => "webhook",
             Self::Slack { .. } => "slack",
+            Self::Sns { .. } => "sns",
         }
     }
 }

@@ -122,11 +122,16 @@ impl Cluster {
         self.hearing.confirmed(state, seen, looked_at, hears_until?, now)
     }
 
-    /// Takes up what the journal holds after a write of unknown fate, under a new epoch.
+    /// Takes up what the journal holds after a write of unknown fate, under a new epoch. Whoever
+    /// begins to lead looks at everything before anything is done.
     pub async fn reopen(&mut self, journal: &mut impl Journal) -> Result<(), JournalError> {
+        let waited = self.standing != Standing::Leads;
         (self.memory, self.standing) = journal.recover().await?;
         self.lease = journal.lease();
         self.hearing.stir();
+        if waited && self.standing == Standing::Leads {
+            self.looked_at = None;
+        }
         Ok(())
     }
 

@@ -1,17 +1,15 @@
-//! What becomes of a configuration file that changes while the process runs.
+//! What becomes of a configuration that changes while the process runs.
 //!
-//! Rule: a file is good as a whole or changes nothing; what is in force is always a good one.
-
-use std::path::{Path, PathBuf};
+//! Rule: it is good as a whole or changes nothing; what is in force is always a good one.
 
 use super::clock::Clock;
 use super::status::ConfigStatus;
 use crate::config::{self, ClusterConfig, Config, differences, without_restart};
 
-/// The file, what it said when it was last read, and the configuration it was started with.
+/// Where it is, what it said when it was last read, and the configuration it was started with.
 #[derive(Debug)]
 pub struct Watched {
-    file: PathBuf,
+    name: String,
     /// `None`: it could not be read, or has not been since the start.
     text: Option<String>,
     /// Since a part of it waits for a restart, what is in force may differ from what was read last.
@@ -20,7 +18,7 @@ pub struct Watched {
     shown: ConfigStatus,
 }
 
-/// What reading the file again came to.
+/// What reading it again came to.
 #[derive(Debug)]
 pub enum Again {
     /// It says what it said before.
@@ -31,10 +29,10 @@ pub enum Again {
 }
 
 impl Watched {
-    /// Of a process that was started with `config`, read from `file`.
-    pub fn new(file: &Path, config: &Config) -> Self {
+    /// Of a process that was started with `config`, read from what is called `name`.
+    pub fn new(name: &str, config: &Config) -> Self {
         Self {
-            file: file.to_owned(),
+            name: name.to_owned(),
             text: None,
             started: config.clone(),
             read: config.clone(),
@@ -42,16 +40,15 @@ impl Watched {
         }
     }
 
-    /// Judges what the file says now. A comment that changed changes nothing.
+    /// Judges what it says now. A comment that changed changes nothing.
     pub fn judge(&mut self, text: Result<String, String>, clock: &impl Clock) -> Again {
-        let name = self.file.display().to_string();
         if text.as_ref().ok() == self.text.as_ref() && text.is_ok() {
             return Again::Same;
         }
         self.text = text.as_ref().ok().cloned();
-        let loaded = text.map_err(|error| format!("{name}: {error}"));
+        let loaded = text.map_err(|error| format!("{}: {error}", self.name));
         let loaded =
-            loaded.and_then(|text| config::load(&text, &name).map_err(|error| error.to_string()));
+            loaded.and_then(|text| config::load(&text, &self.name).map_err(|e| e.to_string()));
         let read = match loaded {
             Ok(read) => read,
             Err(refused) if self.shown.refused.as_ref() == Some(&refused) => return Again::Same,
@@ -71,11 +68,6 @@ impl Watched {
         self.shown.changed = changed.iter().map(ToString::to_string).collect();
         self.shown.taken_up_at = Some(clock.now());
         Again::TakenUp
-    }
-
-    /// The file that is watched.
-    pub fn file(&self) -> &Path {
-        &self.file
     }
 
     /// What people are shown of it.
@@ -104,7 +96,7 @@ clusters:
 ";
 
     fn watched() -> Watched {
-        Watched::new(Path::new("none.yaml"), &config::load(GOOD, "t.yaml").unwrap())
+        Watched::new("none.yaml", &config::load(GOOD, "t.yaml").unwrap())
     }
 
     fn judge(watched: &mut Watched, text: &str) -> String {

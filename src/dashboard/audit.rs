@@ -1,11 +1,12 @@
 //! Who did what: the last rows of the record of changes.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use tokio::sync::Mutex;
 
 use super::{page, view};
 use crate::access::{Ledger, Row};
@@ -36,8 +37,7 @@ impl Audit {
 }
 
 pub(super) async fn audit(State(record): State<Record>) -> Response {
-    let read = record.lock().unwrap_or_else(PoisonError::into_inner).rows(None, ROWS);
-    match read {
+    match record.lock().await.rows(None, ROWS).await {
         Ok(rows) => page(StatusCode::OK, &Audit { rows, trouble: None }),
         Err(error) => {
             let audit = Audit { rows: Vec::new(), trouble: Some(error.to_string()) };

@@ -15,7 +15,7 @@ use crate::journal::Holder;
 use crate::model::{ClusterName, Epoch, Pause, Role, build};
 
 fn record() -> audit::Record {
-    Arc::new(std::sync::Mutex::new(Ledger::in_memory().unwrap()))
+    Arc::new(tokio::sync::Mutex::new(Ledger::in_memory().unwrap()))
 }
 
 async fn get_from(status: &Shown, path: &str) -> (StatusCode, String) {
@@ -200,7 +200,7 @@ async fn a_pause_and_a_failing_journal_are_told_first() {
 async fn a_replica_that_stands_by_says_who_leads_and_takes_no_orders() {
     let mut cluster = story::status();
     let (owner, epoch, since) = ("ip-10-0-1-7/1".into(), Epoch(4), build::now());
-    cluster.journal.leader = Some(Holder { owner, epoch, since });
+    cluster.journal.leader = Some(Holder { owner, epoch, since, address: None });
     let page = page_of(cluster).await;
     let text = said(&page);
     let told = "This replica stands by : ip-10-0-1-7/1 leads since 09:00:00 UTC (epoch 4).";
@@ -402,7 +402,8 @@ async fn changes_are_shown_newest_first_and_nothing_in_them_is_markup() {
     deed.reason = "week 3".into();
     deed.after = Some(serde_json::json!({ "mode": "act" }));
     for result in [Verdict::Begun, Verdict::Done] {
-        record.lock().unwrap().append(&deed, result, None, None, build::now()).unwrap();
+        let mut record = record.lock().await;
+        record.append(&deed, result, None, None, build::now()).await.unwrap();
     }
     let request = Request::get("/audit").body(Body::empty()).unwrap();
     let response = pages(shown(&[]), record).oneshot(request).await.unwrap();

@@ -83,6 +83,11 @@ impl<'a> View<'a> {
         }
     }
 
+    /// Whether an order that is given here gets to the replica that leads.
+    pub(super) fn takes_orders(&self) -> bool {
+        self.c.journal.leader.as_ref().is_none_or(|leader| leader.address.is_some())
+    }
+
     /// The mode a person may want next: one that is not in force and not above the ceiling.
     pub(super) fn other_modes(&self) -> Vec<Mode> {
         let all = [Mode::Observe, Mode::Recommend, Mode::Act];

@@ -34,6 +34,8 @@ pub struct LeaseItem {
     pub since: DateTime<Utc>,
     /// The last record the owner had written when it wrote this.
     pub seq: Seq,
+    /// Where orders for its owner are sent; `None`: it has told none.
+    pub address: Option<String>,
 }
 
 /// Who holds a lease.
@@ -43,6 +45,9 @@ pub struct Holder {
     pub epoch: Epoch,
     /// By the owner's clock.
     pub since: DateTime<Utc>,
+    /// Where its API is, such as `http://10.0.1.7:8080`; absent where it has told none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
 }
 
 /// A write of the lease's item that is tried, and the only state of the item it may replace.
@@ -68,6 +73,8 @@ pub enum Answer {
 #[derive(Clone, Debug)]
 pub struct Tenure {
     owner: String,
+    /// Where others reach it.
+    address: Option<String>,
     lease: Duration,
     writes: u64,
     /// The item as last seen, and when its `rvn` was first seen. `None`: there was none.
@@ -81,8 +88,13 @@ pub struct Tenure {
 impl Tenure {
     /// Knows nothing yet. `owner` must be of this process alone.
     pub fn new(owner: impl Into<String>, lease: Duration) -> Self {
-        let (owner, writes) = (owner.into(), 0);
-        Self { owner, lease, writes, seen: None, held: None, pending: None }
+        let (owner, address, writes) = (owner.into(), None, 0);
+        Self { owner, address, lease, writes, seen: None, held: None, pending: None }
+    }
+
+    /// Tells others where this process is reached, with the next epoch.
+    pub fn reached_at(&mut self, address: Option<String>) {
+        self.address = address;
     }
 
     /// The name of this process.
@@ -133,6 +145,7 @@ impl Tenure {
             released: false,
             since: at.wall,
             seq,
+            address: self.address.clone(),
         };
         Ok(self.tried(Attempt { item, replaces, sent: at }))
     }
@@ -242,7 +255,12 @@ impl Tenure {
 }
 
 fn holder(item: &LeaseItem) -> Holder {
-    Holder { owner: item.owner.clone(), epoch: item.epoch, since: item.since }
+    Holder {
+        owner: item.owner.clone(),
+        epoch: item.epoch,
+        since: item.since,
+        address: item.address.clone(),
+    }
 }
 
 fn share(lease: Duration, fifteenths: u32) -> Duration {

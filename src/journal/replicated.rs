@@ -68,6 +68,27 @@ impl<T: Table> Replicated<T> {
         Self { line, limits: LIMITS, head, epoch: None, next_decision: None }
     }
 
+    /// The same, reached by others at this address.
+    #[must_use]
+    pub fn reached_at(self, address: Option<String>) -> Self {
+        self.line.tenure().reached_at(address);
+        self
+    }
+
+    /// What a journal remembers, read beside whoever writes it; `None`: there is none.
+    ///
+    /// # Errors
+    /// As of `recover`.
+    pub async fn peek(table: &T, cluster: &ClusterName) -> Result<Option<Memory>, JournalError> {
+        let mut found = Head::default().read_on(table, cluster).await?;
+        if found.is_err() {
+            // Pruned meanwhile.
+            found = Head::default().read_on(table, cluster).await?;
+        }
+        let head = found.map_err(missing)?;
+        Ok(Some(head.memory).filter(|memory| memory.seq > Seq(0)))
+    }
+
     /// Takes the lease under an epoch higher than all known ones.
     async fn take(&mut self) -> Result<Standing, JournalError> {
         let held = self.line.tenure().epoch().unwrap_or_default();
@@ -104,9 +125,7 @@ impl<T: Table> Replicated<T> {
         if found.is_err() {
             found = Head::default().read_on(table, cluster).await?;
         }
-        self.head = found.map_err(|Hole(next)| {
-            JournalError::Damaged(format!("records before {} are missing", next.0))
-        })?;
+        self.head = found.map_err(missing)?;
         self.line.seq.store(self.head.memory.seq.0, Ordering::Relaxed);
         Ok(())
     }
@@ -210,6 +229,10 @@ impl<T: Table> Replicated<T> {
         self.next_decision = Some(number + 1);
         Ok(())
     }
+}
+
+fn missing(Hole(next): Hole) -> JournalError {
+    JournalError::Damaged(format!("records before {} are missing", next.0))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -15,7 +15,7 @@ pub use address::Refused;
 pub use events::{Event, Notice, events};
 pub use outbox::run;
 pub use secret::Unreadable;
-pub use wire::{SendError, Wire};
+pub use wire::{Post, Publish, SendError, Wire};
 
 #[cfg(test)]
 mod tests;

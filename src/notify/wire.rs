@@ -3,9 +3,12 @@
 //! Rule: no redirect is followed, no proxy asked, and no address that is a secret stands in an
 //! error.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use futures::future::BoxFuture;
 use reqwest::StatusCode;
 use ring::hmac;
 
@@ -16,6 +19,9 @@ use crate::config::notify::Receiver;
 
 /// Longest wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Longest subject (Publish, SNS API reference).
+const SUBJECT_MAX: usize = 100;
 
 /// Why a notice did not arrive.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -41,9 +47,32 @@ impl From<Refused> for SendError {
     }
 }
 
+/// A message to a topic of SNS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Post {
+    /// Its ARN.
+    pub topic: String,
+    /// Up to 100 characters of ASCII, which begin with a letter.
+    pub subject: String,
+    pub message: String,
+}
+
+/// Publishes to topics.
+pub type Publish = Arc<dyn Fn(Post) -> BoxFuture<'static, Result<(), SendError>> + Send + Sync>;
+
 /// Sends notices.
-#[derive(Clone, Debug)]
-pub struct Wire(reqwest::Client);
+#[derive(Clone)]
+pub struct Wire {
+    http: reqwest::Client,
+    /// `None`: there is no AWS.
+    topics: Option<Publish>,
+}
+
+impl fmt::Debug for Wire {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wire").field("http", &self.http).finish_non_exhaustive()
+    }
+}
 
 /// What is posted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,7 +93,14 @@ impl Wire {
             .timeout(PATIENCE)
             .user_agent(concat!("tidegate/", env!("CARGO_PKG_VERSION")))
             .build();
-        client.map(Self).map_err(|error| error.to_string())
+        let topics = None;
+        client.map(|http| Self { http, topics }).map_err(|error| error.to_string())
+    }
+
+    /// The same, with a way to topics.
+    #[must_use]
+    pub fn with_topics(self, publish: Publish) -> Self {
+        Self { topics: Some(publish), ..self }
     }
 
     /// Sends it once. `now` is what the receiver compares its own clock with.
@@ -77,8 +113,12 @@ impl Wire {
         notice: &Notice,
         now: DateTime<Utc>,
     ) -> Result<(), SendError> {
+        if let Receiver::Sns { topic } = to {
+            let none = || SendError::Never("this build has no AWS SDK".to_owned());
+            return self.topics.as_ref().ok_or_else(none)?(post(topic, notice)).await;
+        }
         let Letter { url, headers, body } = letter(to, notice, now)?;
-        let mut request = self.0.post(url).body(body);
+        let mut request = self.http.post(url).body(body);
         for (name, value) in headers {
             request = request.header(name, value);
         }
@@ -92,8 +132,19 @@ impl Wire {
     }
 }
 
+/// What a webhook gets, under a line for people.
+pub(super) fn post(topic: &str, notice: &Notice) -> Post {
+    let line = notice.line();
+    let plain = line.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' });
+    Post {
+        topic: topic.to_owned(),
+        subject: plain.take(SUBJECT_MAX).collect(),
+        message: serde_json::json!(notice).to_string(),
+    }
+}
+
 /// # Errors
-/// When its address or secret cannot be used.
+/// When its address or secret cannot be used; a topic gets none.
 pub(super) fn letter(
     to: &Receiver,
     notice: &Notice,
@@ -113,6 +164,7 @@ pub(super) fn letter(
             ];
             Ok(Letter { url, headers, body })
         }
+        Receiver::Sns { .. } => Err(SendError::Never("a topic gets no letter".to_owned())),
         Receiver::Slack { url } => {
             let url = address::check(&secret::read(url)?)?;
             let body = serde_json::json!({ "text": escaped(&notice.line()) }).to_string();

@@ -210,7 +210,33 @@ pub(super) const READS: &[Grant] = &[
         sid: "LookAtSwitch",
         on: &[On::Switches],
         only: &[],
-        actions: &[read("ssm:GetParameter", "aws/stop_switch", "Whether somebody stops it.")],
+        actions: &[read(
+            "ssm:GetParameter",
+            "aws/parameter",
+            "Whether somebody stops it; a configuration that lies there.",
+        )],
+    },
+    Grant {
+        sid: "ReadConfiguration",
+        on: &[On::Objects],
+        only: &[],
+        actions: &[own(
+            "s3:GetObject",
+            Asked::By("aws/object"),
+            "",
+            "A configuration that lies there.",
+        )],
+    },
+    Grant {
+        sid: "TellPeople",
+        on: &[On::Topics],
+        only: &[],
+        actions: &[own(
+            "sns:Publish",
+            Asked::By("aws/topic"),
+            "messages of the topic",
+            "Whoever has subscribed is told of what happens.",
+        )],
     },
     Grant {
         sid: "EnterScopes",

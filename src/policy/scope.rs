@@ -6,7 +6,8 @@
 use std::collections::BTreeSet;
 
 use super::table::{Named, On};
-use crate::config::{ClusterConfig, GateSource, JournalConfig, RuleMode};
+use crate::config::notify::Receiver;
+use crate::config::{ClusterConfig, Config, GateSource, JournalConfig, RuleMode};
 use crate::model::{ActionKind, Mode, PoolId};
 
 /// What a document of its own exists for.
@@ -121,18 +122,40 @@ impl Place {
                 queues: config.queue.iter().filter_map(|url| queue_name(url)).collect(),
                 tables: BTreeSet::new(),
                 switches: config.stop_parameter.iter().cloned().collect(),
+                objects: BTreeSet::new(),
+                topics: BTreeSet::new(),
                 target_groups: declared.filter_map(|e| e.target_group.clone()).collect(),
                 listeners,
             }),
         }
     }
 
-    /// The same, where the journal is kept with the role of this place.
+    /// The same, where the process itself has the role of this place: it keeps the journal with it,
+    /// and tells people.
     #[must_use]
-    pub fn keeping(mut self, journal: &JournalConfig) -> Self {
-        if let (Some(named), JournalConfig::DynamoDb(table)) = (&mut self.named, journal) {
+    pub fn keeping(mut self, config: &Config) -> Self {
+        let Some(named) = &mut self.named else { return self };
+        if let JournalConfig::DynamoDb(table) = &config.journal {
             named.tables.insert((table.region.clone(), table.table.clone()));
         }
+        named.topics.extend(config.notify.iter().filter_map(|target| match &target.to {
+            Receiver::Sns { topic } => Some(topic.clone()),
+            Receiver::Webhook { .. } | Receiver::Slack { .. } => None,
+        }));
+        self
+    }
+
+    /// The same, where the configuration is read from an object, `BUCKET/KEY`.
+    #[must_use]
+    pub fn read_from_object(mut self, object: impl Into<String>) -> Self {
+        self.named.get_or_insert_default().objects.insert(object.into());
+        self
+    }
+
+    /// The same, where the configuration is read from a parameter.
+    #[must_use]
+    pub fn read_from_parameter(mut self, name: impl Into<String>) -> Self {
+        self.named.get_or_insert_default().switches.insert(name.into());
         self
     }
 
@@ -192,6 +215,17 @@ impl Place {
             On::Switches => each(|named| &named.switches, &|name| {
                 self.arn("ssm", &format!("parameter/{}", name.trim_start_matches('/')))
             }),
+            On::Objects => {
+                let object = |name: &str| format!("arn:{}:s3:::{name}", self.partition);
+                match &self.named {
+                    Some(named) => named.objects.iter().map(|name| object(name)).collect(),
+                    None => vec![object("tidegate*/*")],
+                }
+            }
+            On::Topics => match &self.named {
+                Some(named) => named.topics.iter().cloned().collect(),
+                None => one("sns", "tidegate*".to_owned()),
+            },
             On::Repositories => vec![format!("arn:{}:ecr:*:*:repository/*", self.partition)],
             On::ScalableTargets => one("application-autoscaling", "scalable-target/*".to_owned()),
             On::Listeners => match &self.named {

@@ -58,8 +58,12 @@ pub enum On {
     Queues,
     /// Of journals.
     Tables,
-    /// Parameters that stop Tidegate.
+    /// Parameters that stop or configure Tidegate.
     Switches,
+    /// Objects that configure it.
+    Objects,
+    /// That notices are published to.
+    Topics,
     /// Images are also kept in other accounts and Regions.
     Repositories,
     ScalableTargets,
@@ -116,6 +120,10 @@ pub struct Named {
     pub tables: BTreeSet<(Option<String>, String)>,
     /// Names of parameters.
     pub switches: BTreeSet<String>,
+    /// `BUCKET/KEY`.
+    pub objects: BTreeSet<String>,
+    /// ARNs.
+    pub topics: BTreeSet<String>,
 }
 
 /// What no role of Tidegate may do, whatever else it is given.

@@ -24,6 +24,9 @@ pub(crate) struct Asked {
 pub(crate) struct Scope {
     pub(crate) cluster: String,
     pub(crate) configs: BTreeSet<String>,
+    /// Where configurations were read from, but for files.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) sources: BTreeSet<String>,
     /// Whether a person has ordered a handover.
     pub(crate) handover: bool,
 }
@@ -36,7 +39,8 @@ impl Scope {
         let places = configs.flat_map(|config| match config {
             Ok(config) => {
                 let places = config.clusters.iter().map(Place::of);
-                places.map(|place| place.keeping(&config.journal)).collect()
+                let places = places.map(|place| place.keeping(&config));
+                places.map(|place| self.sources.iter().fold(place, reading)).collect()
             }
             // Without a configuration there is only looking.
             Err(_) => {
@@ -53,6 +57,15 @@ impl Scope {
         let places: Vec<Place> = places.collect();
         let passed = [format!("arn:aws:iam::{account}:role/task")];
         serde_json::to_value(document(&places, &passed, &[])).expect("a document is plain data")
+    }
+}
+
+/// `s3://BUCKET/KEY` or `ssm:NAME`.
+fn reading(place: Place, source: &String) -> Place {
+    match (source.strip_prefix("s3://"), source.strip_prefix("ssm:")) {
+        (Some(object), _) => place.read_from_object(object),
+        (_, Some(name)) => place.read_from_parameter(name),
+        _ => place,
     }
 }
 

@@ -116,6 +116,36 @@ impl World {
         body
     }
 
+    /// A request to a service without a client here. The endpoint tells account and service by the
+    /// signature, and checks nothing else of it.
+    pub async fn ask(&self, service: &str, request: reqwest::RequestBuilder) -> String {
+        let scope = format!("{}/20260101/{REGION}/{service}/aws4_request", self.account);
+        let signed =
+            format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=00");
+        let answer = request.header("authorization", signed).send().await;
+        let answer = answer.expect("the endpoint answers");
+        let (status, text) = (answer.status(), answer.text().await.expect("text"));
+        assert!(status.is_success(), "{service}: {status}: {text}");
+        text
+    }
+
+    /// A request to SSM.
+    pub async fn ssm(&self, operation: &str, parameters: Value) {
+        self.json("ssm", &format!("AmazonSSM.{operation}"), &parameters).await;
+    }
+
+    /// A request to SNS.
+    pub async fn sns(&self, action: &str, parameters: &[(&str, &str)]) -> String {
+        let call = [("Action", action), ("Version", "2010-03-31")];
+        self.query("sns", &[&call[..], parameters].concat()).await
+    }
+
+    /// Puts a bucket, or an object of one.
+    pub async fn s3_put(&self, path: &str, body: &str) {
+        let request = self.http.put(format!("{}/{path}", self.endpoint)).body(body.to_owned());
+        self.ask("s3", request).await;
+    }
+
     /// Every AWS request of the account after this number, oldest first.
     pub async fn requests(&self, after: u64) -> Vec<Request> {
         let (endpoint, account) = (&self.endpoint, &self.account);
@@ -147,34 +177,17 @@ impl World {
     pub async fn query(&self, service: &str, parameters: &[(&str, &str)]) -> String {
         let form: Vec<_> =
             parameters.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
-        let request = self.post(service).body(form.join("&"));
-        self.answer(service, request.header("content-type", "application/x-www-form-urlencoded"))
-            .await
+        let request = self.http.post(&self.endpoint).body(form.join("&"));
+        self.ask(service, request.header("content-type", "application/x-www-form-urlencoded")).await
     }
 
     /// A call of a JSON API, by what stands in its header, such as `AWSEvents.PutRule`.
     pub async fn json(&self, service: &str, target: &str, body: &Value) -> Value {
-        let request = self.post(service).header("x-amz-target", target).body(body.to_string());
-        let kind = if service == "events" { "1.1" } else { "1.0" };
+        let request = self.http.post(&self.endpoint).header("x-amz-target", target);
+        let kind = if matches!(service, "events" | "ssm") { "1.1" } else { "1.0" };
         let request = request.header("content-type", format!("application/x-amz-json-{kind}"));
-        let answer = self.answer(target, request).await;
+        let answer = self.ask(service, request.body(body.to_string())).await;
         serde_json::from_str(&answer).unwrap_or_default()
-    }
-
-    fn post(&self, service: &str) -> reqwest::RequestBuilder {
-        let scope = format!("{}/20260101/{REGION}/{service}/aws4_request", self.account);
-        // The endpoint takes account and service from the header and checks no signature.
-        let authorization =
-            format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0");
-        self.http.post(&self.endpoint).header("authorization", authorization)
-    }
-
-    async fn answer(&self, what: &str, request: reqwest::RequestBuilder) -> String {
-        let answer = request.send().await.expect("the endpoint answers");
-        let status = answer.status();
-        let body = answer.text().await.expect("text");
-        assert!(status.is_success(), "{what}: {body}");
-        body
     }
 
     /// What this is called in the account.

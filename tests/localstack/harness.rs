@@ -81,6 +81,8 @@ pub struct Tidegate {
     killed: Option<u32>,
     /// What the process is called in the endpoint's record.
     name: Option<String>,
+    /// Where the configuration is; `None`: in the file.
+    source: Option<String>,
 }
 
 impl Tidegate {
@@ -96,6 +98,7 @@ impl Tidegate {
             process: None,
             killed: None,
             name: None,
+            source: None,
         };
         it.configure(config);
         it
@@ -104,6 +107,19 @@ impl Tidegate {
     /// From its next start on the endpoint's record names it, as `exec-env/NAME`.
     pub fn call_it(&mut self, name: &str) {
         self.name = Some(name.to_owned());
+    }
+
+    /// From its next start on the configuration is read from there, and it may be.
+    pub fn read_from(&mut self, source: &str) {
+        self.gate.permit_source(source);
+        self.source = Some(source.to_owned());
+    }
+
+    /// Tells the process to read the configuration again.
+    pub fn hang_up(&self) {
+        let pid = self.pid().expect("it runs").to_string();
+        let told = Command::new("kill").args(["-HUP", &pid]).status();
+        assert!(told.expect("kill runs").success());
     }
 
     /// Of the process that runs.
@@ -141,7 +157,8 @@ impl Tidegate {
         let log = File::options().create(true).append(true).open(self.log_path());
         let log = log.expect("a log file");
         let mut command = self.command(&["run", "--listen", "127.0.0.1:0"]);
-        command.arg("--config").arg(self.config_path());
+        let source = self.source.as_ref().map(PathBuf::from);
+        command.arg("--config").arg(source.unwrap_or_else(|| self.config_path()));
         command.stdout(Stdio::null()).stderr(log);
         self.process = Some(command.spawn().expect("tidegate starts"));
         within(Duration::from_secs(30), "tidegate to answer", async || {

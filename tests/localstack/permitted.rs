@@ -78,6 +78,13 @@ impl Permitted {
         });
     }
 
+    /// Permits reading the configuration from there.
+    pub(crate) fn permit_source(&self, source: &str) {
+        self.change(|scope| {
+            scope.sources.insert(source.to_owned());
+        });
+    }
+
     /// Permits what `tidegate handover --apply` needs.
     pub(crate) fn permit_handover(&self) {
         self.change(|scope| scope.handover = true);
@@ -133,7 +140,7 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response
         return StatusCode::FORBIDDEN.into_response();
     };
     let world = shared.world.get_or_init(|| World::of(&shared.account)).await;
-    match asks::of(&call, &body, world).await {
+    match asks::of(&call, parts.uri.path(), &body, world).await {
         Ok(asked) if shared.allows(&call, &asked) => shared.upstream.pass(&parts, body).await,
         Ok(_) => refusal(&call, Fault::AccessDenied),
         Err(why) => {

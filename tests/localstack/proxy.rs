@@ -11,7 +11,7 @@ use std::time::Duration;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -30,8 +30,8 @@ impl fmt::Display for Call {
 }
 
 impl Call {
-    /// The JSON services name it in a header, the query services in the form they are sent, and
-    /// CloudWatch in the path.
+    /// The JSON services name it in a header, the query services in the form they are sent,
+    /// CloudWatch in the path, and of S3 one thing is asked.
     pub(crate) fn of(parts: &Parts, body: &[u8]) -> Option<Self> {
         if let Some(path) = parts.uri.path().strip_prefix("/service/GraniteServiceVersion20100801/")
         {
@@ -50,12 +50,16 @@ impl Call {
             };
             return Some(Self::new(service, operation));
         }
+        if parts.method == Method::GET && parts.headers.contains_key("x-amz-content-sha256") {
+            return Some(Self::new("s3", "GetObject"));
+        }
         let form = std::str::from_utf8(body).ok()?;
         let field = |name| {
             let mut fields = form.split('&').filter_map(|field| field.split_once('='));
             fields.find(|(key, _)| *key == name).map(|(_, value)| value)
         };
         let service = match field("Version")? {
+            "2010-03-31" => "sns",
             "2011-01-01" => "autoscaling",
             "2016-11-15" => "ec2",
             "2011-06-15" => "sts",

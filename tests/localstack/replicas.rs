@@ -143,6 +143,7 @@ async fn of_two_replicas_one_always_goes_on_and_never_both_write() {
     leads.tidegate.act().await;
     waits.tidegate.start().await;
     waits.stands_by().await;
+    orders_reach_the_leader(&leads, &waits).await;
     let after = world.mark().await;
     let mut strikes = Vec::new();
     for count in 1..=rounds {
@@ -162,6 +163,39 @@ async fn of_two_replicas_one_always_goes_on_and_never_both_write() {
     }
     let epochs = prove_turns(&world.writes(after).await, rounds);
     report(&strikes, &world.sent("TransactWriteItems", after).await, epochs);
+}
+
+/// A token that the waiting replica hands out counts at the leader, to which that replica passes
+/// orders on; a command that finds no server goes to the leader by itself. All of it is one record.
+async fn orders_reach_the_leader(leads: &Replica, waits: &Replica) {
+    let made = ["token", "create", "ci", "--role", "releaser", "--output", "json"];
+    let made: serde_json::Value =
+        serde_json::from_str(&waits.tidegate.tell(&made).await).expect("JSON");
+    let token = made["token"].as_str().expect("a token");
+    let by_token = ["--cluster", "c", "--token", token, "--reason", "a story"];
+    waits.tidegate.tell(&[&["pause"], &by_token[..]].concat()).await;
+    leads.tidegate.status_when("it is paused", |status| status["pause"]["by"] == "ci").await;
+
+    let (config, nowhere) = (waits.tidegate.config_path(), waits.tidegate.state().join("nowhere"));
+    let (config, nowhere) = (config.display().to_string(), nowhere.display().to_string());
+    let alone = ["--config", config.as_str(), "--state", nowhere.as_str()];
+    waits.tidegate.tell(&[&["resume"], &by_token[..], &alone[..]].concat()).await;
+    leads.tidegate.status_when("it goes on", |status| status["pause"].is_null()).await;
+    let show = [&["mode", "show", "--cluster", "c"], &alone[..]].concat();
+    assert!(waits.tidegate.tell(&show).await.contains("stored mode act"));
+    let audit = waits.tidegate.tell(&[&["audit", "list"], &alone[..]].concat()).await;
+    for order in ["pause c  done", "resume c  done"] {
+        let who = format!("ci (token, releaser)  {order}");
+        assert!(audit.contains(&who), "{who}: {audit}");
+    }
+    let whole = waits.tidegate.tell(&[&["audit", "verify"], &alone[..]].concat()).await;
+    assert!(whole.starts_with("intact"), "{whole}");
+    leads.tidegate.tell(&["token", "revoke", "ci"]).await;
+    eventually("the token to count for nothing at the other", async || {
+        let asked = waits.tidegate.run(&["audit", "list", "--token", token]).await;
+        String::from_utf8_lossy(&asked.stderr).contains("the token was revoked").then_some(())
+    })
+    .await;
 }
 
 /// Asks for one more task than there are hosts, and strikes the leader; when, in seconds since

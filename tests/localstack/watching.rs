@@ -1,5 +1,7 @@
 //! What a team does first: look, and let it look. AWS is not written to.
 
+use serde_json::json;
+
 use crate::aws::World;
 use crate::footing::config;
 use crate::harness::{Tidegate, acting, eventually};
@@ -75,7 +77,7 @@ async fn the_file_of_config_init_in_mode_act_runs_and_orders_the_host() {
     assert!(file.contains("auto_scaling_group: g"), "{file}");
     let tidegate = acting(&world, "c", &file).await;
     let status = tidegate.status_when("the first look", |_| true).await;
-    assert_eq!(status["allow"], serde_json::json!(["scale_out", "scale_in"]));
+    assert_eq!(status["allow"], json!(["scale_out", "scale_in"]));
     // Two tasks of 1280 and, by default, headroom for one more like them: one on a host each.
     eventually("the hosts", async || (world.desired("g").await == 3).then_some(())).await;
     world.steady("web").await;
@@ -86,9 +88,9 @@ async fn the_file_of_config_init_in_mode_act_runs_and_orders_the_host() {
 async fn a_parameter_of_ssm_stops_it_and_its_removal_lets_it_go_on() {
     let world = World::new().await;
     a_cluster_short_of_a_host(&world).await;
-    let ssm = aws_sdk_ssm::Client::new(&world.sdk);
-    let put = ssm.put_parameter().name("/tidegate/c/stop").value("observe incident 7");
-    put.r#type("String".into()).send().await.expect("PutParameter");
+    let stop = "/tidegate/c/stop";
+    let put = json!({ "Name": stop, "Value": "observe incident 7", "Type": "String" });
+    world.ssm("PutParameter", put).await;
     let before = world.mark().await;
     let switch = "stop_parameter: /tidegate/c/stop";
     let tidegate =
@@ -96,6 +98,62 @@ async fn a_parameter_of_ssm_stops_it_and_its_removal_lets_it_go_on() {
     tidegate.held("stopped").await;
     assert_eq!(world.desired("g").await, 1);
     assert!(world.sent("SetDesiredCapacity", before).await.is_empty());
-    ssm.delete_parameter().name("/tidegate/c/stop").send().await.expect("DeleteParameter");
+    world.ssm("DeleteParameter", json!({ "Name": stop })).await;
     eventually("it goes on", async || (world.desired("g").await == 2).then_some(())).await;
+}
+
+/// Of what is told elsewhere, one topic with a queue behind it.
+async fn a_topic(world: &World) -> (String, aws_sdk_sqs::Client, String) {
+    let made = world.sns("CreateTopic", &[("Name", "tidegate-news")]).await;
+    let (_, arn) = made.split_once("<TopicArn>").expect("an ARN");
+    let arn = arn.split('<').next().expect("an ARN").to_owned();
+    let sqs = aws_sdk_sqs::Client::new(&world.sdk);
+    let queue = sqs.create_queue().queue_name("news").send().await.expect("CreateQueue");
+    let queue = queue.queue_url().expect("its URL").to_owned();
+    let of_queue = format!("arn:aws:sqs:{}:{}:news", crate::aws::REGION, world.account);
+    let subscribed =
+        [("TopicArn", arn.as_str()), ("Protocol", "sqs"), ("Endpoint", of_queue.as_str())];
+    world.sns("Subscribe", &subscribed).await;
+    (arn, sqs, queue)
+}
+
+/// The same program with its configuration in S3 and in SSM; a change there is taken up.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_configuration_in_s3_or_ssm_is_read_again_and_a_topic_of_sns_is_told() {
+    let world = World::new().await;
+    world.cluster_with_group().await;
+    let (topic, sqs, queue) = a_topic(&world).await;
+    let notify = format!("notify: [{{ sns: \"{topic}\" }}]\n");
+    let text = notify + &config(&world, "c", &["auto_scaling_group: g"], "");
+    let mut tidegate = Tidegate::new(&world.endpoint, &world, "c", &text).await;
+    let bucket = format!("tidegate-{}", world.account);
+    let (object, parameter) = (format!("s3://{bucket}/prod/a b.yaml"), "ssm:/tidegate/config");
+    world.s3_put(&bucket, "").await;
+    world.s3_put(&format!("{bucket}/prod/a%20b.yaml"), &text).await;
+    let put = async |text: &str| {
+        let name = "/tidegate/config";
+        let put = json!({ "Name": name, "Value": text, "Type": "String", "Overwrite": true });
+        world.ssm("PutParameter", put).await;
+    };
+    put(&text).await;
+    tidegate.read_from(&object);
+    let checked = tidegate.tell(&["config", "check", "--config", &object]).await;
+    assert!(checked.contains("valid, c"), "{checked}");
+
+    tidegate.read_from(parameter);
+    let tried = tidegate.tell(&["notify", "test", "--config", parameter]).await;
+    assert!(tried.contains("arrived") && !tried.contains("not arrived"), "{tried}");
+    let told = eventually("the notice", async || {
+        let messages = sqs.receive_message().queue_url(&queue).send().await.ok()?.messages?;
+        messages.into_iter().next()?.body
+    })
+    .await;
+    assert!(told.contains("Tidegate: ") && told.contains("test"), "{told}");
+
+    tidegate.start().await;
+    tidegate.status_when("the ceiling of the parameter", |s| s["mode"]["ceiling"] == "act").await;
+    put(&text.replace("mode: act", "mode: recommend")).await;
+    tidegate.hang_up();
+    let lowered = "the ceiling of the new parameter";
+    tidegate.status_when(lowered, |status| status["mode"]["ceiling"] == "recommend").await;
 }

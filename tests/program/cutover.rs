@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use expect_test::expect;
 use tidegate::access::{Ledger, Token};
@@ -34,7 +34,7 @@ async fn serve_news(status: ClusterStatus) -> (String, Publisher) {
     let access = Access {
         token: Token::new(TOKEN).unwrap(),
         hosts: BTreeSet::new(),
-        ledger: Arc::new(Mutex::new(Ledger::in_memory().unwrap())),
+        ledger: Arc::new(tokio::sync::Mutex::new(Ledger::in_memory().unwrap())),
         alb: None,
         open_to_readers: true,
     };

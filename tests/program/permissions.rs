@@ -12,7 +12,7 @@ use tidegate::policy::{self, Asked, SIZE_MAX, grants};
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// The crate of a client, the field that holds it, and the service as IAM names it.
-const CLIENTS: [(&str, &str, &str); 11] = [
+const CLIENTS: [(&str, &str, &str); 10] = [
     ("aws_sdk_applicationautoscaling", "targets", "application-autoscaling"),
     ("aws_sdk_autoscaling", "autoscaling", "autoscaling"),
     ("aws_sdk_cloudwatch", "cloudwatch", "cloudwatch"),
@@ -23,7 +23,6 @@ const CLIENTS: [(&str, &str, &str); 11] = [
     ("aws_sdk_ecs", "ecs", "ecs"),
     ("aws_sdk_elasticloadbalancingv2", "elbv2", "elasticloadbalancing"),
     ("aws_sdk_sqs", "sqs", "sqs"),
-    ("aws_sdk_ssm", "ssm", "ssm"),
 ];
 
 /// Operations that AWS permits as another, or as each of their parts.
@@ -76,6 +75,8 @@ fn calls(text: &str) -> BTreeSet<String> {
             }
         }
     }
+    let signed = text.split(".ask_signed(\"").skip(1);
+    found.extend(signed.filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())));
     let providers = PROVIDERS.iter().filter(|(name, _)| text.contains(name));
     found.extend(providers.map(|(_, action)| (*action).to_owned()));
     found

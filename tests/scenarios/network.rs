@@ -4,6 +4,7 @@
 //! Rule: a request that was sent arrives, whatever has become of its sender. What arrives is judged
 //! by what the shared table says at that moment.
 
+use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,6 +23,9 @@ use tidegate::sim::rng::Rng;
 use tidegate::sim::{SimClock, SimCloud, SimTable};
 use tokio::sync::{mpsc, oneshot};
 
+/// How wrong a clock may be.
+pub(crate) const SKEW_MAX: TimeDelta = TimeDelta::seconds(2);
+
 /// The way to AWS that all replicas share.
 pub(crate) struct Network {
     cloud: SimCloud,
@@ -39,6 +43,8 @@ pub(crate) struct Record {
     /// Epoch and process of each request, in the order of arrival.
     pub(crate) arrived: Vec<(u64, String)>,
     pub(crate) broken: Vec<String>,
+    /// Of each process, when it looked at AWS.
+    pub(crate) looks: BTreeMap<String, Vec<DateTime<Utc>>>,
 }
 
 /// One request on its way.
@@ -118,6 +124,16 @@ impl Network {
         })
     }
 
+    /// Whether a process has looked since its epoch began, by its own clock.
+    fn was_seen_in_this_epoch(&self, process: &str) -> bool {
+        let since = self.lease().and_then(|lease| match lease.fields.get("since") {
+            Some(Field::Text(since)) => since.parse::<DateTime<Utc>>().ok(),
+            _ => None,
+        });
+        let looked = self.with_record(|record| record.looks.get(process)?.last().copied());
+        looked.zip(since).is_some_and(|(looked, since)| looked + SKEW_MAX >= since)
+    }
+
     fn time_to(&self, limit: Duration) -> Duration {
         let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
         let most = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
@@ -138,6 +154,10 @@ impl Cloud for Link {
     async fn observe(&self, need: &Need) -> Snapshot {
         let time = self.network.time_to(Duration::from_secs(4));
         self.network.clock.sleep(time).await;
+        let now = self.network.clock.now();
+        self.network.with_record(|record| {
+            record.looks.entry(self.process.clone()).or_default().push(now);
+        });
         self.network.cloud.observe(need).await
     }
 
@@ -147,6 +167,10 @@ impl Cloud for Link {
         let recorded = network.recorded(seq);
         if recorded != Some(epoch) {
             let what = format!("record {seq} of epoch {epoch} is one of epoch {recorded:?}");
+            network.with_record(|record| record.broken.push(what));
+        }
+        if !network.was_seen_in_this_epoch(process) {
+            let what = format!("{process} acts in epoch {epoch} on what it saw before it led");
             network.with_record(|record| record.broken.push(what));
         }
         let (answer, heard) = oneshot::channel();

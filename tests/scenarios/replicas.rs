@@ -21,7 +21,7 @@ use tidegate::sim::{
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::network::{Link, Network, Skewed, freezable};
+use crate::network::{Link, Network, SKEW_MAX, Skewed, freezable};
 use crate::story::start;
 
 const LEASE: Duration = Duration::from_secs(15);
@@ -100,6 +100,8 @@ struct End {
     blows: BTreeMap<Blow, u32>,
     writes: usize,
     epochs: u64,
+    /// At AWS, of each replica.
+    looks: Vec<usize>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -120,7 +122,7 @@ fn live(seed: Option<u64>) -> End {
         .map(|number| Replica {
             fate: Fate::default(),
             line: table.line(salt.wrapping_mul(31) + number),
-            skew: rng.time_between(TimeDelta::seconds(-2), TimeDelta::seconds(2)),
+            skew: rng.time_between(-SKEW_MAX, SKEW_MAX),
             dead_for: Mutex::default(),
         })
         .collect();
@@ -147,8 +149,10 @@ fn live(seed: Option<u64>) -> End {
     });
     assert!(played.is_some(), "all wait for each other");
     let violations = cloud.with_world(|world| world.check());
-    let (mut broken, arrived) =
-        network.with_record(|record| (record.broken.clone(), record.arrived.clone()));
+    let (mut broken, arrived, looks) = network.with_record(|record| {
+        let looks = record.looks.values().map(Vec::len).collect();
+        (record.broken.clone(), record.arrived.clone(), looks)
+    });
     broken.extend(violations.iter().map(ToString::to_string));
     let mut writers = BTreeMap::new();
     for (epoch, process) in &arrived {
@@ -161,7 +165,7 @@ fn live(seed: Option<u64>) -> End {
         broken.push(format!("epochs are mixed: {arrived:?}"));
     }
     let epochs = arrived.last().map_or(0, |(epoch, _)| *epoch);
-    End { fleet: fleet(&cloud), broken, blows, writes: arrived.len(), epochs }
+    End { fleet: fleet(&cloud), broken, blows, writes: arrived.len(), epochs, looks }
 }
 
 /// A person raises the mode before any replica starts.
@@ -323,6 +327,10 @@ fn whatever_happens_to_two_replicas_one_writes_at_a_time_and_the_fleet_ends_the_
     let undisturbed = live(None);
     assert_eq!(undisturbed.broken, [""; 0]);
     assert!(undisturbed.writes > 40, "{undisturbed:?}");
+    // Over 55 minutes, one leads all the time and one waits.
+    let (least, most) = (undisturbed.looks.iter().min(), undisturbed.looks.iter().max());
+    assert!(least.is_some_and(|looks| *looks <= 12), "{undisturbed:?}");
+    assert!(most.is_some_and(|looks| *looks > 55), "{undisturbed:?}");
     let seeds = std::env::var("TIDEGATE_SEEDS").ok().and_then(|seeds| seeds.parse().ok());
     let mut blows: BTreeMap<Blow, u32> = BTreeMap::new();
     let mut epochs = 0;

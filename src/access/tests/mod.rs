@@ -4,6 +4,7 @@ use super::*;
 
 pub(crate) mod alb;
 mod record;
+mod shared;
 mod token;
 
 pub(crate) fn noon() -> DateTime<Utc> {

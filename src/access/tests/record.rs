@@ -27,8 +27,8 @@ fn chain(actions: &[String]) -> (Vec<Sealed>, Head) {
     (rows, last)
 }
 
-#[test]
-fn a_row_says_who_did_what_to_what_and_why() {
+#[tokio::test]
+async fn a_row_says_who_did_what_to_what_and_why() {
     let mut ledger = Ledger::in_memory().unwrap();
     let web = "web".into();
     for (order, verdict) in [
@@ -42,9 +42,9 @@ fn a_row_says_who_did_what_to_what_and_why() {
         ),
     ] {
         let deed = deed("").of(&order, &web, Mode::Observe, "week 3");
-        ledger.append(&deed, verdict, None, None, noon()).unwrap();
+        ledger.append(&deed, verdict, None, None, noon()).await.unwrap();
     }
-    let rows = ledger.rows(None, 9).unwrap();
+    let rows = ledger.rows(None, 9).await.unwrap();
     let mut text = String::new();
     for row in rows.iter().rev() {
         text += &serde_json::to_string(row).unwrap();
@@ -54,23 +54,23 @@ fn a_row_says_who_did_what_to_what_and_why() {
         {"seq":1,"at":"2026-11-21T12:00:00Z","actor":"ada","method":"token","role":"admin","request":"r1","action":"set_mode","scope":"web","reason":"week 3","before":{"mode":"observe"},"after":{"mode":"act"},"result":"refused","previous":"0000000000000000000000000000000000000000000000000000000000000000"}
         {"seq":2,"at":"2026-11-21T12:00:00Z","actor":"ada","method":"token","role":"admin","request":"r1","action":"cutover_start","scope":"web/cutovers/break","reason":"week 3","after":{"routes":["users"]},"result":"begun","previous":"7351ed0d02b37674b0c2d4be6938fb5461bb36963dee810d123d22117bd75225"}
     "#]].assert_eq(&text);
-    assert_eq!(ledger.verify().unwrap().unwrap().len(), 2);
+    assert_eq!(ledger.verify().await.unwrap().unwrap().len(), 2);
 }
 
-#[test]
-fn the_record_outlives_the_process_and_has_one_writer() {
+#[tokio::test]
+async fn the_record_outlives_the_process_and_has_one_writer() {
     let dir = tempfile::tempdir().unwrap();
-    let mut ledger = Ledger::open(dir.path()).unwrap();
-    ledger.append(&deed("pause"), Verdict::Done, None, None, noon()).unwrap();
-    assert!(matches!(Ledger::open(dir.path()), Err(LedgerError::InUse)));
+    let mut ledger = Ledger::open(dir.path()).await.unwrap();
+    ledger.append(&deed("pause"), Verdict::Done, None, None, noon()).await.unwrap();
+    assert!(matches!(Ledger::open(dir.path()).await, Err(LedgerError::InUse)));
     drop(ledger);
-    let ledger = Ledger::open(dir.path()).unwrap();
-    assert_eq!(ledger.rows(None, 9).unwrap()[0].deed.action, "pause");
-    assert_eq!(ledger.rows(Some(1), 9).unwrap(), []);
+    let mut ledger = Ledger::open(dir.path()).await.unwrap();
+    assert_eq!(ledger.rows(None, 9).await.unwrap()[0].deed.action, "pause");
+    assert_eq!(ledger.rows(Some(1), 9).await.unwrap(), []);
 }
 
-#[test]
-fn a_record_that_somebody_wrote_to_is_not_opened_but_can_be_looked_at() {
+#[tokio::test]
+async fn a_record_that_somebody_wrote_to_is_not_opened_but_can_be_looked_at() {
     for (what, sql) in [
         ("was changed", "UPDATE rows SET text = replace(text, 'pause', 'start') WHERE seq = 2"),
         ("is missing", "DELETE FROM rows WHERE seq = 2"),
@@ -79,15 +79,15 @@ fn a_record_that_somebody_wrote_to_is_not_opened_but_can_be_looked_at() {
         ("has no digest", "UPDATE head SET digest = 'none'"),
     ] {
         let dir = tempfile::tempdir().unwrap();
-        let mut ledger = Ledger::open(dir.path()).unwrap();
+        let mut ledger = Ledger::open(dir.path()).await.unwrap();
         for _ in 0..3 {
-            ledger.append(&deed("pause"), Verdict::Done, None, None, noon()).unwrap();
+            ledger.append(&deed("pause"), Verdict::Done, None, None, noon()).await.unwrap();
         }
         drop(ledger);
         let db = rusqlite::Connection::open(dir.path().join("access.record")).unwrap();
         db.execute(sql, []).unwrap();
         drop(db);
-        let error = Ledger::open(dir.path()).unwrap_err().to_string();
+        let error = Ledger::open(dir.path()).await.unwrap_err().to_string();
         assert!(error.contains(what), "{sql}: {error}");
         assert!(Ledger::open_unchecked(dir.path()).is_ok());
     }
@@ -102,33 +102,33 @@ proptest! {
         byte in any::<prop::sample::Index>(),
     ) {
         let (rows, head) = chain(&actions);
-        prop_assert_eq!(verify(&rows, head).unwrap().len(), rows.len());
+        prop_assert_eq!(verify(Head::default(), &rows, head).unwrap().len(), rows.len());
         let (at, with) = (at.index(rows.len()), with.index(rows.len()));
 
         let mut changed = rows.clone();
         let byte = byte.index(changed[at].text.len());
         let other = if &changed[at].text[byte..=byte] == "x" { "y" } else { "x" };
         changed[at].text.replace_range(byte..=byte, other);
-        prop_assert!(verify(&changed, head).is_err());
+        prop_assert!(verify(Head::default(), &changed, head).is_err());
         // Also by somebody who knows how digests are made.
         changed[at].digest = Digest::of(changed[at].text.as_bytes());
-        prop_assert!(verify(&changed, head).is_err());
+        prop_assert!(verify(Head::default(), &changed, head).is_err());
 
         let mut removed = rows.clone();
         removed.remove(at);
-        prop_assert!(verify(&removed, head).is_err());
+        prop_assert!(verify(Head::default(), &removed, head).is_err());
 
         let mut doubled = rows.clone();
         doubled.insert(at, rows[at].clone());
-        prop_assert!(verify(&doubled, head).is_err());
+        prop_assert!(verify(Head::default(), &doubled, head).is_err());
 
         if at != with {
             let mut swapped = rows.clone();
             swapped.swap(at, with);
-            prop_assert!(verify(&swapped, head).is_err());
+            prop_assert!(verify(Head::default(), &swapped, head).is_err());
             let (one, other) = (swapped[at].seq, swapped[with].seq);
             (swapped[at].seq, swapped[with].seq) = (other, one);
-            prop_assert!(verify(&swapped, head).is_err());
+            prop_assert!(verify(Head::default(), &swapped, head).is_err());
         }
     }
 }

@@ -33,17 +33,17 @@ fn a_token_from_elsewhere_is_long_and_visible_and_ours_is_whole() {
 }
 
 /// The record says `edges` one after the other; then `secret` is shown at noon.
-fn shown(edges: &[(i64, Option<TokenEdge>)], secret: &Token) -> Result<String, TokenRefused> {
+async fn shown(edges: &[(i64, Option<TokenEdge>)], secret: &Token) -> Result<String, TokenRefused> {
     let mut ledger = Ledger::in_memory().unwrap();
     for (minutes, edge) in edges {
         let at = noon() + TimeDelta::minutes(*minutes);
-        ledger.append(&deed("token"), Verdict::Done, None, edge.clone(), at).unwrap();
+        ledger.append(&deed("token"), Verdict::Done, None, edge.clone(), at).await.unwrap();
     }
-    ledger.check(secret.reveal(), noon()).map(|known| known.name.to_string())
+    ledger.check(secret.reveal(), noon()).await.map(|known| known.name.to_string())
 }
 
-#[test]
-fn a_token_counts_from_its_creation_until_it_expires_or_is_revoked() {
+#[tokio::test]
+async fn a_token_counts_from_its_creation_until_it_expires_or_is_revoked() {
     let secret = Token::random().unwrap();
     let created = |minutes: i64, expires: Option<i64>, secret: &Token| {
         let expires = expires.map(|minutes| noon() + TimeDelta::minutes(minutes));
@@ -54,16 +54,16 @@ fn a_token_counts_from_its_creation_until_it_expires_or_is_revoked() {
     let revoked = (-1, Some(TokenEdge::Revoked { name: "ci".parse().unwrap() }));
     let other = Token::random().unwrap();
     let good = created(-9, None, &secret);
-    assert_eq!(shown(&[], &secret), Err(TokenRefused::Unknown));
-    assert_eq!(shown(std::slice::from_ref(&good), &secret), Ok("ci".to_owned()));
-    assert_eq!(shown(std::slice::from_ref(&good), &other), Err(TokenRefused::Unknown));
-    assert_eq!(shown(&[created(-9, Some(1), &secret)], &secret), Ok("ci".to_owned()));
-    assert_eq!(shown(&[created(-9, Some(0), &secret)], &secret), Err(TokenRefused::Expired));
-    assert_eq!(shown(&[good.clone(), revoked.clone()], &secret), Err(TokenRefused::Revoked));
+    assert_eq!(shown(&[], &secret).await, Err(TokenRefused::Unknown));
+    assert_eq!(shown(std::slice::from_ref(&good), &secret).await, Ok("ci".to_owned()));
+    assert_eq!(shown(std::slice::from_ref(&good), &other).await, Err(TokenRefused::Unknown));
+    assert_eq!(shown(&[created(-9, Some(1), &secret)], &secret).await, Ok("ci".to_owned()));
+    assert_eq!(shown(&[created(-9, Some(0), &secret)], &secret).await, Err(TokenRefused::Expired));
+    assert_eq!(shown(&[good.clone(), revoked.clone()], &secret).await, Err(TokenRefused::Revoked));
     // A revoked name may be given again; the secret of old stays worthless.
     let again = [good, revoked, created(-1, None, &other)];
-    assert_eq!(shown(&again, &other), Ok("ci".to_owned()));
-    assert_eq!(shown(&again, &secret), Err(TokenRefused::Unknown));
+    assert_eq!(shown(&again, &other).await, Ok("ci".to_owned()));
+    assert_eq!(shown(&again, &secret).await, Err(TokenRefused::Unknown));
 }
 
 #[test]
@@ -90,22 +90,22 @@ fn a_name_is_given_once_while_its_token_is_good() {
     assert!(new(&tokens, noon() + TimeDelta::days(1)).is_ok(), "it has expired");
 }
 
-#[test]
-fn the_last_use_is_known_to_the_minute() {
+#[tokio::test]
+async fn the_last_use_is_known_to_the_minute() {
     let mut ledger = Ledger::in_memory().unwrap();
     let secret = Token::random().unwrap();
     let name: TokenName = "ci".parse().unwrap();
     let token =
         ledger.tokens().new_token(name.clone(), Role::Viewer, None, &secret, noon()).unwrap();
     let edge = Some(TokenEdge::Created { token });
-    ledger.append(&deed("token_create"), Verdict::Done, None, edge, noon()).unwrap();
-    assert_eq!(ledger.last_used(&name), None);
-    let use_at = |seconds| {
+    ledger.append(&deed("token_create"), Verdict::Done, None, edge, noon()).await.unwrap();
+    assert_eq!(ledger.last_used(&name).await, None);
+    for (seconds, told) in [(0, 0), (59, 0), (61, 61)] {
         let at = noon() + TimeDelta::seconds(seconds);
-        ledger.check(secret.reveal(), at).unwrap();
-        (ledger.last_used(&name).unwrap() - noon()).num_seconds()
-    };
-    assert_eq!([use_at(0), use_at(59), use_at(61)], [0, 0, 61]);
+        ledger.check(secret.reveal(), at).await.unwrap();
+        let used = ledger.last_used(&name).await.unwrap();
+        assert_eq!((used - noon()).num_seconds(), told);
+    }
 }
 
 proptest! {

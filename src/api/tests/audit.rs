@@ -9,16 +9,16 @@ use crate::model::{Role, Seq};
 
 const PAUSE: &str = "/api/v1/clusters/web/pause";
 
-fn rows(server: &Server) -> Vec<Row> {
-    let mut rows = server.ledger.lock().unwrap().rows(None, 99).unwrap();
+async fn rows(server: &Server) -> Vec<Row> {
+    let mut rows = server.ledger.lock().await.rows(None, 99).await.unwrap();
     rows.reverse();
     rows
 }
 
 /// One line for each row that is not the making of a test's token.
-fn told(server: &Server) -> String {
+async fn told(server: &Server) -> String {
     let mut text = String::new();
-    for row in rows(server).into_iter().filter(|row| row.deed.request != "r0") {
+    for row in rows(server).await.into_iter().filter(|row| row.deed.request != "r0") {
         let (deed, result) = (&row.deed, row.result);
         let detail = row.detail.unwrap_or_default();
         let (before, after) = (&deed.before, &deed.after);
@@ -55,9 +55,9 @@ async fn post(server: &mut Server, path: &str, body: &str, answer: Result<Seq, S
 }
 
 /// A record on a disk that takes nothing more.
-fn full_disk() -> (Server, tempfile::TempDir) {
+async fn full_disk() -> (Server, tempfile::TempDir) {
     let dir = tempfile::tempdir().unwrap();
-    drop(Ledger::open(dir.path()).unwrap());
+    drop(Ledger::open_unchecked(dir.path()).unwrap());
     let db = rusqlite::Connection::open(dir.path().join("access.record")).unwrap();
     let full = "CREATE TRIGGER full BEFORE INSERT ON rows
                 BEGIN SELECT RAISE(FAIL, 'no space is left'); END";
@@ -65,7 +65,7 @@ fn full_disk() -> (Server, tempfile::TempDir) {
     drop(db);
     let server = running();
     server.publisher.publish(story::releasing(), SystemClock.now());
-    *server.ledger.lock().unwrap() = Ledger::open(dir.path()).unwrap();
+    *server.ledger.lock().await = Ledger::open(dir.path()).await.unwrap();
     (server, dir)
 }
 
@@ -81,8 +81,8 @@ async fn a_change_is_recorded_before_it_is_done_and_after() {
         ada (start_token, admin) pause web `incident 7` - -> - done journal 42
         ada (start_token, admin) set_mode web `over` {"mode":"act"} -> {"mode":"act"} begun
         ada (start_token, admin) set_mode web `over` {"mode":"act"} -> {"mode":"act"} failed disk full
-    "#]].assert_eq(&told(&server));
-    let rows = rows(&server);
+    "#]].assert_eq(&told(&server).await);
+    let rows = rows(&server).await;
     assert_eq!(rows[0].deed.request, rows[1].deed.request);
     assert_ne!(rows[1].deed.request, rows[2].deed.request);
 }
@@ -90,7 +90,7 @@ async fn a_change_is_recorded_before_it_is_done_and_after() {
 #[tokio::test]
 async fn a_refusal_is_recorded_with_its_name_and_once_a_minute() {
     let server = running();
-    let bearer = format!("Bearer {}", token(&server, Role::Viewer).reveal());
+    let bearer = format!("Bearer {}", token(&server, Role::Viewer).await.reveal());
     let headers = [
         ("host", "localhost"),
         ("content-type", "application/json"),
@@ -105,12 +105,12 @@ async fn a_refusal_is_recorded_with_its_name_and_once_a_minute() {
         let path = format!("/api/v1/clusters/{n}{}/pause", "x".repeat(500));
         assert_eq!(send(&server, request("POST", &path, &headers, "{}")).await.status(), 403);
     }
-    let refused = rows(&server).into_iter().filter(|row| row.deed.action.len() > 200).count();
+    let refused = rows(&server).await.into_iter().filter(|row| row.deed.action.len() > 200).count();
     assert_eq!(refused, 8, "with the two before ten within the minute");
     // Whoever is not known leaves no row: it could be anybody, as often as they like.
     let nobody = request("POST", PAUSE, &[("host", "localhost")], "{}");
     assert_eq!(send(&server, nobody).await.status(), 401);
-    let told = told(&server);
+    let told = told(&server).await;
     let first: Vec<_> = told.lines().take(2).collect();
     expect![[r#"
         viewer (token, viewer) POST /api/v1/clusters/web/pause  `` - -> - refused needs operator
@@ -121,7 +121,7 @@ async fn a_refusal_is_recorded_with_its_name_and_once_a_minute() {
 
 #[tokio::test]
 async fn without_a_record_only_what_stops_something_is_done() {
-    let (mut server, _dir) = full_disk();
+    let (mut server, _dir) = full_disk().await;
     for (path, body) in [
         ("resume", r#"{"reason":"x"}"#),
         ("handover", r#"{"reason":"x","pools":["workers"],"apply":true}"#),
@@ -144,7 +144,7 @@ async fn without_a_record_only_what_stops_something_is_done() {
     let create = r#"{"name":"ci","role":"viewer","reason":"x"}"#;
     let asking = request("POST", "/api/v1/tokens", &SIGNED, create);
     assert_eq!(send(&server, asking).await.status(), 503);
-    assert_eq!(server.ledger.lock().unwrap().tokens().all().count(), 0);
+    assert_eq!(server.ledger.lock().await.tokens().all().count(), 0);
 }
 
 #[tokio::test]
@@ -182,7 +182,7 @@ async fn a_token_is_shown_once_counts_at_once_and_can_be_taken_back() {
     assert_eq!(by_ci("/metrics").await, 401);
     let (_, audit) = ask("GET", "/api/v1/audit?limit=9", "").await;
     assert!(!audit.contains(&secret));
-    let told = told(&server);
+    let told = told(&server).await;
     let lines = told.lines().filter_map(|line| line.rsplit_once('`'));
     let lines: Vec<_> = lines.map(|(who_and_what, _change)| who_and_what).collect();
     expect![[r#"
@@ -208,7 +208,7 @@ async fn every_order_that_reaches_the_loop_has_begun_in_the_record() {
             r#"{"image":"123456789012.dkr.ecr.eu-west-1.amazonaws.com/shop:2","reason":"x"}"#,
         ),
     ] {
-        let before = rows(&server).len();
+        let before = rows(&server).await.len();
         let path = format!("/api/v1/clusters/web/{path}");
         let router = server.router.clone();
         let asking = router.oneshot(request("POST", &path, &SIGNED, body));
@@ -216,6 +216,6 @@ async fn every_order_that_reaches_the_loop_has_begun_in_the_record() {
             response = asking => panic!("{path}: {}", text(response.unwrap()).await),
             _ordered = server.inbox.next() => {}
         }
-        assert_eq!(rows(&server).len(), before + 1, "{path}");
+        assert_eq!(rows(&server).await.len(), before + 1, "{path}");
     }
 }

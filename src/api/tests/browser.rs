@@ -40,7 +40,7 @@ fn behind_alb(keys: &str) -> Server {
     let access = Access {
         token: Token::new(TOKEN).unwrap(),
         hosts: std::collections::BTreeSet::from(["tidegate.internal".to_owned()]),
-        ledger: Arc::new(std::sync::Mutex::new(Ledger::in_memory().unwrap())),
+        ledger: Arc::new(tokio::sync::Mutex::new(Ledger::in_memory().unwrap())),
         alb: Some(Alb::new(expected(), keys)),
         open_to_readers: false,
     };

@@ -62,7 +62,7 @@ async fn a_replica_that_stands_by_takes_no_orders() {
     let server = server();
     let mut cluster = story::status();
     let (owner, since) = ("other/1".into(), cluster.at);
-    cluster.journal.leader = Some(Holder { owner, epoch: Epoch(2), since });
+    cluster.journal.leader = Some(Holder { owner, epoch: Epoch(2), since, address: None });
     server.publisher.publish(cluster, SystemClock.now());
     let path = "/api/v1/clusters/web/pause";
     let told = send(&server, request("POST", path, &SIGNED, r#"{"reason":"now"}"#)).await;

@@ -10,11 +10,11 @@ use crate::api::cutovers::Steer;
 use crate::model::{Mode, Role};
 
 /// Hands a token of this role out, as `tidegate token create` does.
-pub(super) fn token(server: &Server, role: Role) -> Token {
+pub(super) async fn token(server: &Server, role: Role) -> Token {
     let now = SystemClock.now() - TimeDelta::minutes(1);
     let name = role.to_string().parse().unwrap();
     let secret = Token::random().unwrap();
-    let mut ledger = server.ledger.lock().unwrap();
+    let mut ledger = server.ledger.lock().await;
     let token = ledger.tokens().new_token(name, role, None, &secret, now).unwrap();
     let admin = Principal {
         name: "ada".into(),
@@ -24,7 +24,7 @@ pub(super) fn token(server: &Server, role: Role) -> Token {
     };
     let deed = Deed::new(&admin, "ada", "r0", "token_create");
     let edge = Some(TokenEdge::Created { token });
-    ledger.append(&deed, Verdict::Done, None, edge, now).unwrap();
+    ledger.append(&deed, Verdict::Done, None, edge, now).await.unwrap();
     secret
 }
 
@@ -54,7 +54,10 @@ fn is_shut(status: StatusCode) -> bool {
 #[tokio::test]
 async fn every_route_is_for_its_role_and_those_above_it() {
     let mut server = running();
-    let tokens: Vec<_> = Role::iter().map(|role| token(&server, role)).collect();
+    let mut tokens = Vec::new();
+    for role in Role::iter() {
+        tokens.push(token(&server, role).await);
+    }
     let mut table = String::new();
     for (method, path) in routes() {
         let mut open = vec![];
@@ -180,7 +183,7 @@ async fn a_mode_is_lowered_by_operators_and_raised_by_releasers() {
         let mut status = story::status();
         status.mode.stored = stored;
         server.publisher.publish(status, SystemClock.now());
-        let bearer = format!("Bearer {}", token(&server, role).reveal());
+        let bearer = format!("Bearer {}", token(&server, role).await.reveal());
         let headers = [
             ("host", "localhost"),
             ("content-type", "application/json"),

@@ -1,15 +1,14 @@
 //! `tidegate cutover plan`: what a cutover would do, and the worst that each step can cost.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::{Named, text};
-use crate::cli::config::read;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::order::now;
 use crate::cli::output::Output;
 use crate::cli::plan::{look, seen};
 use crate::cli::remote::Remote;
-use crate::config::{ClusterConfig, CutoverConfig};
+use crate::config::{ClusterConfig, Config, CutoverConfig};
 use crate::cutover::tell::{fresh, told};
 use crate::cutover::told::CutoverTold;
 use crate::model::{ClusterName, CutoverName, Memory, ServiceName, Snapshot};
@@ -22,10 +21,6 @@ pub(in crate::cli) struct Args {
     /// Only the route to this service.
     #[arg(long, value_name = "SERVICE")]
     route: Option<ServiceName>,
-
-    /// The configuration to plan with when no server runs.
-    #[arg(long, value_name = "FILE", env = "TIDEGATE_CONFIG")]
-    config: Option<PathBuf>,
 
     /// Plan from a snapshot in a JSON file, as `tidegate plan --save-snapshot` writes it.
     #[arg(long, value_name = "FILE", requires = "config")]
@@ -52,12 +47,12 @@ async fn find(args: &Args) -> Result<CutoverTold, Failure> {
     if let (true, Some(remote)) = (server, Remote::find(at).await?) {
         return remote.get(&args.of.path()).await;
     }
-    let Some(file) = &args.config else {
+    let Some(config) = at.given.config().await? else {
         // Says how to start a server.
         Remote::must(at).await?;
         return Err(Failure::new(Exit::Usage, "no configuration is given"));
     };
-    let (config, cutover) = configured(file, cluster, name)?;
+    let (config, cutover) = configured(&config, cluster, name)?;
     match &args.snapshot {
         Some(file) => {
             let snapshot = seen(file)?;
@@ -86,13 +81,11 @@ fn one(
 
 /// A cutover as configured, with its cluster.
 pub(super) fn configured(
-    file: &Path,
+    config: &Config,
     cluster: &ClusterName,
     name: &CutoverName,
 ) -> Result<(ClusterConfig, CutoverConfig), Failure> {
-    let config = read(file)?;
-    let missing =
-        |what: String| Failure::new(Exit::BadConfig, format!("{} {what}", file.display()));
+    let missing = |what: String| Failure::new(Exit::BadConfig, format!("the configuration {what}"));
     let found = config.cluster(cluster).cloned();
     let config = found.ok_or_else(|| missing(format!("has no cluster `{cluster}`")))?;
     let found = config.cutovers.iter().find(|cutover| cutover.name == *name).cloned();

@@ -13,13 +13,18 @@ pub(in crate::config) fn notify(targets: &[Target]) -> Vec<Line> {
         let default = name == to.kind();
         lines.push("  - ", format!("notify[{index}].name"), Some(text(name)), default);
         let base = format!("notify[{index}].{}", to.kind());
-        lines.push("    ", base.clone(), None, false);
+        let shown = match to {
+            Receiver::Sns { topic } => Some(text(topic)),
+            Receiver::Webhook { .. } | Receiver::Slack { .. } => None,
+        };
+        lines.push("    ", base.clone(), shown, false);
         let at = match to {
             Receiver::Webhook { url, secret } => {
                 lines.push("      ", format!("{base}.url"), Some(text(url)), false);
                 ("secret", secret)
             }
             Receiver::Slack { url } => ("url", url),
+            Receiver::Sns { .. } => continue,
         };
         let base = format!("{base}.{}", at.0);
         lines.push("      ", base.clone(), None, false);

@@ -1,13 +1,14 @@
 //! Who is told, as it may be written.
 
-use crate::config::names::{TargetName, Variable, WebhookUrl};
+use crate::config::names::{TargetName, TopicArn, Variable, WebhookUrl};
 use crate::config::read::table;
 
 table! {
-    /// A receiver of notifications: either `webhook` or `slack`.
+    /// A receiver of notifications: `webhook`, `slack` or `sns`.
     #[schemars(extend("oneOf" = [
         {"required": ["webhook"]},
         {"required": ["slack"]},
+        {"required": ["sns"]},
     ]))]
     RawTarget {
         /// Unique name. Left out: the kind of receiver.
@@ -16,6 +17,8 @@ table! {
         webhook: RawWebhook,
         /// An incoming webhook of Slack, or of what understands the same.
         slack: RawSlack,
+        /// ARN of a topic of SNS.
+        sns: TopicArn,
     }
 }
 

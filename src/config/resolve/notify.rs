@@ -25,8 +25,8 @@ pub(in crate::config) fn targets(raw: &RawConfig, problems: &mut Problems) -> Ve
 
 fn target(written: &Written<RawTarget>, problems: &mut Problems) -> Option<Target> {
     let raw = written.value.as_ref()?;
-    let to = match (&raw.webhook, &raw.slack) {
-        (Some(webhook), None) => {
+    let to = match (&raw.webhook, &raw.slack, &raw.sns) {
+        (Some(webhook), None, None) => {
             let here = (webhook.place, webhook.path.as_str());
             let raw = webhook.value.as_ref()?;
             let url = required(&raw.url, here, "url", "add `url: https://HOST/PATH`", problems);
@@ -36,20 +36,21 @@ fn target(written: &Written<RawTarget>, problems: &mut Problems) -> Option<Targe
             let secret = secret(&raw.secret, problems);
             Receiver::Webhook { url: url?.0.clone(), secret: secret? }
         }
-        (None, Some(slack)) => {
+        (None, Some(slack), None) => {
             let here = (slack.place, slack.path.as_str());
             let raw = slack.value.as_ref()?;
             let remedy = "add `url: { env: NAME }` or `url: { file: PATH }`";
             required(&raw.url, here, "url", remedy, problems);
             Receiver::Slack { url: secret(&raw.url, problems)? }
         }
-        (Some(_), Some(_)) => {
-            let remedy = "make two items of it";
-            written.refuse("is both `webhook` and `slack`", remedy, problems);
+        (None, None, Some(_)) => Receiver::Sns { topic: given(&raw.sns)?.0.clone() },
+        (None, None, None) => {
+            let remedy = "add `webhook:`, `slack:` or `sns:`";
+            written.refuse("says not how to reach it", remedy, problems);
             return None;
         }
-        (None, None) => {
-            written.refuse("says not how to reach it", "add `webhook:` or `slack:`", problems);
+        _ => {
+            written.refuse("is reached in more than one way", "make an item of each", problems);
             return None;
         }
     };

@@ -38,6 +38,7 @@ pub(super) fn key(cluster: &ClusterName, sort: String) -> Key {
 
 pub(super) fn of_lease(cluster: &ClusterName, lease: &LeaseItem) -> Item {
     let millis = u64::try_from(lease.lease.as_millis()).unwrap_or(u64::MAX);
+    let address = lease.address.clone().map(|address| ("address", Field::Text(address)));
     Item::new(
         lease_key(cluster),
         [
@@ -49,7 +50,9 @@ pub(super) fn of_lease(cluster: &ClusterName, lease: &LeaseItem) -> Item {
             ("released", Field::Flag(lease.released)),
             ("since", Field::Text(time(lease.since))),
             ("seq", Field::Number(lease.seq.0)),
-        ],
+        ]
+        .into_iter()
+        .chain(address),
     )
 }
 
@@ -69,6 +72,7 @@ pub(super) fn lease(item: &Item) -> Result<LeaseItem, JournalError> {
         released: item.flag("released")?,
         since: moment(item.text("since")?)?,
         seq: Seq(item.number("seq")?),
+        address: item.text("address").ok().map(str::to_owned),
     })
 }
 

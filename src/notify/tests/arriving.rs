@@ -16,7 +16,7 @@ use crate::control::Clock;
 use crate::control::status::{Deliveries, Publisher, story};
 use crate::model::{Mode, Moment, build};
 use crate::notify::wire::letter;
-use crate::notify::{Notice, SendError, Wire, run};
+use crate::notify::{Notice, Post, SendError, Wire, run};
 
 /// A clock that never moves and lets nobody wait, but notes for how long they would.
 #[derive(Clone, Debug, Default)]
@@ -179,4 +179,27 @@ async fn what_cannot_be_delivered_is_counted() {
         assert_eq!(counts, Deliveries { delivered: 0, lost: 1 });
         assert_eq!(*clock.0.lock().unwrap(), pauses);
     }
+}
+
+#[tokio::test]
+async fn a_topic_gets_the_json_under_a_line_for_people() {
+    let (telling, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let publish = move |post: Post| -> futures::future::BoxFuture<'static, _> {
+        telling.send(post).unwrap();
+        Box::pin(std::future::ready(Ok(())))
+    };
+    let to = Receiver::Sns { topic: "arn:aws:sns:eu-west-1:111122223333:news".to_owned() };
+    let mut notice = notice();
+    notice.text = format!("naïve\n{}", "x".repeat(200));
+    let without = Wire::new().unwrap();
+    let refused = without.send(&to, &notice, build::now()).await.unwrap_err();
+    assert!(matches!(refused, SendError::Never(_)), "{refused}");
+    let wire = without.with_topics(Arc::new(publish));
+    wire.send(&to, &notice, build::now()).await.unwrap();
+    let Post { topic, subject, message } = told.recv().await.unwrap();
+    assert_eq!(topic, "arn:aws:sns:eu-west-1:111122223333:news");
+    assert!(subject.starts_with("Tidegate: ") && subject.contains("na?ve?x"), "{subject}");
+    assert!(subject.len() == 100 && subject.is_ascii());
+    let json: serde_json::Value = serde_json::from_str(&message).unwrap();
+    assert_eq!(json["text"], notice.text);
 }

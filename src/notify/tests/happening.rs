@@ -53,7 +53,8 @@ fn held(status: &mut ClusterStatus, host: &str, reason: Reason, minutes: i64) {
 
 fn standby(status: &mut ClusterStatus) {
     let since = build::now();
-    status.journal.leader = Some(Holder { owner: "a/1/x".into(), epoch: Epoch(3), since });
+    status.journal.leader =
+        Some(Holder { owner: "a/1/x".into(), epoch: Epoch(3), since, address: None });
 }
 
 #[test]

@@ -62,7 +62,12 @@ struct Asker<'a> {
     sent: &'a Sent,
 }
 
-pub(super) async fn of(call: &Call, body: &[u8], world: &World) -> Result<Vec<Asked>, String> {
+pub(super) async fn of(
+    call: &Call,
+    path: &str,
+    body: &[u8],
+    world: &World,
+) -> Result<Vec<Asked>, String> {
     let sent = Sent::of(body);
     let asker = Asker { world, sent: &sent };
     match call.service.as_str() {
@@ -74,6 +79,8 @@ pub(super) async fn of(call: &Call, body: &[u8], world: &World) -> Result<Vec<As
         "cloudwatch" => Ok(asker.cloudwatch(call)),
         "ecr" => asker.ecr(call),
         "dynamodb" => asker.dynamodb(call),
+        "s3" => Ok(vec![object(call, path)]),
+        "sns" => asker.sns(call),
         "sqs" => asker.sqs(call),
         "ssm" => asker.ssm(call),
         _ => Err("a service that is not known".to_owned()),
@@ -82,6 +89,12 @@ pub(super) async fn of(call: &Call, body: &[u8], world: &World) -> Result<Vec<As
 
 fn ask(action: &str, resource: String, context: Context) -> Asked {
     Asked { action: action.to_owned(), resource, context }
+}
+
+/// Named in the path: bucket and key.
+fn object(call: &Call, path: &str) -> Asked {
+    let name = path.trim_start_matches('/').replace("%20", " ");
+    ask(&call.to_string(), format!("arn:aws:s3:::{name}"), Context::new())
 }
 
 fn is_read(call: &Call) -> bool {
@@ -343,6 +356,11 @@ impl Asker<'_> {
         let action = call.to_string();
         let action = action.strip_suffix("Batch").unwrap_or(&action);
         Ok(vec![ask(action, self.arn("sqs", name), Context::new())])
+    }
+
+    fn sns(&self, call: &Call) -> Result<Vec<Asked>, String> {
+        let topic = self.sent.need("TopicArn")?;
+        Ok(vec![ask(&call.to_string(), topic.to_owned(), Context::new())])
     }
 
     /// The slash that begins a name is not doubled.
