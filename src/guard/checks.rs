@@ -68,6 +68,9 @@ fn mode(case: Case<'_>, planned: &Planned) -> Option<Reason> {
     if planned.kind == ActionKind::Handback {
         return None;
     }
+    if case.memory.unknown_record {
+        return Some(Reason::NewerRecord);
+    }
     let mode = effective_mode(case.config, case.memory);
     (mode < Mode::Act).then_some(Reason::ModeTooLow { mode })
 }
@@ -293,7 +296,7 @@ fn launch_budget(case: Case<'_>, planned: &Planned) -> Option<Reason> {
     };
     let used = case.memory.launched_units(case.now);
     let limit = case.config.budgets.launched_units_per_hour;
-    let over = now > was && used + (now.0 - was.0) > limit;
+    let over = now > was && used.saturating_add(now.0 - was.0) > limit;
     over.then(|| spent("launched_units_per_hour", u64::from(used), u64::from(limit)))
 }
 

@@ -152,6 +152,7 @@ fn what_nothing_speaks_against_is_admitted() {
 
 #[test]
 fn people_decide_what_may_be_done() {
+    check("newer_record", raise(), |s| s.memory.unknown_record = true);
     check("mode_too_low", raise(), |s| s.config.mode = Mode::Recommend);
     check("mode_too_low", raise(), |s| s.memory.mode = Mode::Observe);
     check("not_allowed", mark(), |s| s.config.allow = BTreeSet::from([ActionKind::ScaleOut]));
@@ -225,6 +226,10 @@ fn limits_have_the_last_word() {
         s.snapshot.pools.value.get_mut(&workers()).unwrap().min = Units(3);
     });
     check("budget_spent", raise(), |s| s.config.budgets.launched_units_per_hour = 1);
+    // A sum too large for its number is no small one.
+    check("budget_spent", raise(), |s| {
+        s.memory.launches.extend([(now(), u32::MAX), (now(), 2)]);
+    });
     check("budget_spent", mark(), |s| s.config.budgets.draining_hosts = 0);
     check("budget_spent", mark(), |s| {
         s.memory.removals.extend(std::iter::repeat_n(now(), 20));

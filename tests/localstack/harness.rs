@@ -71,6 +71,7 @@ pub async fn within<T>(
 /// The process is killed when this is dropped; if the test failed its log is printed.
 pub struct Tidegate {
     gate: Permitted,
+    binary: PathBuf,
     account: String,
     cluster: String,
     directory: TempDir,
@@ -88,6 +89,7 @@ impl Tidegate {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let it = Self {
             gate: Permitted::start(endpoint, account, cluster),
+            binary: BINARY.into(),
             account: account.to_owned(),
             cluster: cluster.to_owned(),
             directory,
@@ -102,6 +104,11 @@ impl Tidegate {
     /// From its next start on the endpoint's record names it, as `exec-env/NAME`.
     pub fn call_it(&mut self, name: &str) {
         self.name = Some(name.to_owned());
+    }
+
+    /// From its next start on it is another build; `None`: this one.
+    pub fn become_build(&mut self, binary: Option<PathBuf>) {
+        self.binary = binary.unwrap_or_else(|| BINARY.into());
     }
 
     /// From its next start on the configuration is read from there, and it may be.
@@ -168,6 +175,19 @@ impl Tidegate {
             process.kill().expect("it can be killed");
             process.wait().expect("it ends");
         }
+    }
+
+    /// SIGTERM, as a deployment sends it, and gone when this returns.
+    pub async fn end(&mut self) {
+        let pid = self.pid().expect("it runs").to_string();
+        let sent = Command::new("kill").args(["-TERM", &pid]).status();
+        assert!(sent.expect("kill runs").success());
+        eventually("tidegate to end", async || {
+            let process = self.process.as_mut().expect("it runs");
+            process.try_wait().expect("its own process")
+        })
+        .await;
+        self.process = None;
     }
 
     /// Whether no process of it runs.
@@ -260,7 +280,7 @@ impl Tidegate {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(BINARY);
+        let mut command = Command::new(&self.binary);
         command.args(arguments);
         // Only what is meant: no profile, proxy or token of whoever runs the tests.
         command.env_clear();

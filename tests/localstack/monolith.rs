@@ -18,6 +18,7 @@ use crate::proxy::Proxy;
 
 mod killed;
 mod rolled_back;
+mod taken_over;
 mod trouble;
 
 /// Requests a second, on all routes together.

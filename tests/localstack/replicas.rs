@@ -17,9 +17,9 @@ use crate::aws::{Request, World};
 use crate::harness::{Tidegate, config, eventually};
 use crate::proxy::{Cut, Fault, Proxy};
 
-const TABLE: &str = "tidegate";
+pub(crate) const TABLE: &str = "tidegate";
 
-async fn create_table(world: &World) {
+pub(crate) async fn create_table(world: &World) {
     let dynamodb = aws_sdk_dynamodb::Client::new(&world.sdk);
     let mut create = dynamodb.create_table().table_name(TABLE);
     for (name, kind) in [("pk", KeyType::Hash), ("sk", KeyType::Range)] {

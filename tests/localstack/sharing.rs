@@ -17,7 +17,7 @@ async fn desired_is(world: &World, desired: i32) {
 }
 
 /// Makes group `g` the cluster's capacity provider `rival`, under managed scaling.
-async fn managed_scaling(world: &World) {
+pub(crate) async fn managed_scaling(world: &World) {
     let group = world.describe_group("g").await;
     let scaling = ManagedScaling::builder().status(ManagedScalingStatus::Enabled);
     let provider = AutoScalingGroupProvider::builder()

@@ -79,7 +79,7 @@ fn the_mode_and_the_kinds_decide_what_may_be_written() {
         (&["--mode", "recommend"], &[]),
         (&["--mode", "act"], &["SizeGroups", "SizeFleets"]),
         (&["--allow", "scale_out"], &["SizeGroups", "SizeFleets"]),
-        (&["--handover"], &["SizeGroups", "ProtectNewHosts"]),
+        (&["--handover"], &["SizeGroups", "ProtectNewHosts", "SizeFleets"]),
         (&["--config", "tidegate.yaml", "--mode", "observe"], &["EnterScopes"]),
     ];
     for (arguments, expected) in table {

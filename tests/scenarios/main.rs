@@ -9,6 +9,7 @@ mod handback;
 mod interrupted;
 mod mortal;
 mod network;
+mod newer;
 mod release;
 mod replicas;
 mod stage;
