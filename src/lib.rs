@@ -17,8 +17,8 @@
 //!
 //! The rooms, lowest first; each uses only those above it in this list, and rooms of one line do
 //! not use each other: `model`; `config`; `decide`, `cutover`, `release`, `policy`; `handback`,
-//! `doctor`; `guard`; `journal`, `access`; `cloud`; `control`; `aws`, `sim`, `telemetry`,
-//! `notify`; `api`, `dashboard`; `cli`.
+//! `doctor`; `guard`; `journal`; `access`; `cloud`, `eventbridge`; `control`; `aws`, `sim`,
+//! `telemetry`, `notify`; `api`, `dashboard`; `cli`.
 
 pub mod access;
 pub mod api;
@@ -32,6 +32,7 @@ pub mod cutover;
 pub mod dashboard;
 pub mod decide;
 pub mod doctor;
+pub mod eventbridge;
 pub mod guard;
 pub mod handback;
 pub mod journal;

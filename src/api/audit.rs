@@ -3,7 +3,7 @@
 //! Rule: a change begins when its row is on disk. Only what stops something goes on without.
 
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
@@ -11,6 +11,7 @@ use tokio::sync::MutexGuard;
 use utoipa::{IntoParams, ToSchema};
 
 use super::access::Asker;
+use super::asked::Query;
 use super::recognise::no_token;
 use super::{ApiState, Problem, problem};
 use crate::access::{
@@ -53,8 +54,8 @@ pub(super) struct Page {
 /// Who did what, newest first.
 #[utoipa::path(get, path = "/api/v1/audit", tag = "access", params(Page),
     security(("token" = [])),
-    responses((status = 200, body = Audit), (status = "4XX", body = Problem),
-              (status = 503, body = Problem)))]
+    responses((status = 200, body = Audit), (status = "4XX", response = inline(Problem)),
+              (status = 503, response = inline(Problem))))]
 pub(super) async fn audit(
     State(state): State<ApiState>,
     Query(Page { limit, before }): Query<Page>,
@@ -66,8 +67,8 @@ pub(super) async fn audit(
 
 /// Reads all of the record and checks each row.
 #[utoipa::path(get, path = "/api/v1/audit/verify", tag = "access", security(("token" = [])),
-    responses((status = 200, body = Verified), (status = "4XX", body = Problem),
-              (status = 503, body = Problem)))]
+    responses((status = 200, body = Verified), (status = "4XX", response = inline(Problem)),
+              (status = 503, response = inline(Problem))))]
 pub(super) async fn verify(State(state): State<ApiState>) -> Result<Json<Verified>, Problem> {
     let mut ledger = state.ledger().await;
     let broken = ledger.verify().await.map_err(unusable)?.err();

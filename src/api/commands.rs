@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use axum::body::Bytes;
+use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use serde::de::DeserializeOwned;
@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::access::Asker;
+use super::asked::Path;
 use super::problem::plain;
 use super::{ApiState, Problem, reads};
 use crate::access::{Deed, Permission, Verdict};
@@ -70,8 +71,8 @@ pub(super) struct Handover {
 /// Set the stored mode; the configuration's ceiling still holds.
 #[utoipa::path(post, path = "/api/v1/clusters/{name}/mode", tag = "commands",
     params(("name" = String, Path)), request_body = SetMode, security(("token" = [])),
-    responses((status = 200, body = CommandDone), (status = "4XX", body = Problem),
-              (status = 503, body = Problem)))]
+    responses((status = 200, body = CommandDone), (status = "4XX", response = inline(Problem)),
+              (status = 503, response = inline(Problem))))]
 pub(super) async fn mode(
     State(state): State<ApiState>,
     Path(name): Path<String>,
@@ -85,8 +86,8 @@ pub(super) async fn mode(
 /// Write nothing until resumed.
 #[utoipa::path(post, path = "/api/v1/clusters/{name}/pause", tag = "commands",
     params(("name" = String, Path)), request_body = Pause, security(("token" = [])),
-    responses((status = 200, body = CommandDone), (status = "4XX", body = Problem),
-              (status = 503, body = Problem)))]
+    responses((status = 200, body = CommandDone), (status = "4XX", response = inline(Problem)),
+              (status = 503, response = inline(Problem))))]
 pub(super) async fn pause(
     State(state): State<ApiState>,
     Path(name): Path<String>,
@@ -100,8 +101,8 @@ pub(super) async fn pause(
 /// End a pause, close breakers, lift demotions.
 #[utoipa::path(post, path = "/api/v1/clusters/{name}/resume", tag = "commands",
     params(("name" = String, Path)), request_body = Resume, security(("token" = [])),
-    responses((status = 200, body = CommandDone), (status = "4XX", body = Problem),
-              (status = 503, body = Problem)))]
+    responses((status = 200, body = CommandDone), (status = "4XX", response = inline(Problem)),
+              (status = 503, response = inline(Problem))))]
 pub(super) async fn resume(
     State(state): State<ApiState>,
     Path(name): Path<String>,
@@ -115,8 +116,8 @@ pub(super) async fn resume(
 /// Take pools over from managed scaling, or show what that would change.
 #[utoipa::path(post, path = "/api/v1/clusters/{name}/handover", tag = "commands",
     params(("name" = String, Path)), request_body = Handover, security(("token" = [])),
-    responses((status = 200, body = CommandDone), (status = "4XX", body = Problem),
-              (status = 503, body = Problem)))]
+    responses((status = 200, body = CommandDone), (status = "4XX", response = inline(Problem)),
+              (status = 503, response = inline(Problem))))]
 pub(super) async fn handover(
     State(state): State<ApiState>,
     Path(name): Path<String>,

@@ -1,12 +1,13 @@
 //! The order that hands a cluster, a pool or a cutover back, and what it would change.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::access::Asker;
+use super::asked::Path;
 use super::commands::{Answer, Body, CommandDone, give, read};
 use super::cutovers::refused;
 use super::{ApiState, Problem, reads};
@@ -36,8 +37,8 @@ pub(super) struct HandBack {
 /// The cluster is only watched from then on; a pool begins nothing until it is resumed.
 #[utoipa::path(post, path = "/api/v1/clusters/{name}/handback", tag = "commands",
     params(("name" = String, Path)), request_body = HandBack, security(("token" = [])),
-    responses((status = 200, body = CommandDone), (status = "4XX", body = Problem),
-              (status = 503, body = Problem)))]
+    responses((status = 200, body = CommandDone), (status = "4XX", response = inline(Problem)),
+              (status = 503, response = inline(Problem))))]
 pub(super) async fn handback(
     State(state): State<ApiState>,
     Path(name): Path<String>,

@@ -21,6 +21,7 @@ use crate::control::status::Status;
 use crate::model::ClusterName;
 
 mod access;
+mod asked;
 mod audit;
 mod commands;
 mod cutovers;

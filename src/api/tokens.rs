@@ -1,8 +1,8 @@
 //! Handing tokens out and taking them back.
 
 use axum::body::Bytes;
+use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -11,6 +11,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::access::Asker;
+use super::asked::Path;
 use super::commands::read;
 use super::{ApiState, Problem, problem};
 use crate::access::{Deed, KnownToken, Token, TokenEdge, TokenName, Verdict};
@@ -63,7 +64,7 @@ pub(super) struct RevokeToken {
 
 /// Every token that was handed out.
 #[utoipa::path(get, path = "/api/v1/tokens", tag = "access", security(("token" = [])),
-    responses((status = 200, body = TokensTold), (status = "4XX", body = Problem)))]
+    responses((status = 200, body = TokensTold), (status = "4XX", response = inline(Problem))))]
 pub(super) async fn tokens(State(state): State<ApiState>) -> Json<TokensTold> {
     let now = SystemClock.now();
     let mut ledger = state.ledger().await;
@@ -86,8 +87,8 @@ pub(super) async fn tokens(State(state): State<ApiState>) -> Json<TokensTold> {
 /// Hand a token out; it is shown once.
 #[utoipa::path(post, path = "/api/v1/tokens", tag = "access", request_body = CreateToken,
     security(("token" = [])),
-    responses((status = 200, body = TokenCreated), (status = "4XX", body = Problem),
-              (status = 503, body = Problem)))]
+    responses((status = 200, body = TokenCreated), (status = "4XX", response = inline(Problem)),
+              (status = 503, response = inline(Problem))))]
 pub(super) async fn create(
     State(state): State<ApiState>,
     Extension(asker): Extension<Asker>,
@@ -110,8 +111,8 @@ pub(super) async fn create(
 #[utoipa::path(post, path = "/api/v1/tokens/{token}/revoke", tag = "access",
     params(("token" = String, Path, description = "The token's name")),
     request_body = RevokeToken, security(("token" = [])),
-    responses((status = 200, body = TokensTold), (status = "4XX", body = Problem),
-              (status = 503, body = Problem)))]
+    responses((status = 200, body = TokensTold), (status = "4XX", response = inline(Problem)),
+              (status = 503, response = inline(Problem))))]
 pub(super) async fn revoke(
     State(state): State<ApiState>,
     Path(name): Path<String>,

@@ -22,7 +22,6 @@ mod ecs_services;
 mod ecs_tasks;
 mod elb_image;
 mod elbv2;
-mod events;
 mod failure;
 mod join;
 mod kept;

@@ -19,9 +19,9 @@ use tokio::sync::Mutex;
 
 use super::clients::client;
 use super::count::CallCounter;
-use super::events::told;
 use super::failure;
 use crate::control::Clock;
+use crate::eventbridge::told;
 use crate::model::{Change, ClusterName, Gap};
 
 /// How long SQS waits for a message before it answers with none: its own maximum.

@@ -111,6 +111,19 @@ pub(super) struct Place {
 impl Place {
     /// Where what concerns the whole file is shown.
     pub(super) const TOP: Self = Self { line: 1, column: 1, width: 1 };
+
+    /// The same in this text, and its line. What YAML says of the end of a file lies behind its
+    /// last line; an editor would find nothing there.
+    fn within(self, text: &str) -> (Self, &str) {
+        let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        let lines = number(text.lines().count()).max(1);
+        let line = self.line.clamp(1, lines);
+        let above = usize::try_from(line - 1).unwrap_or(usize::MAX);
+        let excerpt = text.lines().nth(above).unwrap_or_default();
+        let end = number(excerpt.chars().count()).saturating_add(1);
+        let column = if self.line > lines { end } else { self.column.clamp(1, end) };
+        (Self { line, column, ..self }, excerpt)
+    }
 }
 
 /// What is wrong so far. Reading goes on after a problem, so that one look finds them all.
@@ -136,19 +149,10 @@ impl Problems {
     pub(super) fn into_result(mut self, text: &str, file: &str) -> Result<(), ConfigErrors> {
         self.found.sort();
         self.found.dedup();
-        let line = |number: u32| {
-            let above = usize::try_from(number.saturating_sub(1)).unwrap_or(usize::MAX);
-            text.lines().nth(above).unwrap_or_default()
-        };
-        let error = |(place, path, message, remedy): (Place, String, String, String)| Error {
-            file: file.to_owned(),
-            line: place.line,
-            column: place.column,
-            path,
-            message,
-            remedy,
-            width: place.width,
-            excerpt: line(place.line).to_owned(),
+        let error = |(place, path, message, remedy): (Place, String, String, String)| {
+            let (Place { line, column, width }, excerpt) = place.within(text);
+            let (file, excerpt) = (file.to_owned(), excerpt.to_owned());
+            Error { file, line, column, path, message, remedy, width, excerpt }
         };
         let errors: Vec<Error> = self.found.into_iter().map(error).collect();
         if errors.is_empty() { Ok(()) } else { Err(ConfigErrors { errors }) }

@@ -296,7 +296,7 @@ fn launch_budget(case: Case<'_>, planned: &Planned) -> Option<Reason> {
     };
     let used = case.memory.launched_units(case.now);
     let limit = case.config.budgets.launched_units_per_hour;
-    let over = now > was && used + (now.0 - was.0) > limit;
+    let over = now > was && used.saturating_add(now.0 - was.0) > limit;
     over.then(|| spent("launched_units_per_hour", u64::from(used), u64::from(limit)))
 }
 

@@ -226,6 +226,10 @@ fn limits_have_the_last_word() {
         s.snapshot.pools.value.get_mut(&workers()).unwrap().min = Units(3);
     });
     check("budget_spent", raise(), |s| s.config.budgets.launched_units_per_hour = 1);
+    // A sum too large for its number is no small one.
+    check("budget_spent", raise(), |s| {
+        s.memory.launches.extend([(now(), u32::MAX), (now(), 2)]);
+    });
     check("budget_spent", mark(), |s| s.config.budgets.draining_hosts = 0);
     check("budget_spent", mark(), |s| {
         s.memory.removals.extend(std::iter::repeat_n(now(), 20));

@@ -202,13 +202,15 @@ impl<T: Table> Replicated<T> {
     /// The ring, newest first.
     async fn ring(&self) -> Result<Vec<(u64, String)>, JournalError> {
         let Line { table, cluster, .. } = &*self.line;
-        let (mut from, end) = (0, item::decision_sort(self.limits.decisions));
+        let mut from = item::decision_sort(0);
+        let end = item::decision_sort(self.limits.decisions);
         let mut ring = Vec::new();
         loop {
-            let page = table.page(cluster.as_str(), &item::decision_sort(from), &end).await?;
+            let page = table.page(cluster.as_str(), &from, &end).await?;
             for item in &page.items {
                 let (number, decision) = item::decision(item)?;
-                from = number % self.limits.decisions + 1;
+                // Behind this one, whatever it says.
+                from = format!("{} ", item.key.sort);
                 ring.push((number, decision.to_owned()));
             }
             if !page.more {

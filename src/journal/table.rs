@@ -8,6 +8,9 @@ use std::future::Future;
 
 use super::JournalError;
 
+/// Largest number that is read, as in a SQLite file: there is always one after it.
+const NUMBER_MAX: u64 = i64::MAX.cast_unsigned();
+
 /// Where an item stands: partitions are apart, and ordered within by the bytes of `sort`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Key {
@@ -118,7 +121,7 @@ impl Item {
 
     pub(super) fn number(&self, name: &str) -> Result<u64, JournalError> {
         match self.fields.get(name) {
-            Some(Field::Number(number)) => Ok(*number),
+            Some(Field::Number(number)) if *number <= NUMBER_MAX => Ok(*number),
             _ => Err(self.lacks(name)),
         }
     }
@@ -131,7 +134,7 @@ impl Item {
     }
 
     fn lacks(&self, name: &str) -> JournalError {
-        JournalError::Damaged(format!("item `{}` has no `{name}`", self.key.sort))
+        JournalError::Damaged(format!("item `{}` has no good `{name}`", self.key.sort))
     }
 }
 

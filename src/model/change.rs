@@ -38,8 +38,18 @@ pub struct HostState {
     pub version: u64,
     pub status: HostStatus,
     pub agent_connected: bool,
+    /// CPU and memory; of GPUs and interfaces no event tells.
     pub registered: Resources,
     pub remaining: Resources,
+}
+
+impl HostState {
+    /// A host that is no more, as of this version.
+    fn gone(instance: InstanceId, version: u64) -> Self {
+        let none = Resources::ZERO;
+        let (status, agent_connected) = (HostStatus::Other, false);
+        Self { instance, version, status, agent_connected, registered: none, remaining: none }
+    }
 }
 
 impl From<&Host> for HostState {
@@ -98,20 +108,9 @@ impl Snapshot {
         };
         let before = host.clone();
         match change {
-            // Two different descriptions of one version cannot come from ECS; the larger is kept
-            // so that order still does not matter.
-            Change::Host { state } if rank(state) > rank(&HostState::from(&before)) => {
-                host.version = state.version;
-                host.status = state.status;
-                host.agent_connected = state.agent_connected;
-                host.registered = state.registered;
-                host.remaining = state.remaining;
-            }
-            Change::HostGone { version, .. } if *version >= host.version => {
-                host.version = *version;
-                host.status = HostStatus::Other;
-                host.agent_connected = false;
-                host.remaining = Resources::default();
+            Change::Host { state } => hear(host, state),
+            Change::HostGone { instance, version } => {
+                hear(host, &HostState::gone(instance.clone(), *version));
             }
             Change::Warned { warning, at, .. } => {
                 let warned = Warned { warning: *warning, at: *at };
@@ -123,9 +122,30 @@ impl Snapshot {
     }
 }
 
+/// Takes up what is newer. Of two different descriptions of one version, which cannot come from
+/// ECS, the larger is kept, so that order does not matter.
+fn hear(host: &mut Host, state: &HostState) {
+    if rank(state) <= rank(&HostState::from(&*host)) {
+        return;
+    }
+    // GPUs and interfaces only a look can tell.
+    let told = |known: Resources, told: Resources| Resources {
+        cpu_units: told.cpu_units,
+        memory_mib: told.memory_mib,
+        ..known
+    };
+    host.version = state.version;
+    host.status = state.status;
+    host.agent_connected = state.agent_connected;
+    host.registered = told(host.registered, state.registered);
+    host.remaining = told(host.remaining, state.remaining);
+}
+
 /// A host that is gone says nothing more, so that counts as the last word of its version.
-fn rank(state: &HostState) -> (u64, bool, String) {
-    (state.version, state.status == HostStatus::Other, format!("{state:?}"))
+fn rank(state: &HostState) -> impl Ord + use<> {
+    let told = |room: Resources| (room.cpu_units, room.memory_mib);
+    let rooms = (told(state.registered), told(state.remaining));
+    (state.version, state.status, state.agent_connected, rooms)
 }
 
 #[cfg(test)]
@@ -151,6 +171,10 @@ mod tests {
                 _ => {
                     host.version = version;
                     host.agent_connected = flag;
+                    host.registered = Resources::new(1024 * u64::from(kind), 2048);
+                    if flag && kind == 3 {
+                        host.status = HostStatus::Other;
+                    }
                     Change::Host { state: HostState::from(&host) }
                 }
             }
@@ -188,6 +212,24 @@ mod tests {
         assert_eq!(snapshot.apply(&gone), Applied::Newer);
         assert_eq!(snapshot.apply(&Change::Host { state: HostState::from(&host) }), Applied::Stale);
         assert!(!snapshot.hosts.value[&host.instance].is_usable());
+    }
+
+    #[test]
+    fn gpus_and_interfaces_outlast_an_event_that_does_not_tell_of_them() {
+        let mut known = build::host("i-1");
+        known.registered = Resources { gpus: 2, enis: 3, ..Resources::new(2048, 4096) };
+        known.remaining = Resources { gpus: 1, enis: 2, ..Resources::new(1024, 1024) };
+        let mut snapshot = build::snapshot().with_host(known.clone());
+        let state = HostState {
+            version: known.version + 1,
+            registered: Resources::new(2048, 4096),
+            remaining: Resources::new(512, 512),
+            ..HostState::from(&known)
+        };
+        assert_eq!(snapshot.apply(&Change::Host { state }), Applied::Newer);
+        let host = &snapshot.hosts.value[&"i-1".into()];
+        assert_eq!(host.registered, known.registered);
+        assert_eq!(host.remaining, Resources { gpus: 1, enis: 2, ..Resources::new(512, 512) });
     }
 
     #[test]

@@ -184,7 +184,7 @@ impl Memory {
     /// Units ordered within the hour before `now`.
     pub fn launched_units(&self, now: DateTime<Utc>) -> u32 {
         let recent = self.launches.iter().filter(|(at, _)| now - *at < BUDGET_WINDOW);
-        recent.map(|(_, units)| units).sum()
+        recent.fold(0, |sum, (_, units)| units.saturating_add(sum))
     }
 
     /// Hosts whose end began within the hour before `now`.

@@ -215,12 +215,23 @@ impl fmt::Display for Condition {
 }
 
 /// What a rule does: the list that `ModifyRule` replaces as a whole.
-#[derive(
-    Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,
-)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RuleImage {
     pub actions: Vec<RuleAction>,
+}
+
+/// The list itself, as it is written.
+impl utoipa::PartialSchema for RuleImage {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        Vec::<RuleAction>::schema()
+    }
+}
+
+impl utoipa::ToSchema for RuleImage {
+    fn schemas(all: &mut Vec<(String, utoipa::openapi::RefOr<utoipa::openapi::schema::Schema>)>) {
+        RuleAction::schemas(all);
+    }
 }
 
 /// One action of a rule.
@@ -301,8 +312,10 @@ impl RuleImage {
 
     /// This group's share of the requests in percent, rounded down; 0 where nothing has weight.
     pub fn percent_of(&self, group: &TargetGroupArn) -> u32 {
-        let sum: u32 = self.weights().into_iter().flat_map(BTreeMap::values).sum();
-        (self.weight_of(group) * 100).checked_div(sum).unwrap_or_default()
+        let sum: u64 =
+            self.weights().into_iter().flat_map(BTreeMap::values).copied().map(u64::from).sum();
+        let percent = (u64::from(self.weight_of(group)) * 100).checked_div(sum);
+        percent.and_then(|percent| u32::try_from(percent).ok()).unwrap_or_default()
     }
 }
 

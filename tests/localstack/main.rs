@@ -13,9 +13,12 @@ mod dataplane;
 mod demo;
 mod faults;
 mod fleets;
+mod following;
 mod forwarding;
 mod gate;
 mod growing;
+#[path = "../guides/mod.rs"]
+mod guides;
 mod handback;
 mod harness;
 mod hearing;

@@ -13,7 +13,7 @@ const LAYERS: &[&[&str]] = &[
     &["guard"],
     &["journal"],
     &["access"],
-    &["cloud"],
+    &["cloud", "eventbridge"],
     &["control"],
     &["aws", "sim", "telemetry", "notify"],
     &["api", "dashboard"],

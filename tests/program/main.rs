@@ -5,9 +5,12 @@
 
 mod access;
 mod commands;
+mod corpus;
 mod cutover;
 mod docs;
 mod export;
+#[path = "../guides/mod.rs"]
+mod guides;
 #[path = "../iam/mod.rs"]
 mod iam;
 mod image;
@@ -17,4 +20,6 @@ mod notify;
 mod permissions;
 mod previous;
 mod recorded;
+mod reference;
 mod release;
+mod typed;

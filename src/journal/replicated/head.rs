@@ -84,7 +84,7 @@ impl Head {
     }
 
     pub(super) fn keep(&mut self, cluster: &ClusterName, item: &Item) -> Result<(), JournalError> {
-        let mut keys = item::part_keys(cluster, item)?;
+        let mut keys: Vec<_> = item::part_keys(cluster, item)?.collect();
         keys.push(item.key.clone());
         self.kept.push_back(Kept { last: self.memory.seq, keys });
         Ok(())

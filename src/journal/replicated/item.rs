@@ -136,13 +136,16 @@ impl Batch {
     }
 }
 
-/// Keys of the parts of an item; none where its text lies in itself.
-pub(super) fn part_keys(cluster: &ClusterName, item: &Item) -> Result<Vec<Key>, JournalError> {
-    if !item.fields.contains_key("parts") {
-        return Ok(Vec::new());
-    }
+/// Keys of the parts of an item; none where its text lies in itself. How many there are is only
+/// what the item says: whoever looks for them stops at the first that is missing.
+pub(super) fn part_keys<'a>(
+    cluster: &'a ClusterName,
+    item: &Item,
+) -> Result<impl Iterator<Item = Key> + use<'a>, JournalError> {
     let (seq, epoch) = (Seq(item.number("first")?), Epoch(item.number("epoch")?));
-    Ok((0..item.number("parts")?).map(|number| part_key(cluster, seq, epoch, number)).collect())
+    let has_parts = item.fields.contains_key("parts");
+    let parts = if has_parts { item.number("parts")? } else { 0 };
+    Ok((0..parts).map(move |number| part_key(cluster, seq, epoch, number)))
 }
 
 /// The first record of an item.

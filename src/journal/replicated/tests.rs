@@ -304,9 +304,19 @@ fn damage_inside_is_found() {
         let fields = &mut items.get_mut(&entry(3)).unwrap().fields;
         fields.insert("epoch".to_owned(), Field::Number(7));
     });
-    check_damage("the journal is damaged: item `lease` has no `owner`", |items| {
+    check_damage("the journal is damaged: item `lease` has no good `owner`", |items| {
         let lease = items.get_mut(&item::lease_key(&cluster())).unwrap();
         lease.fields.remove("owner");
+    });
+    // There is no epoch after the last number.
+    check_damage("the journal is damaged: item `lease` has no good `epoch`", |items| {
+        let lease = items.get_mut(&item::lease_key(&cluster())).unwrap();
+        lease.fields.insert("epoch".to_owned(), Field::Number(u64::MAX));
+    });
+    // Nor memory for as many parts as a number can say.
+    check_damage("the journal is damaged: records before 3 are missing", |items| {
+        let fields = &mut items.get_mut(&entry(3)).unwrap().fields;
+        fields.insert("parts".to_owned(), Field::Number(i64::MAX.cast_unsigned()));
     });
     check_damage("the journal has schema version 9, this program knows up to 1", |items| {
         let lease = items.get_mut(&item::lease_key(&cluster())).unwrap();
@@ -381,6 +391,26 @@ fn the_ring_keeps_the_last_decisions_newest_first_across_replicas() {
             assert_eq!(kept[0], n);
             assert!(kept.len() == if n == 0 { 1 } else { 2 });
         }
+    });
+}
+
+#[test]
+fn a_ring_whose_numbers_lie_is_still_read_to_its_end() {
+    let clock = clock();
+    let table = table(&clock);
+    play(&clock, async {
+        let mut journal = replica(&clock, &table, "a");
+        for n in 0..120 {
+            let decision = serde_json::json!({ "nr": n });
+            journal.keep_decision(&format!("d-{n}"), build::now(), &decision).await;
+        }
+        table.tamper(|items| {
+            let decisions = items.values_mut().filter(|i| i.key.sort.starts_with("decision"));
+            for item in decisions {
+                item.fields.insert("number".to_owned(), Field::Number(0));
+            }
+        });
+        assert_eq!(journal.decisions(200).await.len(), 120);
     });
 }
 

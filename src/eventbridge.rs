@@ -18,7 +18,7 @@ use crate::model::{
 
 /// Why a message says nothing that can be used.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum EventError {
+pub enum EventError {
     #[error("not an event of EventBridge: {0}")]
     NotAnEvent(serde_json::Error),
     #[error("event {id} ({kind}) is not as AWS documents it: {error}")]
@@ -27,14 +27,19 @@ pub(super) enum EventError {
 
 /// One event, as far as it is told apart from others.
 #[derive(Debug)]
-pub(super) struct Told {
+pub struct Told {
     /// The same for every delivery of one event.
-    pub(super) id: String,
-    pub(super) change: Option<Change>,
+    pub id: String,
+    /// `None`: it is of another cluster, or of no interest.
+    pub change: Option<Change>,
 }
 
 /// What a message tells of this cluster.
-pub(super) fn told(body: &str, cluster: &ClusterName) -> Result<Told, EventError> {
+///
+/// # Errors
+/// `NotAnEvent` for anything else, `Detail` where an event of a kind that matters is not as AWS
+/// documents it.
+pub fn told(body: &str, cluster: &ClusterName) -> Result<Told, EventError> {
     let event: Event = serde_json::from_str(body).map_err(EventError::NotAnEvent)?;
     let change = event.change(cluster).map_err(|error| EventError::Detail {
         id: event.id.clone(),
