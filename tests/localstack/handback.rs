@@ -14,7 +14,8 @@ use crate::aws::{REGION, World};
 use crate::dataplane::Settings;
 use crate::demo::Demo;
 use crate::fleets::request_fleet;
-use crate::harness::{Tidegate, config, eventually};
+use crate::footing::config;
+use crate::harness::{Tidegate, eventually};
 use crate::sharing::managed_scaling;
 
 /// Where the virtual environment of the local AWS has Python and the AWS CLI.
@@ -126,7 +127,7 @@ impl Account {
             self.demo.address
         );
         let fleet = format!("spot_fleet: {}, max: 10", self.fleet);
-        config("c", &["auto_scaling_group: g", &fleet], text.trim_end())
+        config(&self.demo.world, "c", &["auto_scaling_group: g", &fleet], text.trim_end())
     }
 
     /// For the start: nothing is taken away yet.
@@ -150,9 +151,8 @@ impl Account {
     async fn lived_in(&self, rolled_back: bool) -> Tidegate {
         let world = &self.demo.world;
         let text = self.first();
-        let mut tidegate = Tidegate::new(&world.endpoint, &world.account, "c", &text);
-        tidegate.set_mode("act").await;
-        tidegate.start().await;
+        let mut tidegate = Tidegate::new(&world.endpoint, world, "c", &text).await;
+        tidegate.act().await;
         tidegate.status_when("a first look", |_| true).await;
         tidegate.tell(&["handover", "--cluster", "c", "--apply"]).await;
         eventually("the group is handed over", async || {

@@ -17,6 +17,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::aws::World;
+use crate::footing;
 use crate::permitted::Permitted;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_tidegate");
@@ -72,10 +73,13 @@ pub async fn within<T>(
 pub struct Tidegate {
     gate: Permitted,
     binary: PathBuf,
-    account: String,
+    /// The account, by way of the endpoint itself.
+    world: World,
     cluster: String,
     directory: TempDir,
     process: Option<Child>,
+    /// The last one that was killed.
+    killed: Option<u32>,
     /// What the process is called in the endpoint's record.
     name: Option<String>,
     /// Where the configuration is; `None`: in the file.
@@ -84,16 +88,17 @@ pub struct Tidegate {
 
 impl Tidegate {
     /// Does not run yet. `endpoint` may be a proxy before the local AWS. `config` is the whole
-    /// file; see [`config`]. Nothing gets to the endpoint but what the policy for it allows.
-    pub fn new(endpoint: &str, account: &str, cluster: &str, config: &str) -> Self {
+    /// file; see [`footing::config`]. Nothing gets to the endpoint but what the policy for it allows.
+    pub async fn new(endpoint: &str, world: &World, cluster: &str, config: &str) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let it = Self {
-            gate: Permitted::start(endpoint, account, cluster),
             binary: BINARY.into(),
-            account: account.to_owned(),
+            gate: Permitted::start(endpoint, &world.account, cluster),
+            world: World::of(&world.account).await,
             cluster: cluster.to_owned(),
             directory,
             process: None,
+            killed: None,
             name: None,
             source: None,
         };
@@ -147,8 +152,12 @@ impl Tidegate {
         self.directory.path().join("log")
     }
 
-    /// Starts the process and waits until it answers.
+    /// Starts the process and waits until it answers. Of one that was killed before nobody waits
+    /// until its lease has run out.
     pub async fn start(&mut self) {
+        if let Some(pid) = self.killed.take() {
+            footing::end_lease(&self.world, &self.cluster, pid).await;
+        }
         let address = self.state().join("server.json");
         // A killed process leaves its own behind.
         let _absent = std::fs::remove_file(&address);
@@ -174,6 +183,7 @@ impl Tidegate {
         if let Some(mut process) = self.process.take() {
             process.kill().expect("it can be killed");
             process.wait().expect("it ends");
+            self.killed = Some(process.id());
         }
     }
 
@@ -188,6 +198,12 @@ impl Tidegate {
         })
         .await;
         self.process = None;
+    }
+
+    /// Starts in mode act.
+    pub async fn act(&mut self) {
+        self.start().await;
+        self.set_mode("act").await;
     }
 
     /// Whether no process of it runs.
@@ -289,7 +305,7 @@ impl Tidegate {
         command.env("TIDEGATE_STATE", self.state());
         command.env("AWS_ENDPOINT_URL", self.gate.url());
         command.env("AWS_REGION", crate::aws::REGION);
-        command.env("AWS_ACCESS_KEY_ID", &self.account);
+        command.env("AWS_ACCESS_KEY_ID", &self.world.account);
         command.env("AWS_SECRET_ACCESS_KEY", "test");
         command.env("AWS_EC2_METADATA_DISABLED", "true");
         command.envs(self.name.iter().map(|name| ("AWS_EXECUTION_ENV", name)));
@@ -303,7 +319,7 @@ impl Drop for Tidegate {
             let log = self.log();
             let tail: Vec<_> = log.lines().rev().take(40).collect();
             let tail: Vec<_> = tail.into_iter().rev().collect();
-            eprintln!("---- log of tidegate, account {}\n{}", self.account, tail.join("\n"));
+            eprintln!("---- log of tidegate, account {}\n{}", self.world.account, tail.join("\n"));
             let arguments = ["status", "--output", "json", "--cluster", &self.cluster];
             if let Ok(Output { stdout, .. }) = self.command(&arguments).output() {
                 eprintln!("---- status\n{}", summary(&stdout));
@@ -320,9 +336,8 @@ impl Drop for Tidegate {
 
 /// A Tidegate on this world in mode act, started.
 pub async fn acting(world: &World, cluster: &str, config: &str) -> Tidegate {
-    let mut tidegate = Tidegate::new(&world.endpoint, &world.account, cluster, config);
-    tidegate.set_mode("act").await;
-    tidegate.start().await;
+    let mut tidegate = Tidegate::new(&world.endpoint, world, cluster, config).await;
+    tidegate.act().await;
     tidegate
 }
 
@@ -352,31 +367,4 @@ pub fn hold<'a>(status: &'a Value, code: &str) -> Option<&'a Value> {
     let barred = status["plan"]["not_allowed"].as_array()?;
     let mut all = held.iter().chain(barred);
     all.find(|held| held["hold"]["reason"]["code"] == code)
-}
-
-/// A configuration of one cluster in act with everything allowed, no headroom, ceilings of 100 %
-/// and the shortest times. `pools` are the items of the list; `more` are further keys of the
-/// cluster, written as in the file but without indentation, which replace those given here.
-pub fn config(cluster: &str, pools: &[&str], more: &str) -> String {
-    let defaults = [
-        ("mode", "act"),
-        ("allow", "[scale_out, scale_in, repair, spot, consolidate]"),
-        ("interval", "5s"),
-        ("headroom", "[]"),
-        ("scale_in", "{ stabilization: 5s, drain_deadline: 1m, host_age_min: 0s }"),
-    ];
-    let mut text = format!("version: 1\nclusters:\n  - name: {cluster}\n");
-    for (key, value) in defaults {
-        if !more.lines().any(|line| line.starts_with(&format!("{key}:"))) {
-            text += &format!("    {key}: {value}\n");
-        }
-    }
-    for line in more.lines() {
-        text += &format!("    {line}\n");
-    }
-    text += "    pools:\n";
-    for pool in pools {
-        text += &format!("      - {{ {pool} }}\n");
-    }
-    text
 }

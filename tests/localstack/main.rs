@@ -14,6 +14,7 @@ mod demo;
 mod faults;
 mod fleets;
 mod following;
+mod footing;
 mod forwarding;
 mod gate;
 mod growing;

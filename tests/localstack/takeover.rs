@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use aws_sdk_ecs::types::ContainerInstanceStatus;
 
 use crate::aws::{Request, World};
-use crate::harness::{Tidegate, config, eventually};
-use crate::replicas::{TABLE, create_table};
+use crate::footing::{SQLITE, config};
+use crate::harness::{Tidegate, eventually};
 
 /// The program of the previous build.
 pub(crate) fn previous() -> PathBuf {
@@ -57,13 +57,13 @@ async fn walk(journal: Journal, swaps: bool) -> End {
     world.hosts_when(4).await;
     world.service("web", 256, 256, 4).await;
     world.steady("web").await;
-    let mut text = config("c", &["auto_scaling_group: g"], "budgets: { draining_hosts: 1 }");
-    if let Journal::Table = journal {
-        create_table(&world).await;
-        text = format!("journal: {{ dynamodb: {{ table: {TABLE}, lease: 10s }} }}\n{text}");
+    let mut more = "budgets: { draining_hosts: 1 }".to_owned();
+    if let Journal::File = journal {
+        more += &format!("\n{SQLITE}");
     }
+    let text = config(&world, "c", &["auto_scaling_group: g"], &more);
     let before = world.mark().await;
-    let mut tidegate = Tidegate::new(&world.endpoint, &world.account, "c", &text);
+    let mut tidegate = Tidegate::new(&world.endpoint, &world, "c", &text).await;
     tidegate.call_it("first");
     tidegate.start().await;
     tidegate.status_when("a first look", |_| true).await;
@@ -84,7 +84,7 @@ async fn walk(journal: Journal, swaps: bool) -> End {
     let service = world.steady("web").await;
     tidegate.ticks(2).await;
     let writes = world.writes(before).await;
-    let writes: Vec<_> = writes.into_iter().filter(is_of_the_fleet).collect();
+    let writes: Vec<_> = writes.into_iter().filter(is_of_tidegate).collect();
     if swaps {
         for writer in ["first", "previous", "last"] {
             let name = format!("exec-env/{writer}");
@@ -102,10 +102,9 @@ async fn walk(journal: Journal, swaps: bool) -> End {
     }
 }
 
-/// Not of the table.
-fn is_of_the_fleet(request: &Request) -> bool {
-    let of_table = ["Query", "TransactWriteItems"].contains(&request.operation.as_str());
-    !of_table && request.agent.contains("app/tidegate")
+/// By a program, not by the story itself.
+fn is_of_tidegate(request: &Request) -> bool {
+    request.agent.contains("app/tidegate")
 }
 
 /// One of so many hosts drains, and has not been ended.

@@ -10,6 +10,7 @@ mod interrupted;
 mod mortal;
 mod network;
 mod newer;
+mod quiet;
 mod release;
 mod replicas;
 mod stage;
