@@ -1,12 +1,12 @@
 # Everything a developer runs. `make test` is what decides whether a change lands.
 
-.PHONY: test lint unit world browser api deny advisories promql fuzz bench demo release image image-root sbom
+.PHONY: test lint unit previous world browser api deny advisories promql fuzz bench demo release image image-root sbom
 
 test: lint deny promql world browser api unit
 
 # Clippy compiles what is tested: a check of its own would read the whole AWS SDK a second time.
-test lint unit browser: export RUSTC_WORKSPACE_WRAPPER := clippy-driver
-test lint unit browser: export CLIPPY_ARGS := -Dwarnings__CLIPPY_HACKERY__
+test lint unit browser api: export RUSTC_WORKSPACE_WRAPPER := clippy-driver
+test lint unit browser api: export CLIPPY_ARGS := -Dwarnings__CLIPPY_HACKERY__
 
 # Format and lints, warnings denied.
 lint:
@@ -20,6 +20,10 @@ unit:
 	cargo test --quiet -- --test-threads 4 --skip monolith::
 	cargo test --quiet --test localstack -- --test-threads 3 monolith::
 	@localstack/stop 2>/dev/null
+
+# The last release, or the build of REVISION, takes over from this one and back.
+previous:
+	tests/previous/run $(REVISION)
 
 # The local AWS's own suite, without Tidegate.
 world:

@@ -50,7 +50,7 @@ enum Command {
         #[arg(long)]
         with_parent: bool,
     },
-    /// Send requests to all routes of the tutorial, and judge the answers.
+    /// Send requests to all routes of the tutorial, and judge the answers; Ctrl-C ends it early.
     Load {
         /// Such as 127.0.0.1:10080.
         to: SocketAddr,
@@ -83,7 +83,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
             let plan =
                 Plan { at_most: Duration::from_secs(seconds), ..Plan::tutorial(to, per_second) };
             let load = Load::start(plan)?;
-            tokio::time::sleep(Duration::from_secs(seconds)).await;
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_secs(seconds)) => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
             println!("{:#?}", load.stop().await);
         }
     }

@@ -78,6 +78,9 @@ def test_hosts_are_listed_by_a_filter_on_attributes(aws):
     aws.cluster_with_hosts(2)
     zone_a = "attribute:ecs.availability-zone == us-east-1a"
     assert len(aws.ecs.list_container_instances(cluster="c", filter=zone_a)["containerInstanceArns"]) == 1
+    wanted = aws.hosts(2)[0]
+    found = aws.ecs.list_container_instances(cluster="c", filter=f"ec2InstanceId == {wanted['ec2InstanceId']}")
+    assert found["containerInstanceArns"] == [wanted["containerInstanceArn"]]
 
 
 def test_the_counts_of_host_service_and_cluster_agree(aws):

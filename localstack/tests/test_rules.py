@@ -28,6 +28,19 @@ def test_a_weighted_rule_keeps_its_weights_conditions_and_tags(aws):
     assert [each["Tags"] for each in told] == [[{"Key": "owner", "Value": "me"}], [], []]
 
 
+def test_rules_are_found_by_their_tags(aws):
+    blue = aws.target_group("blue")
+    listener = aws.listener(blue)
+    mine = aws.rule(listener, 1, "/a", blue, Tags=[{"Key": "owner", "Value": "me"}])["RuleArn"]
+    aws.rule(listener, 2, "/b", blue, Tags=[{"Key": "owner", "Value": "you"}])
+    aws.rule(listener, 3, "/c", blue)
+    found = aws.resourcegroupstaggingapi.get_resources(
+        ResourceTypeFilters=["elasticloadbalancing:listener-rule/app"],
+        TagFilters=[{"Key": "owner", "Values": ["me"]}],
+    )["ResourceTagMappingList"]
+    assert found == [{"ResourceARN": mine, "Tags": [{"Key": "owner", "Value": "me"}]}]
+
+
 def test_a_priority_is_used_once(aws):
     blue = aws.target_group("blue")
     listener = aws.listener(blue)

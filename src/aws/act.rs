@@ -154,7 +154,7 @@ impl<K: Clock> Aws<K> {
                 writes.set_capacity(pool, *now, limit).await?;
             }
             Action::SetNewHostProtection { pool, now, .. } => {
-                writes.set_new_host_protection(pool.name(), *now, limit).await?;
+                writes.set_new_host_protection(pool, *now, limit).await?;
             }
             Action::ProtectHosts { pool, hosts, now } => {
                 writes.protect_hosts(pool.name(), hosts, *now, limit).await?;
@@ -233,7 +233,7 @@ impl<K: Clock> Aws<K> {
         Ok(match action {
             Action::SetPoolCapacity { pool, now, .. } => self.capacity(pool).await? == *now,
             Action::SetNewHostProtection { pool, now, .. } => {
-                self.group(pool).await?.protects_new_hosts == *now
+                self.protects_new_hosts(pool).await? == *now
             }
             Action::ProtectHosts { pool, hosts, now } => {
                 let group = self.group(pool).await?;

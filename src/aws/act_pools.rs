@@ -63,12 +63,19 @@ impl<K: Clock> Aws<K> {
         Ok(Ready::default())
     }
 
+    pub(super) async fn protects_new_hosts(&self, pool: &PoolId) -> Result<bool, Outcome> {
+        Ok(match pool {
+            PoolId::AutoScalingGroup(_) => self.group(pool).await?.protects_new_hosts,
+            PoolId::SpotFleet(id) => self.fleet(id).await?.keeps_excess,
+        })
+    }
+
     pub(super) async fn check_new_host_protection(
         &self,
         pool: &PoolId,
         was: bool,
     ) -> Result<Ready, Outcome> {
-        let found = self.group(pool).await?.protects_new_hosts;
+        let found = self.protects_new_hosts(pool).await?;
         if found == was {
             return Ok(Ready::default());
         }
@@ -113,6 +120,14 @@ impl<K: Clock> Aws<K> {
             return Err(done());
         }
         Ok(Ready::default())
+    }
+}
+
+/// What AWS says of a fleet beside having taken the request.
+fn modified(answer: Option<bool>) -> Result<(), Outcome> {
+    match answer {
+        Some(false) => Err(senseless("AWS answered that the fleet was not modified")),
+        _ => Ok(()),
     }
 }
 
@@ -170,10 +185,9 @@ impl Writes {
                 let call = self.ec2.modify_spot_fleet_request();
                 let call = call.spot_fleet_request_id(id).target_capacity(units);
                 let call = call.excess_capacity_termination_policy(policy);
-                let answer = sent!(aws_sdk_ec2, "ec2:ModifySpotFleetRequest", limit, call)?;
-                if answer.r#return() == Some(false) {
-                    return Err(senseless("AWS answered that the fleet was not modified"));
-                }
+                modified(
+                    sent!(aws_sdk_ec2, "ec2:ModifySpotFleetRequest", limit, call)?.r#return(),
+                )?;
             }
         }
         Ok(())
@@ -181,14 +195,30 @@ impl Writes {
 
     pub(super) async fn set_new_host_protection(
         &self,
-        group: &str,
+        pool: &PoolId,
         on: bool,
         limit: Duration,
     ) -> Result<(), Outcome> {
-        let call = self.autoscaling.update_auto_scaling_group();
-        let call = call.auto_scaling_group_name(group);
-        let call = call.new_instances_protected_from_scale_in(on);
-        sent!(aws_sdk_autoscaling, "autoscaling:UpdateAutoScalingGroup", limit, call).map(drop)
+        match pool {
+            PoolId::AutoScalingGroup(name) => {
+                let call = self.autoscaling.update_auto_scaling_group();
+                let call = call.auto_scaling_group_name(name);
+                let call = call.new_instances_protected_from_scale_in(on);
+                sent!(aws_sdk_autoscaling, "autoscaling:UpdateAutoScalingGroup", limit, call)?;
+            }
+            PoolId::SpotFleet(id) => {
+                let policy = match on {
+                    true => ExcessCapacityTerminationPolicy::NoTermination,
+                    false => ExcessCapacityTerminationPolicy::Default,
+                };
+                let call = self.ec2.modify_spot_fleet_request().spot_fleet_request_id(id);
+                let call = call.excess_capacity_termination_policy(policy);
+                modified(
+                    sent!(aws_sdk_ec2, "ec2:ModifySpotFleetRequest", limit, call)?.r#return(),
+                )?;
+            }
+        }
+        Ok(())
     }
 
     pub(super) async fn protect_hosts(

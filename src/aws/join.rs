@@ -210,7 +210,7 @@ impl Kept {
             max: Units(u32::MAX),
             offerings: offerings.unwrap_or_default(),
             zones: row.zones.iter().cloned().chain(seen).collect(),
-            protects_new_hosts: false,
+            protects_new_hosts: row.keeps_excess,
             suspended: BTreeSet::new(),
             provider: None,
             attributes: self.attributes(&row.launches, &row.members),

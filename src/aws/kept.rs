@@ -54,6 +54,17 @@ pub(super) struct Waiting {
     pub(super) placed: BTreeSet<TaskArn>,
 }
 
+impl Kept {
+    /// What this action may have changed is read anew, however short ago it was read.
+    pub(super) fn outdate(&mut self, action: &Action) {
+        match action {
+            Action::SetGroupAttributes { group, .. } => self.traffic.outdate(group),
+            Action::SuspendScaling { .. } => drop(self.slow.remove(&SlowRead::Targets)),
+            _ => {}
+        }
+    }
+}
+
 impl Default for Kept {
     fn default() -> Self {
         Self {

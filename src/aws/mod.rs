@@ -141,7 +141,10 @@ impl<K: Clock> Cloud for Aws<K> {
 
     async fn act(&self, intent: &Intent, time_limit: Duration) -> Outcome {
         self.stamp.set(intent.epoch());
-        self.perform(&intent.planned().action, time_limit).await
+        let action = &intent.planned().action;
+        let outcome = self.perform(action, time_limit).await;
+        self.kept.lock().await.outdate(action);
+        outcome
     }
 
     async fn changes(&self, _cluster: &ClusterName) -> Vec<Change> {

@@ -1,8 +1,8 @@
 //! Who else writes: what changes rarely is read in turns, about once a minute.
 //!
 //! Rule: at most [`CALLS_PER_LOOK`] calls an observation once everything has been read, so that a
-//! large cluster's observation stays within its budget. A read that fails or falls behind
-//! [`STALE_AGE`] is a gap.
+//! large cluster's observation stays within its budget; but what is older than [`STALE_AGE`], as
+//! everything is where looks are rare, is read at once. A read that fails for that long is a gap.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,7 @@ use super::kept::{Kept, SLOW_AGE};
 use super::rows::{ScalableTarget, never};
 use crate::model::*;
 
-/// Calls one observation spends here, unless something was never read before.
+/// Calls one observation spends here, unless more is needed.
 const CALLS_PER_LOOK: u64 = 4;
 /// Age at which the part counts as incomplete.
 const STALE_AGE: TimeDelta = TimeDelta::minutes(3);
@@ -101,8 +101,8 @@ impl SlowRead {
 }
 
 impl Kept {
-    /// Which of them this observation reads: all that were never read, then the oldest that are
-    /// due, within the budget.
+    /// Which of them this observation reads: all that were never read or would be missed, then the
+    /// oldest that are due, within the budget.
     fn due(&self, pools: &BTreeSet<PoolId>, at: DateTime<Utc>) -> Vec<SlowRead> {
         let age = |read: &SlowRead| match read {
             SlowRead::Providers => self.providers.as_of,
@@ -115,11 +115,11 @@ impl Kept {
         let mut spent = 0;
         due.retain(|read| {
             let fits = spent == 0 || spent + read.calls(services) <= CALLS_PER_LOOK;
-            let first = age(read) == DateTime::UNIX_EPOCH;
-            if fits || first {
+            let needed = at - age(read) >= STALE_AGE;
+            if fits || needed {
                 spent += read.calls(services);
             }
-            fits || first
+            fits || needed
         });
         due
     }

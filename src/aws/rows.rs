@@ -203,6 +203,8 @@ pub(super) struct MemberRow {
 pub(super) struct FleetRow {
     pub(super) state: PoolState,
     pub(super) target: Units,
+    /// It ends no host when its target is lowered.
+    pub(super) keeps_excess: bool,
     /// In hundredths of a unit: AWS counts fractions.
     pub(super) fulfilled_hundredths: u64,
     pub(super) unit: CapacityUnit,

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_ec2::types::{
-    BatchState, FleetLaunchTemplateSpecification, FleetType, SpotFleetRequestConfig,
-    SpotFleetRequestConfigData, TargetCapacityUnitType,
+    BatchState, ExcessCapacityTerminationPolicy, FleetLaunchTemplateSpecification, FleetType,
+    SpotFleetRequestConfig, SpotFleetRequestConfigData, TargetCapacityUnitType,
 };
 use futures::future::{join_all, try_join_all};
 
@@ -87,6 +87,8 @@ fn fleet(found: &SpotFleetRequestConfig) -> Option<(String, FleetRow)> {
     let row = FleetRow {
         state: state(found, config),
         target: units(config.target_capacity()),
+        keeps_excess: config.excess_capacity_termination_policy()
+            == Some(&ExcessCapacityTerminationPolicy::NoTermination),
         fulfilled_hundredths: hundredths(config.fulfilled_capacity().unwrap_or(0.0)),
         unit: match config.target_capacity_unit_type() {
             Some(TargetCapacityUnitType::Vcpu) => CapacityUnit::Vcpus,

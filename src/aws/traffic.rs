@@ -247,6 +247,11 @@ impl KeptTraffic {
         all.filter(old).collect()
     }
 
+    /// The attributes of this group are read anew.
+    pub(super) fn outdate(&mut self, group: &TargetGroupArn) {
+        self.attributes.remove(group);
+    }
+
     fn unknown_attributes(&self, at: DateTime<Utc>) -> Vec<TargetGroupArn> {
         let old = |arn: &&TargetGroupArn| {
             let ours = self.owner(arn.as_str()) != Owner::Other;

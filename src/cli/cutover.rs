@@ -277,7 +277,7 @@ fn body(order: &CutoverOrder, reason: &str) -> Value {
 }
 
 async fn record(
-    writer: Writer,
+    writer: Box<Writer>,
     name: &CutoverName,
     steer: CutoverOrder,
     reason: &str,

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::exit::{Exit, Failure};
 use super::output::{Output, say};
+use super::remote::{Address, Remote};
 use super::run::{bind, start_log};
 use super::serve::{Door, Scope, serve, stop_on_signal};
 use crate::access::{Ledger, Token};
@@ -45,6 +47,10 @@ pub(super) struct Args {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
 
+    /// Directory in which commands on this machine find the demo; nothing else is kept.
+    #[arg(long, env = "TIDEGATE_STATE", value_name = "DIR", default_value = ".tidegate")]
+    state: PathBuf,
+
     /// No server: play the story once, as fast as possible, and print what was done.
     #[arg(long)]
     headless: bool,
@@ -61,6 +67,11 @@ pub(super) async fn demo(args: Args, output: Output) -> Result<Exit, Failure> {
         return headless(&args, output).await;
     }
     bind_allowed(args.listen, false).map_err(|e| Failure::new(Exit::Usage, e.to_string()))?;
+    if Remote::on(&args.state, None).await?.is_some() {
+        let text = format!("a server runs on the state directory {}", args.state.display());
+        return Err(Failure::new(Exit::RetryLater, text)
+            .hint("stop it, or give the demo a directory of its own with --state"));
+    }
     let token = Token::random().map_err(|error| Failure::new(Exit::Failed, error))?;
     let listener = bind(args.listen).await?;
     let address = listener.local_addr().unwrap_or(args.listen);
@@ -69,6 +80,7 @@ pub(super) async fn demo(args: Args, output: Output) -> Result<Exit, Failure> {
     let clock = SimClock::paced(start, args.speed);
     let cloud = SimCloud::new(story::world(args.seed, start), clock.clone(), Faults::default());
     let scope = scope(cloud.clone(), clock, start).await?;
+    Address::new(address, &token).leave(&args.state);
     say(&format!("dashboard           http://{address}/"));
     say(&format!("token for changes   {}", token.reveal()));
     say(&format!("seed {}, {} virtual seconds a second; Ctrl-C ends it", args.seed, args.speed));
@@ -82,7 +94,9 @@ pub(super) async fn demo(args: Args, output: Output) -> Result<Exit, Failure> {
     };
     let hosts = std::collections::BTreeSet::new();
     let door = Door { listener, token, hosts, ledger: Ledger::in_memory()?, alb: None };
-    serve(vec![scope], door, tell, stop).await.map(|()| Exit::Ok)
+    let served = serve(vec![scope], door, tell, stop).await;
+    Address::remove(&args.state);
+    served.map(|()| Exit::Ok)
 }
 
 /// A cluster in mode act, by an order in its journal as in life.

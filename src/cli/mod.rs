@@ -134,6 +134,11 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// All commands with their arguments, for what is made of them: completions, the reference.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     let output = cli.output;
     match cli.command {
@@ -159,7 +164,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Doctor(args) => block_on(doctor::doctor(args, output)),
         Command::Demo(args) => block_on(demo::demo(args, output)),
         Command::Completions { shell } => {
-            let mut command = Cli::command();
+            let mut command = command();
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut command, "tidegate", &mut script);
             output::raw(&script);
@@ -181,6 +186,6 @@ mod tests {
 
     #[test]
     fn the_arguments_are_consistent() {
-        Cli::command().debug_assert();
+        command().debug_assert();
     }
 }

@@ -97,11 +97,13 @@ pub(super) async fn mode(command: ModeCommand, output: Output) -> Result<Exit, F
             let body = json!({ "mode": mode, "reason": reason });
             let order = Order::SetMode { mode };
             give(&at, &cluster, "mode", body, order, &reason).await?;
-            // Only a running server knows the ceiling of its configuration.
+            // Only a running server knows the ceiling of its configuration, and not before its
+            // first look; the order stands all the same.
             let in_force = match Remote::find(&at).await? {
-                Some(remote) => Some(modes(&remote, &cluster).await?.ceiling.min(mode)),
+                Some(remote) => modes(&remote, &cluster).await.ok(),
                 None => None,
             };
+            let in_force = in_force.map(|modes| modes.ceiling.min(mode));
             let result = json!({ "cluster": cluster, "stored": mode, "effective": in_force });
             let blocked = in_force.filter(|effective| *effective < mode);
             output.result(&result, || match blocked {

@@ -41,17 +41,18 @@ pub(super) struct Args {
 }
 
 pub(super) async fn plan(args: Args, output: Output) -> Result<Exit, Failure> {
-    let status = match &args.snapshot {
-        Some(file) => from_file(&args, file).await?,
+    let (status, by_itself) = match &args.snapshot {
+        Some(file) => (from_file(&args, file).await?, false),
         None => from_cluster(&args).await?,
     };
     output.result(&status, || {
-        let next = match (&args.snapshot, &args.at.given.config) {
-            (None, None) => format!(
-                "\nNothing was changed. Next: tidegate config init --cluster {} > tidegate.yaml",
-                status.name
-            ),
-            _ => String::new(),
+        let next = if by_itself && args.at.given.config.is_none() {
+            let name = &status.name;
+            format!(
+                "\nNothing was changed. Next: tidegate config init --cluster {name} > tidegate.yaml"
+            )
+        } else {
+            String::new()
         };
         text::plan(&status) + &next
     });
@@ -82,13 +83,14 @@ async fn from_file(args: &Args, file: &Path) -> Result<ClusterStatus, Failure> {
     Ok(shown(&config, &replay(&config, snapshot, Memory::default())))
 }
 
-async fn from_cluster(args: &Args) -> Result<ClusterStatus, Failure> {
+/// From a running server, or, by itself, from AWS; and which of the two.
+async fn from_cluster(args: &Args) -> Result<(ClusterStatus, bool), Failure> {
     let Some(cluster) = &args.cluster else {
         return Err(Failure::new(Exit::Usage, "no cluster is named"));
     };
     let ask = !args.direct && args.at.given.config.is_none() && args.save_snapshot.is_none();
     if ask && let Some(remote) = Remote::find(&args.at).await? {
-        return remote.get(&format!("/api/v1/clusters/{cluster}")).await;
+        return Ok((remote.get(&format!("/api/v1/clusters/{cluster}")).await?, false));
     }
     let config = configured(args, cluster).await?;
     let kept = Kept::find(&args.at).await?;
@@ -103,7 +105,7 @@ async fn from_cluster(args: &Args) -> Result<ClusterStatus, Failure> {
         std::fs::write(file, json)
             .map_err(|error| Failure::new(Exit::Failed, format!("{}: {error}", file.display())))?;
     }
-    Ok(shown(&config, &preview))
+    Ok((shown(&config, &preview), true))
 }
 
 async fn configured(args: &Args, cluster: &ClusterName) -> Result<Option<ClusterConfig>, Failure> {

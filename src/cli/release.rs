@@ -198,7 +198,7 @@ async fn give(
 }
 
 async fn record(
-    writer: Writer,
+    writer: Box<Writer>,
     service: &ServiceName,
     steer: &ReleaseOrder,
     reason: &str,

@@ -1,5 +1,6 @@
 //! Talking to a running server: where it is, its token, and what its answers mean for the exit code.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::exit::{Exit, Failure};
 use super::source::Source;
+use crate::access::Token;
 use crate::config::Config;
 
 /// Longest wait for an answer; an order may wait for the end of a tick's writes.
@@ -75,9 +77,21 @@ impl Address {
         state.join("server.json")
     }
 
-    #[cfg_attr(not(feature = "aws"), expect(dead_code, reason = "only `run` leaves an address"))]
+    /// Of this process, which listens on `address`.
+    pub(super) fn new(address: SocketAddr, token: &Token) -> Self {
+        let url = format!("http://{}", from_here(address));
+        Self { url, token: token.reveal().to_owned(), pid: std::process::id() }
+    }
+
+    /// Leaves it in the state directory; where that cannot be, commands need to be told.
+    pub(super) fn leave(&self, state: &Path) {
+        if let Err(error) = self.write(state) {
+            tracing::warn!(%error, "commands on this machine will need --server and --token");
+        }
+    }
+
     /// Writes the file, readable by its owner only.
-    pub(super) fn leave(&self, state: &Path) -> std::io::Result<()> {
+    fn write(&self, state: &Path) -> std::io::Result<()> {
         use std::io::Write;
         use std::os::unix::fs::OpenOptionsExt;
         std::fs::create_dir_all(state)?;
@@ -97,6 +111,16 @@ impl Address {
     fn find(state: &Path) -> Option<Self> {
         serde_json::from_slice(&std::fs::read(Self::path(state)).ok()?).ok()
     }
+}
+
+/// Where commands on this machine reach a server that listens on all addresses.
+fn from_here(address: SocketAddr) -> SocketAddr {
+    let ip: IpAddr = match address {
+        SocketAddr::V4(v4) if v4.ip().is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        SocketAddr::V6(v6) if v6.ip().is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        known => known.ip(),
+    };
+    SocketAddr::new(ip, address.port())
 }
 
 /// A server that can be asked.
@@ -120,9 +144,14 @@ impl Remote {
         if let Some(url) = &at.server {
             return Self::new(url, at.token.clone()).map(Some);
         }
-        let Some(address) = Address::find(&at.state) else { return Ok(None) };
+        Self::on(&at.state, at.token.clone()).await
+    }
+
+    /// The server running on the state directory, asked with this token or its own.
+    pub(super) async fn on(state: &Path, token: Option<String>) -> Result<Option<Self>, Failure> {
+        let Some(address) = Address::find(state) else { return Ok(None) };
         // A file left by a server that was killed leads nowhere.
-        Self::alive(&address.url, Some(at.token.clone().unwrap_or(address.token))).await
+        Self::alive(&address.url, Some(token.unwrap_or(address.token))).await
     }
 
     /// The server at this address, if it answers.

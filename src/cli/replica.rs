@@ -36,7 +36,7 @@ pub(super) struct Replica {
 /// Who leads a cluster.
 pub(super) enum Led {
     /// This process leads until it releases it.
-    Here(Box<Replicated<AwsTable>>, Memory),
+    Here(Box<(Replicated<AwsTable>, Memory)>),
     By(Remote),
 }
 
@@ -87,7 +87,7 @@ impl Replica {
         let pause = self.lease() / LOOKS;
         for look in 0..2 * LOOKS {
             let leader = match journal.recover().await? {
-                (memory, Standing::Leads) => return Ok(Led::Here(Box::new(journal), memory)),
+                (memory, Standing::Leads) => return Ok(Led::Here(Box::new((journal, memory)))),
                 (_, Standing::StandsBy(leader)) => leader,
             };
             if let Some(address) = &leader.address

@@ -140,11 +140,7 @@ async fn start<J: crate::journal::Journal + 'static>(
         let cluster = Cluster::open(config, &mut journal).await?;
         scopes.push(Scope { cloud, journal, clock: SystemClock, cluster });
     }
-    let url = format!("http://{}", from_here(address));
-    let left = Address { url, token: token.reveal().to_owned(), pid: std::process::id() };
-    if let Err(error) = left.leave(&args.state) {
-        tracing::warn!(%error, "commands on this machine will need --server and --token");
-    }
+    Address::new(address, &token).leave(&args.state);
     say(&format!("dashboard and API   http://{address}/"));
     if shown {
         say(&format!("token for changes   {}", token.reveal()));
@@ -175,18 +171,6 @@ fn believed(oidc: crate::config::AlbOidc) -> Result<crate::api::Alb, Failure> {
     let base = crate::config::AlbOidc::keys_url(&oidc.alb_arn).unwrap_or_default();
     let http = Keys::client().map_err(|error| Failure::new(Exit::Failed, error))?;
     Ok(Alb::new(oidc, Keys::new(base, http)))
-}
-
-/// Where commands on this machine reach a server that listens on all addresses.
-#[cfg(feature = "aws")]
-fn from_here(address: SocketAddr) -> SocketAddr {
-    use std::net::{Ipv4Addr, Ipv6Addr};
-    let ip = match address {
-        SocketAddr::V4(v4) if v4.ip().is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        SocketAddr::V6(v6) if v6.ip().is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        known => known.ip(),
-    };
-    SocketAddr::new(ip, address.port())
 }
 
 /// The configuration of a file, of the command line or of the environment.

@@ -16,7 +16,7 @@ use crate::model::{ClusterName, Command, Memory, Order, Record};
 
 pub(super) enum Way {
     Server(Remote),
-    Journal(Writer),
+    Journal(Box<Writer>),
 }
 
 /// This process, for one order.
@@ -29,7 +29,7 @@ pub(super) struct Writer {
 
 /// A journal that nobody else can write.
 enum Held {
-    File(Sqlite),
+    File(Box<Sqlite>),
     #[cfg(feature = "aws")]
     Table(Box<crate::journal::Replicated<crate::aws::AwsTable>>),
 }
@@ -45,15 +45,19 @@ impl Way {
             Kept::Here(state) => {
                 let mut journal = Sqlite::open(state, cluster)?;
                 let (memory, _) = journal.recover().await?;
-                (Held::File(journal), memory)
+                (Held::File(Box::new(journal)), memory)
             }
             #[cfg(feature = "aws")]
             Kept::Shared(replica) => match replica.lead(cluster, at.token.as_deref()).await? {
                 Led::By(remote) => return Ok(Self::Server(remote)),
-                Led::Here(journal, memory) => (Held::Table(journal), memory),
+                Led::Here(led) => {
+                    let (journal, memory) = *led;
+                    (Held::Table(Box::new(journal)), memory)
+                }
             },
         };
-        Ok(Self::Journal(Writer { cluster: cluster.clone(), kept, journal, memory }))
+        let writer = Writer { cluster: cluster.clone(), kept, journal, memory };
+        Ok(Self::Journal(Box::new(writer)))
     }
 }
 

@@ -126,7 +126,7 @@ impl ClusterConfig {
             retention: TimeDelta::hours(24),
             interval: TimeDelta::seconds(15),
             queue: None,
-            resync: TimeDelta::minutes(10),
+            resync: TimeDelta::minutes(15),
             stop_parameter: None,
         }
     }

@@ -128,6 +128,7 @@ impl Cluster {
         let waited = self.standing != Standing::Leads;
         (self.memory, self.standing) = journal.recover().await?;
         self.lease = journal.lease();
+        self.hearing.stir();
         if waited && self.standing == Standing::Leads {
             self.looked_at = None;
         }
@@ -227,9 +228,6 @@ impl Cluster {
             .flat_map(|admitted| originals(seen, &self.memory, &admitted.planned().action))
             .collect();
         self.note(journal, first, clock).await?;
-        if !admitted.is_empty() {
-            self.hearing.stir();
-        }
         if admitted.iter().any(|admitted| !admitted.planned().action.shows_in_traffic()) {
             // A quick look would not show it, and it would be done again.
             self.looked_at = None;
@@ -300,7 +298,9 @@ impl Cluster {
         Ok(entries)
     }
 
+    /// What is remembered says what must be seen, so the last look may have been of too little.
     fn fold(&mut self, entries: &[Entry]) {
+        self.hearing.stir();
         for entry in entries {
             self.memory = std::mem::take(&mut self.memory).fold(entry);
         }

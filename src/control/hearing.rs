@@ -18,7 +18,8 @@ const SILENCE_MAX: TimeDelta = TimeDelta::seconds(60);
 pub struct Hearing {
     /// Heard since the last whole look, which may have been too early to show it.
     heard: Vec<Change>,
-    /// Something is not as the last whole look showed it, be it by others or by us.
+    /// Something is not as the last whole look showed it, be it by others or by us, or more is to
+    /// be seen than it showed.
     news: bool,
     /// Silence has stood for a look since the last one.
     rested: bool,
@@ -46,7 +47,7 @@ impl Hearing {
         urgent
     }
 
-    /// We have changed something ourselves, or tried to.
+    /// Something was recorded: we have changed something, or mean to, or wait for something.
     pub fn stir(&mut self) {
         self.news = true;
     }

@@ -22,6 +22,14 @@ fn written(snapshot: &Snapshot, action: &Action) -> Vec<(Subject, Attribute, ser
         hosts.iter().map(|host| (Subject::Host(host.clone()), attribute, value(host))).collect()
     };
     match action {
+        Action::SetPoolCapacity { pool: id, was, .. } if id.is_fleet() => {
+            let seen = snapshot.pools.value.get(id);
+            let keeps = seen.map(|pool| pool.protects_new_hosts);
+            vec![
+                (pool(id), Attribute::DesiredCapacity, was.0.into()),
+                (pool(id), Attribute::NewHostProtection, keeps.into()),
+            ]
+        }
         Action::SetPoolCapacity { pool: id, was, .. }
         | Action::TerminateHost { pool: id, desired_was: was, .. } => {
             vec![(pool(id), Attribute::DesiredCapacity, was.0.into())]

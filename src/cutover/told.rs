@@ -176,7 +176,8 @@ impl NextTold {
 fn asks(reason: &Reason) -> bool {
     matches!(
         reason,
-        Reason::ModeTooLow { .. }
+        Reason::NewerRecord
+            | Reason::ModeTooLow { .. }
             | Reason::NotAllowed
             | Reason::Paused { .. }
             | Reason::ListenerUnfit { .. }

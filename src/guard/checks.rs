@@ -68,6 +68,9 @@ fn mode(case: Case<'_>, planned: &Planned) -> Option<Reason> {
     if planned.kind == ActionKind::Handback {
         return None;
     }
+    if case.memory.unknown_record {
+        return Some(Reason::NewerRecord);
+    }
     let mode = effective_mode(case.config, case.memory);
     (mode < Mode::Act).then_some(Reason::ModeTooLow { mode })
 }

@@ -152,6 +152,7 @@ fn what_nothing_speaks_against_is_admitted() {
 
 #[test]
 fn people_decide_what_may_be_done() {
+    check("newer_record", raise(), |s| s.memory.unknown_record = true);
     check("mode_too_low", raise(), |s| s.config.mode = Mode::Recommend);
     check("mode_too_low", raise(), |s| s.memory.mode = Mode::Observe);
     check("not_allowed", mark(), |s| s.config.allow = BTreeSet::from([ActionKind::ScaleOut]));

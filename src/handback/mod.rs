@@ -3,6 +3,7 @@
 //! Rule: the order of a person is its permission, in any mode; cutovers and releases go their own
 //! ways back, and what is written beside them is a first value from the journal.
 
+mod actions;
 pub mod print;
 pub mod restore;
 pub mod told;

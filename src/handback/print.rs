@@ -3,15 +3,16 @@
 //! Rule: from the journal alone. What only AWS knows (ids of rules and container instances) is
 //! looked up by the commands themselves, and every command may be given twice.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use super::actions::actions;
 use crate::model::{
     Attribute, ClusterName, CutoverMemory, CutoverName, DrainMark, GroupSettings, HealthCheck,
-    InstanceId, Memory, PoolId, Purpose, RouteId, RuleAction, RuleImage, Scope, Side, Stage,
-    Subject, Suspension, Written,
+    InstanceId, Memory, PoolId, Purpose, RouteId, RuleImage, Scope, Side, Stage, Subject,
+    Suspension, Written,
 };
 
 /// The commands, each with a comment before it, in the order in which they should be given.
@@ -34,6 +35,7 @@ pub fn commands(cluster: &ClusterName, memory: &Memory, scope: &Scope, side: Sid
     }
     if *scope == Scope::Cluster {
         printer.kept(&mut lines);
+        printer.made(&mut lines);
     }
     lines
 }
@@ -57,6 +59,13 @@ impl Printer<'_> {
             stage == Stage::Finalized
                 || side == Side::Green && (Stage::Shifted..=Stage::Tombstoned).contains(&stage)
         };
+        for (to, _) in cutover.routes.iter().filter(|(_, route)| route.stage == Stage::Finalized) {
+            let rule = Purpose::Route(RouteId { cutover: name.clone(), to: to.clone() });
+            lines.push(format!(
+                "# {name}/{to} is finalized: without its rule the old service is asked again"
+            ));
+            lines.push(format!("# {}", self.delete_rule(&rule)));
+        }
         let back: Vec<_> = cutover.routes.iter().filter(|(_, route)| !stays(route.stage)).collect();
         if !back.is_empty() && cutover.tombstoned_at.is_some() {
             lines.push(format!("# {name}: what stands in front of the old service goes first"));
@@ -78,15 +87,15 @@ impl Printer<'_> {
             if !covers(scope, &drain.pool) {
                 continue;
             }
-            let (cluster, arn) = (quoted(self.cluster.as_str()), self.container_instance(host));
+            let (cluster, arns) = (quoted(self.cluster.as_str()), self.container_instance(host));
             lines.push(format!("# {host} drains ({}): it takes tasks again", drain.mark.cause));
             lines.push(format!(
-                "aws ecs update-container-instances-state --cluster {cluster} \
-                 --container-instances {arn} --status ACTIVE"
+                "{arns} aws ecs update-container-instances-state --cluster {cluster} \
+                 --container-instances {{}} --status ACTIVE"
             ));
             lines.push(format!(
-                "aws ecs delete-attributes --cluster {cluster} --attributes \
-                 name={},targetType=container-instance,targetId={arn}",
+                "{arns} aws ecs delete-attributes --cluster {cluster} --attributes \
+                 name={},targetType=container-instance,targetId={{}}",
                 DrainMark::ATTRIBUTE
             ));
         }
@@ -105,15 +114,12 @@ impl Printer<'_> {
         };
         for (host, before) in self.memory.originals.iter().filter_map(protection) {
             let flag = if before { "--protected" } else { "--no-protected" };
-            let group = format!(
-                "$(aws autoscaling describe-auto-scaling-instances --instance-ids {host} \
-                 --query 'AutoScalingInstances[0].AutoScalingGroupName' --output text)"
-            );
-            lines
-                .push(format!("# {host}: protection from scale-in as before; fails if it is gone"));
+            lines.push(format!("# {host}: protection from scale-in as before, if it is there"));
             lines.push(format!(
-                "aws autoscaling set-instance-protection --auto-scaling-group-name \"{group}\" \
-                 --instance-ids {host} {flag}-from-scale-in"
+                "aws autoscaling describe-auto-scaling-instances --instance-ids {host} \
+                 --query 'AutoScalingInstances[].AutoScalingGroupName' --output text \
+                 | xargs -r -I {{}} aws autoscaling set-instance-protection \
+                 --auto-scaling-group-name {{}} --instance-ids {host} {flag}-from-scale-in"
             ));
         }
     }
@@ -129,7 +135,7 @@ impl Printer<'_> {
         let written = self.memory.written.get(&(subject.clone(), attribute));
         let said = match (attribute, subject) {
             (Attribute::NewHostProtection, Subject::Pool(pool)) => {
-                lines.extend(launched_since(pool, before, written));
+                lines.extend(before_flag(pool, before, written));
                 new_hosts(pool, before)
             }
             (Attribute::SuspendedProcesses, Subject::Pool(pool)) => {
@@ -164,20 +170,35 @@ impl Printer<'_> {
         }
     }
 
-    /// Nobody is asked whether it is still used: AWS refuses to delete a group that a rule names.
+    /// Nothing goes while the group has a target, or where it is somebody else's.
     fn kept(self, lines: &mut Vec<String>) {
         for kept in self.memory.kept.keys() {
+            let (group, service) = (group_arn(&kept.group), &kept.service);
             lines.push(format!(
-                "# {}: only if nothing but Tidegate leads requests to it by these",
-                kept.service
+                "# {service}: what Tidegate made for it goes, if {} has no targets",
+                kept.group
             ));
-            for purpose in
-                [Purpose::Park(kept.service.clone()), Purpose::Service(kept.service.clone())]
-            {
-                lines.push(format!("# {}", self.delete_rule(&purpose)));
+            let unused = format!(
+                "test -n \"$(aws elbv2 describe-target-health --target-group-arn {group} --query \
+                 'TargetHealthDescriptions[].Target.Id' --output text)\""
+            );
+            for purpose in [Purpose::Park(service.clone()), Purpose::Service(service.clone())] {
+                lines.push(format!("{unused} || {}", self.delete_rule(&purpose)));
             }
-            let group = group_arn(&kept.group);
-            lines.push(format!("# aws elbv2 delete-target-group --target-group-arn {group}"));
+            let delete = "aws elbv2 delete-target-group --target-group-arn";
+            let ours = format!("Value == '{}'", Purpose::Group(service.clone()));
+            let delete = self.of_ours("elasticloadbalancing:targetgroup", &ours, delete);
+            lines.push(format!("{unused} || {delete}"));
+        }
+    }
+
+    /// They may serve requests: only a person can say that nobody needs them.
+    fn made(self, lines: &mut Vec<String>) {
+        for service in self.memory.registered.keys() {
+            let of = format!("--cluster {} --service {service}", quoted(self.cluster.as_str()));
+            lines.push(format!("# {service} was made by Tidegate: only if nobody needs it"));
+            lines.push(format!("# aws ecs update-service {of} --desired-count 0"));
+            lines.push(format!("# aws ecs delete-service {of}"));
         }
     }
 
@@ -185,23 +206,29 @@ impl Printer<'_> {
         self.delete_rules(&format!("Value == '{purpose}'"))
     }
 
-    /// `purposes` says in JMESPath which values of the tag are meant.
     fn delete_rules(self, purposes: &str) -> String {
+        let kind = "elasticloadbalancing:listener-rule/app";
+        self.of_ours(kind, purposes, "aws elbv2 delete-rule --rule-arn")
+    }
+
+    /// A command for each resource of a type by its tags. `purposes` says in JMESPath which values
+    /// are meant.
+    fn of_ours(self, kind: &str, purposes: &str, command: &str) -> String {
         let cluster = quoted(&format!("Key={},Values={}", Purpose::CLUSTER_TAG, self.cluster));
         let tag = Purpose::TAG;
         format!(
-            "aws resourcegroupstaggingapi get-resources --resource-type-filters \
-             elasticloadbalancing:listener-rule/app --tag-filters {cluster} --query \
+            "aws resourcegroupstaggingapi get-resources --resource-type-filters {kind} \
+             --tag-filters {cluster} --query \
              \"ResourceTagMappingList[?Tags[?Key == '{tag}' && {purposes}]].ResourceARN\" \
-             --output text | tr '\\t' '\\n' | xargs -r -n 1 aws elbv2 delete-rule --rule-arn"
+             --output text | tr '\\t' '\\n' | xargs -r -n 1 {command}"
         )
     }
 
+    /// Gives the ARN of a host to the command after it, as `{}`; nothing is done if it is gone.
     fn container_instance(self, host: &InstanceId) -> String {
         format!(
-            "\"$(aws ecs list-container-instances --cluster {} \
-             --filter 'ec2InstanceId == {host}' --query 'containerInstanceArns[0]' \
-             --output text)\"",
+            "aws ecs list-container-instances --cluster {} --filter 'ec2InstanceId == {host}' \
+             --query 'containerInstanceArns[]' --output text | xargs -r -I {{}}",
             quoted(self.cluster.as_str())
         )
     }
@@ -216,7 +243,16 @@ fn covers(scope: &Scope, pool: &PoolId) -> bool {
 }
 
 fn new_hosts(pool: &PoolId, before: &Value) -> Option<String> {
-    let flag = if before.as_bool()? { "--new" } else { "--no-new" };
+    let before = before.as_bool()?;
+    if pool.is_fleet() {
+        let policy = if before { "noTermination" } else { "default" };
+        return Some(format!(
+            "aws ec2 modify-spot-fleet-request --spot-fleet-request-id {} \
+             --excess-capacity-termination-policy {policy}",
+            quoted(pool.name())
+        ));
+    }
+    let flag = if before { "--new" } else { "--no-new" };
     let group = quoted(pool.name());
     Some(format!(
         "aws autoscaling update-auto-scaling-group --auto-scaling-group-name {group} \
@@ -224,11 +260,16 @@ fn new_hosts(pool: &PoolId, before: &Value) -> Option<String> {
     ))
 }
 
-/// Hosts that began protected because of the flag.
-fn launched_since(pool: &PoolId, before: &Value, written: Option<&Written>) -> Vec<String> {
+/// What to know, and to do, before the flag: hosts that began protected because of it.
+fn before_flag(pool: &PoolId, before: &Value, written: Option<&Written>) -> Vec<String> {
     let (Some(false), Some(written)) = (before.as_bool(), written) else {
         return Vec::new();
     };
+    if pool.is_fleet() {
+        return vec![format!(
+            "# {pool}: not while it has more hosts than its target, or it ends some"
+        )];
+    }
     let (group, since) = (quoted(pool.name()), written.since.format("%Y-%m-%dT%H:%M:%S"));
     vec![
         format!("# {pool}: hosts launched since {since}Z began protected"),
@@ -296,62 +337,6 @@ fn group_arn(name: &str) -> String {
          --query 'TargetGroups[0].TargetGroupArn' --output text)\"",
         quoted(name)
     )
-}
-
-/// A rule's actions as ELB takes them (API reference, `Action`).
-fn actions(image: &RuleImage) -> Value {
-    let one = |(order, action): (usize, &RuleAction)| {
-        let mut said = match action {
-            RuleAction::Forward { weights, stickiness_seconds } => {
-                forward(weights, *stickiness_seconds)
-            }
-            RuleAction::FixedResponse { status, content_type, body } => json!({
-                "Type": "fixed-response",
-                "FixedResponseConfig": {
-                    "StatusCode": status.to_string(), "ContentType": content_type,
-                    "MessageBody": body,
-                },
-            }),
-            RuleAction::Redirect { status, location } => redirect(*status, location),
-            RuleAction::Other { kind, json } => {
-                serde_json::from_str(json).unwrap_or_else(|_| json!({ "Type": kind }))
-            }
-        };
-        said["Order"] = (order + 1).into();
-        said
-    };
-    image.actions.iter().enumerate().map(one).collect()
-}
-
-fn forward(
-    weights: &BTreeMap<crate::model::TargetGroupArn, u32>,
-    stickiness_seconds: Option<u32>,
-) -> Value {
-    let groups: Vec<_> = weights
-        .iter()
-        .map(|(group, weight)| json!({ "TargetGroupArn": group, "Weight": weight }))
-        .collect();
-    let mut config = json!({ "TargetGroups": groups });
-    if let Some(seconds) = stickiness_seconds {
-        config["TargetGroupStickinessConfig"] =
-            json!({ "Enabled": true, "DurationSeconds": seconds });
-    }
-    json!({ "Type": "forward", "ForwardConfig": config })
-}
-
-/// `#{protocol}://#{host}:#{port}/#{path}?#{query}`.
-fn redirect(status: u16, location: &str) -> Value {
-    let (protocol, rest) = location.split_once("://").unwrap_or(("#{protocol}", location));
-    let (authority, rest) = rest.split_once('/').unwrap_or((rest, "#{path}"));
-    let (host, port) = authority.rsplit_once(':').unwrap_or((authority, "#{port}"));
-    let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
-    json!({
-        "Type": "redirect",
-        "RedirectConfig": {
-            "Protocol": protocol, "Host": host, "Port": port, "Path": format!("/{path}"),
-            "Query": query, "StatusCode": format!("HTTP_{status}"),
-        },
-    })
 }
 
 fn read<T: DeserializeOwned>(value: &Value) -> Option<T> {

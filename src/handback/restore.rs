@@ -13,8 +13,8 @@ use crate::decide::View;
 use crate::decide::drain::batches;
 use crate::model::{
     Action, ActionKind, Attribute, GroupSettings, Handback, HealthCheck, Hold, Host, HostStatus,
-    InstanceId, Lifecycle, Note, Owner, PoolId, Reason, Rival, RuleArn, RuleImage, ServiceName,
-    Subject, Suspension, Warning, Written,
+    InstanceId, Lifecycle, Note, Owner, PoolId, PoolState, Reason, Rival, RuleArn, RuleImage,
+    ServiceName, Subject, Suspension, Warning, Written,
 };
 
 /// What a handback still has to do, apart from cutovers, releases and what is kept for services.
@@ -186,7 +186,11 @@ fn flag(view: View<'_>, id: &PoolId, before: &Value) -> Stands {
     let Some(pool) = view.snapshot.pools.value.get(id) else {
         return gone_or_unseen(view.snapshot.pools.gaps.is_empty());
     };
+    let units = view.snapshot.hosts_of(id).map(|host| pool.weight_of(&host.instance_type));
+    // A fleet above its target would end hosts at once, and one that is being modified takes nothing.
+    let fits = pool.state == PoolState::Active && units.sum::<u32>() <= pool.desired.0;
     match before.as_bool() {
+        Some(false) if id.is_fleet() && pool.protects_new_hosts && !fits => Stands::Waits,
         Some(now) if now != pool.protects_new_hosts => {
             Stands::Writes(Action::SetNewHostProtection { pool: id.clone(), was: !now, now })
         }

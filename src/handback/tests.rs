@@ -66,10 +66,10 @@ fn everything_is_printed_as_commands_that_need_no_tidegate() {
         aws resourcegroupstaggingapi get-resources --resource-type-filters elasticloadbalancing:listener-rule/app --tag-filters Key=tidegate:cluster,Values=web --query "ResourceTagMappingList[?Tags[?Key == 'tidegate:purpose' && Value == 'route/break/users']].ResourceARN" --output text | tr '\t' '\n' | xargs -r -n 1 aws elbv2 delete-rule --rule-arn
         aws resourcegroupstaggingapi get-resources --resource-type-filters elasticloadbalancing:listener-rule/app --tag-filters Key=tidegate:cluster,Values=web --query "ResourceTagMappingList[?Tags[?Key == 'tidegate:purpose' && Value == 'probe/break/users']].ResourceARN" --output text | tr '\t' '\n' | xargs -r -n 1 aws elbv2 delete-rule --rule-arn
         # i-0abc drains (scale_in): it takes tasks again
-        aws ecs update-container-instances-state --cluster web --container-instances "$(aws ecs list-container-instances --cluster web --filter 'ec2InstanceId == i-0abc' --query 'containerInstanceArns[0]' --output text)" --status ACTIVE
-        aws ecs delete-attributes --cluster web --attributes name=tidegate.drain,targetType=container-instance,targetId="$(aws ecs list-container-instances --cluster web --filter 'ec2InstanceId == i-0abc' --query 'containerInstanceArns[0]' --output text)"
-        # i-0abc: protection from scale-in as before; fails if it is gone
-        aws autoscaling set-instance-protection --auto-scaling-group-name "$(aws autoscaling describe-auto-scaling-instances --instance-ids i-0abc --query 'AutoScalingInstances[0].AutoScalingGroupName' --output text)" --instance-ids i-0abc --no-protected-from-scale-in
+        aws ecs list-container-instances --cluster web --filter 'ec2InstanceId == i-0abc' --query 'containerInstanceArns[]' --output text | xargs -r -I {} aws ecs update-container-instances-state --cluster web --container-instances {} --status ACTIVE
+        aws ecs list-container-instances --cluster web --filter 'ec2InstanceId == i-0abc' --query 'containerInstanceArns[]' --output text | xargs -r -I {} aws ecs delete-attributes --cluster web --attributes name=tidegate.drain,targetType=container-instance,targetId={}
+        # i-0abc: protection from scale-in as before, if it is there
+        aws autoscaling describe-auto-scaling-instances --instance-ids i-0abc --query 'AutoScalingInstances[].AutoScalingGroupName' --output text | xargs -r -I {} aws autoscaling set-instance-protection --auto-scaling-group-name {} --instance-ids i-0abc --no-protected-from-scale-in
         # workers: hosts launched since 2026-11-21T09:00:00Z began protected
         aws ec2 describe-instances --filters Name=tag:aws:autoscaling:groupName,Values=workers Name=instance-state-name,Values=running --query "Reservations[].Instances[?LaunchTime >= '2026-11-21T09:00:00'][].InstanceId" --output text | tr '\t' '\n' | xargs -r -n 50 aws autoscaling set-instance-protection --auto-scaling-group-name workers --no-protected-from-scale-in --instance-ids
         # workers: as before the first write
@@ -85,4 +85,45 @@ fn everything_is_printed_as_commands_that_need_no_tidegate() {
     "##]].assert_eq(&(lines.join("\n") + "\n"));
     let alone = commands(&"web".into(), &memory, &Scope::Pool(workers()), Side::Blue);
     assert!(alone.iter().all(|line| !line.contains("elbv2")), "{alone:?}");
+}
+
+#[test]
+fn what_tidegate_made_goes_where_nobody_uses_it_and_what_may_serve_is_only_named() {
+    let fleet = PoolId::SpotFleet("sfr-1".to_owned());
+    let grow = Action::SetPoolCapacity { pool: fleet.clone(), was: Units(1), now: Units(3) };
+    let kept = KeptAt {
+        service: "posts".into(),
+        listener: "arn:listener".into(),
+        group: "web-posts".to_owned(),
+    };
+    let register = Action::RegisterTask {
+        service: "posts".into(),
+        task: TaskSpec::Described(TaskDescription {
+            image: "posts:1".to_owned(),
+            cpu_units: 64,
+            memory_mib: 64,
+            port: 3000,
+            environment: Default::default(),
+        }),
+    };
+    let memory = folded(vec![
+        original(Subject::Pool(fleet), Attribute::NewHostProtection, false.into()),
+        Record::Noted { note: Note::Kept { at: kept, edge: KeptEdge::Declared } },
+        intent(register),
+        Record::Outcome { of: Seq(3), outcome: Outcome::done() },
+        intent(grow),
+    ]);
+    let lines = commands(&"web".into(), &memory, &Scope::Cluster, Side::Blue);
+    expect![[r##"
+        # spot-fleet/sfr-1: not while it has more hosts than its target, or it ends some
+        # spot-fleet/sfr-1: as before the first write
+        aws ec2 modify-spot-fleet-request --spot-fleet-request-id sfr-1 --excess-capacity-termination-policy default
+        # posts: what Tidegate made for it goes, if web-posts has no targets
+        test -n "$(aws elbv2 describe-target-health --target-group-arn "$(aws elbv2 describe-target-groups --names web-posts --query 'TargetGroups[0].TargetGroupArn' --output text)" --query 'TargetHealthDescriptions[].Target.Id' --output text)" || aws resourcegroupstaggingapi get-resources --resource-type-filters elasticloadbalancing:listener-rule/app --tag-filters Key=tidegate:cluster,Values=web --query "ResourceTagMappingList[?Tags[?Key == 'tidegate:purpose' && Value == 'park/posts']].ResourceARN" --output text | tr '\t' '\n' | xargs -r -n 1 aws elbv2 delete-rule --rule-arn
+        test -n "$(aws elbv2 describe-target-health --target-group-arn "$(aws elbv2 describe-target-groups --names web-posts --query 'TargetGroups[0].TargetGroupArn' --output text)" --query 'TargetHealthDescriptions[].Target.Id' --output text)" || aws resourcegroupstaggingapi get-resources --resource-type-filters elasticloadbalancing:listener-rule/app --tag-filters Key=tidegate:cluster,Values=web --query "ResourceTagMappingList[?Tags[?Key == 'tidegate:purpose' && Value == 'service/posts']].ResourceARN" --output text | tr '\t' '\n' | xargs -r -n 1 aws elbv2 delete-rule --rule-arn
+        test -n "$(aws elbv2 describe-target-health --target-group-arn "$(aws elbv2 describe-target-groups --names web-posts --query 'TargetGroups[0].TargetGroupArn' --output text)" --query 'TargetHealthDescriptions[].Target.Id' --output text)" || aws resourcegroupstaggingapi get-resources --resource-type-filters elasticloadbalancing:targetgroup --tag-filters Key=tidegate:cluster,Values=web --query "ResourceTagMappingList[?Tags[?Key == 'tidegate:purpose' && Value == 'group/posts']].ResourceARN" --output text | tr '\t' '\n' | xargs -r -n 1 aws elbv2 delete-target-group --target-group-arn
+        # posts was made by Tidegate: only if nobody needs it
+        # aws ecs update-service --cluster web --service posts --desired-count 0
+        # aws ecs delete-service --cluster web --service posts
+    "##]].assert_eq(&(lines.join("\n") + "\n"));
 }

@@ -159,7 +159,8 @@ impl<T: Table> Replicated<T> {
         for record in records {
             entries.push(head.next(epoch, at, record)?);
         }
-        let due = head.memory.seq.0 - head.checkpoint.0 >= self.limits.checkpoint_every;
+        let due = head.memory.seq.0 - head.checkpoint.0 >= self.limits.checkpoint_every
+            && head.memory.is_whole();
         let is_due = checkpoint == Checkpoint::WhenDue && due;
         if is_due {
             let memory = Box::new(head.memory.clone());

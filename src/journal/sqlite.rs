@@ -176,7 +176,8 @@ impl Sqlite {
         for record in records {
             entries.push(head.write(&transaction, record, at)?);
         }
-        let due = head.memory.seq.0 - head.checkpoint.0 >= self.limits.checkpoint_every;
+        let due = head.memory.seq.0 - head.checkpoint.0 >= self.limits.checkpoint_every
+            && head.memory.is_whole();
         if checkpoint == Checkpoint::WhenDue && due {
             let memory = Box::new(head.memory.clone());
             entries.push(head.write(&transaction, Record::Checkpoint { memory }, at)?);

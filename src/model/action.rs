@@ -22,7 +22,8 @@ use super::traffic::{Condition, GroupSettings, Purpose, RuleImage};
 pub enum Action {
     /// `SetDesiredCapacity`, or `ModifySpotFleetRequest` with `noTermination`.
     SetPoolCapacity { pool: PoolId, was: Units, now: Units },
-    /// The group's flag that new instances start protected from scale-in.
+    /// The group's flag that new instances start protected from scale-in; of a fleet, its policy
+    /// that it ends no host by its own choice, which each `SetPoolCapacity` sets as well.
     SetNewHostProtection { pool: PoolId, was: bool, now: bool },
     /// `SetInstanceProtection`, at most 50 hosts.
     ProtectHosts { pool: PoolId, hosts: BTreeSet<InstanceId>, now: bool },
@@ -411,8 +412,11 @@ impl fmt::Display for Action {
                 write!(f, "{pool} {what} {was} -> {now}")
             }
             Self::SetNewHostProtection { pool, now, .. } => {
-                let state = if *now { "on" } else { "off" };
-                write!(f, "{pool} scale-in protection of new instances {state}")
+                let (what, on) = match pool {
+                    PoolId::AutoScalingGroup(_) => ("scale-in protection of new instances", *now),
+                    PoolId::SpotFleet(_) => ("termination of excess hosts by itself", !now),
+                };
+                write!(f, "{pool} {what} {}", if on { "on" } else { "off" })
             }
             Self::ProtectHosts { pool, hosts, now } => {
                 let verb = if *now { "protect" } else { "unprotect" };

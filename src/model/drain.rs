@@ -104,7 +104,7 @@ pub enum DrainVerdict {
 }
 
 /// What memory knows of a drain under way.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Drain {
     pub mark: DrainMark,
     pub pool: super::id::PoolId,

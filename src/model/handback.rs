@@ -65,7 +65,7 @@ pub struct Handback {
 }
 
 /// What Tidegate has asked for of one attribute since its first write.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Written {
     pub since: DateTime<Utc>,
     pub values: Vec<serde_json::Value>,
@@ -216,6 +216,9 @@ impl Memory {
 pub(super) fn asks(action: &Action) -> Vec<(Subject, Attribute, serde_json::Value)> {
     let pool = |id: &PoolId| Subject::Pool(id.clone());
     match action {
+        Action::SetPoolCapacity { pool: id, .. } if id.is_fleet() => {
+            vec![(pool(id), Attribute::NewHostProtection, true.into())]
+        }
         Action::SetNewHostProtection { pool: id, now, .. } => {
             vec![(pool(id), Attribute::NewHostProtection, (*now).into())]
         }

@@ -39,7 +39,7 @@ const BREAKER_WAIT_MAX: TimeDelta = TimeDelta::minutes(30);
 
 /// Everything that must survive a crash. Maps are bounded by what is observed: notes that end a
 /// fact remove it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Memory {
     /// The last record folded.
     pub seq: Seq,
@@ -52,20 +52,26 @@ pub struct Memory {
     pub drains: BTreeMap<InstanceId, Drain>,
     /// When a fact that still holds began.
     #[serde(with = "pairs")]
+    #[schema(value_type = Vec<((Subject, Fact), DateTime<Utc>)>)]
     pub since: BTreeMap<(Subject, Fact), DateTime<Utc>>,
     /// Hosts ended within the last hour: one entry each.
+    #[schema(value_type = Vec<DateTime<Utc>>)]
     pub removals: VecDeque<DateTime<Utc>>,
     /// Units ordered within the last hour.
+    #[schema(value_type = Vec<(DateTime<Utc>, u32)>)]
     pub launches: VecDeque<(DateTime<Utc>, u32)>,
     pub breakers: BTreeMap<String, Breaker>,
     /// Intents without outcome, or whose outcome is in doubt.
     #[serde(with = "pairs")]
+    #[schema(value_type = Vec<(Seq, Doubt)>)]
     pub in_doubt: BTreeMap<Seq, Doubt>,
     /// Values from before Tidegate's first write.
     #[serde(with = "pairs")]
+    #[schema(value_type = Vec<((Subject, Attribute), serde_json::Value)>)]
     pub originals: BTreeMap<(Subject, Attribute), serde_json::Value>,
     /// What Tidegate has asked for of the attributes in `originals`.
     #[serde(default, with = "pairs")]
+    #[schema(value_type = Vec<((Subject, Attribute), Written)>)]
     pub written: BTreeMap<(Subject, Attribute), Written>,
     /// What a person wants handed back; the last one stays when it has ended.
     #[serde(default)]
@@ -77,6 +83,7 @@ pub struct Memory {
     /// What is kept for services on listeners, and since when the configuration no longer asks for
     /// all of it.
     #[serde(default, with = "pairs")]
+    #[schema(value_type = Vec<(KeptAt, Option<DateTime<Utc>>)>)]
     pub kept: BTreeMap<KeptAt, Option<DateTime<Utc>>>,
     /// Cutovers that a person has started, finished ones included until they are started anew.
     #[serde(default)]
@@ -97,11 +104,12 @@ pub struct Pause {
 }
 
 /// What is remembered of a pool.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct PoolMemory {
     /// The capacity we last saw or set; a different one in AWS is somebody else's.
     pub expected: Option<Units>,
     /// Foreign writes of the last hour; the latest is adopted for a stabilization window.
+    #[schema(value_type = Vec<DateTime<Utc>>)]
     pub foreign_writes: VecDeque<DateTime<Utc>>,
     /// The capacity that the latest of them replaced.
     #[serde(default)]
@@ -114,14 +122,14 @@ pub struct PoolMemory {
     pub handover: Option<Handover>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Handover {
     pub by: String,
     pub at: DateTime<Utc>,
 }
 
 /// Counts failures of one kind of action in a row.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Breaker {
     pub failures: u32,
     pub last: String,
@@ -130,7 +138,7 @@ pub struct Breaker {
 }
 
 /// A request that may or may not have taken effect.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Doubt {
     pub planned: Planned,
     pub since: DateTime<Utc>,
@@ -156,6 +164,11 @@ impl Memory {
         self.epoch = *epoch;
         self.forget(*at);
         self
+    }
+
+    /// Whether every record was understood: only then may a checkpoint take their place.
+    pub fn is_whole(&self) -> bool {
+        !self.unknown_record
     }
 
     /// When this fact began, if it holds.

@@ -30,6 +30,7 @@ use super::stop::StopMode;
 #[strum(serialize_all = "snake_case")]
 pub enum Reason {
     // What may be done at all.
+    NewerRecord,
     ModeTooLow { mode: Mode },
     NotAllowed,
     Window { window: String, until: Option<DateTime<Utc>> },
@@ -129,6 +130,10 @@ impl fmt::Display for Reason {
     #[expect(clippy::too_many_lines, reason = "one line of text for each reason")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::NewerRecord => f.write_str(
+                "the journal holds a record of a newer version; start that version again, or set the \
+                 mode to go on without that record",
+            ),
             Self::ModeTooLow { mode } => write!(
                 f,
                 "the mode is {mode}; raise it with `tidegate mode set act --cluster NAME --reason TEXT`"

@@ -59,7 +59,7 @@ pub struct Entry {
 }
 
 /// One fact worth surviving a crash.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case", tag = "record")]
 pub enum Record {
     Intent {

@@ -179,7 +179,7 @@ impl ReleaseVerdict {
 }
 
 /// What is remembered of the last release of a service.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ReleaseMemory {
     /// As ordered.
     pub image: ImageName,
@@ -195,9 +195,11 @@ pub struct ReleaseMemory {
     pub now: Option<TaskDefinitionArn>,
     pub verdict: Option<ReleaseVerdict>,
     /// Each move, oldest first.
+    #[schema(value_type = Vec<ReleaseMove>)]
     pub history: VecDeque<ReleaseMove>,
     /// How those before it ended, oldest first.
     #[serde(default)]
+    #[schema(value_type = Vec<PastRelease>)]
     pub past: VecDeque<PastRelease>,
 }
 

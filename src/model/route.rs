@@ -91,7 +91,7 @@ impl Stage {
 }
 
 /// What is remembered of one cutover.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct CutoverMemory {
     pub started_at: DateTime<Utc>,
     pub started_by: String,
@@ -122,7 +122,7 @@ pub struct CutoverPause {
 }
 
 /// What is remembered of one route.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct RouteMemory {
     pub stage: Stage,
     pub since: Option<DateTime<Utc>>,
@@ -148,6 +148,7 @@ pub struct RouteMemory {
     /// Why it rolls back or was rolled back.
     pub because: Option<String>,
     /// Each move, oldest first.
+    #[schema(value_type = Vec<Move>)]
     pub history: VecDeque<Move>,
 }
 

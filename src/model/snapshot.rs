@@ -448,7 +448,7 @@ pub struct Pool {
     /// What AWS may launch here, in its order of preference. Never empty for an active pool.
     pub offerings: Vec<Offering>,
     pub zones: BTreeSet<Zone>,
-    /// New instances start protected from scale-in.
+    /// New instances start protected from scale-in; a fleet ends no host by its own choice.
     pub protects_new_hosts: bool,
     /// Suspended Auto Scaling processes by name.
     #[serde(default)]

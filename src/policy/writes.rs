@@ -85,9 +85,9 @@ pub(super) const WRITES: &[Grant] = &[
         actions: &[write(
             "ec2:ModifySpotFleetRequest",
             "aws/act_pools",
-            &[ScaleOut, RemoveHosts],
+            &[ScaleOut, RemoveHosts, Handover],
             "target capacity and excess capacity termination policy of the fleet",
-            "A task fits on no host; or a host of the fleet has been emptied.",
+            "A task fits on no host; a host of the fleet has been emptied; or it is handed back.",
         )],
     },
     Grant {

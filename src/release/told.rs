@@ -208,5 +208,11 @@ impl ReleaseHeld {
 
 /// Whether time alone does not release it.
 fn asks(reason: &Reason) -> bool {
-    matches!(reason, Reason::ModeTooLow { .. } | Reason::NotAllowed | Reason::Paused { .. })
+    matches!(
+        reason,
+        Reason::NewerRecord
+            | Reason::ModeTooLow { .. }
+            | Reason::NotAllowed
+            | Reason::Paused { .. }
+    )
 }

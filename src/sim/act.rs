@@ -132,6 +132,7 @@ impl World {
         pool.desired = now;
         sim.lowered_by_us = now < was;
         if id.is_fleet() {
+            sim.pool.protects_new_hosts = true;
             sim.pool.state = PoolState::Changing;
             self.enter(delays::FLEET_MODIFYING, Due::FleetModified(id.clone()));
         }
@@ -140,7 +141,10 @@ impl World {
     }
 
     fn set_new_host_protection(&mut self, id: &PoolId, was: bool, now: bool) -> Answer {
-        let sim = self.group_mut(id)?;
+        let sim = self.pool_mut(id)?;
+        if sim.pool.state == PoolState::Changing {
+            return Err(refused(format!("{id} is being modified")));
+        }
         still("protection of new instances", was, sim.pool.protects_new_hosts)?;
         sim.pool.protects_new_hosts = now;
         Ok(Vec::new())

@@ -34,7 +34,8 @@ impl World {
         }
         sim.resize_due = None;
         let pool = sim.pool.clone();
-        let keep_excess = id.is_fleet() || pool.is_suspended("Terminate");
+        let fleet_keeps = id.is_fleet() && pool.protects_new_hosts;
+        let keep_excess = fleet_keeps || pool.is_suspended("Terminate");
         while self.capacity(id) < pool.desired.0 && !pool.is_suspended("Launch") {
             let Some((offering, zone)) = self.offer(id) else {
                 self.log(format!("{id}: no capacity in any zone"));

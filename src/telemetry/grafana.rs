@@ -400,15 +400,27 @@ mod tests {
         }
     }
 
+    /// Names of all metrics, without the parts of histograms.
+    fn metrics_by_name() -> impl Iterator<Item = String> {
+        let ours = scraped().0.into_iter().filter(|name| name.starts_with("tidegate_"));
+        ours.filter(|name| !["_bucket", "_sum", "_count"].iter().any(|part| name.ends_with(part)))
+    }
+
     #[test]
     fn every_metric_is_in_a_rule_or_a_panel() {
         let panels = ROWS.iter().flat_map(|(_, panels)| *panels);
         let queries = panels.flat_map(|one| one.queries.iter().map(|(expr, _)| *expr));
         let all: Vec<_> = ALERTS.iter().map(|alert| alert.expr).chain(queries).collect();
-        let text = scraped().0.into_iter().filter(|name| name.starts_with("tidegate_"));
-        let bases = text.filter(|name| !name.ends_with("_bucket") && !name.ends_with("_sum"));
-        for name in bases.filter(|name| !name.ends_with("_count")) {
+        for name in metrics_by_name() {
             assert!(all.iter().any(|expr| expr.contains(&name)), "{name} is nowhere to be seen");
+        }
+    }
+
+    #[test]
+    fn every_metric_is_explained_to_operators() {
+        let page = include_str!("../../docs/operations.md");
+        for name in metrics_by_name() {
+            assert!(page.contains(&format!("`{name}")), "docs/operations.md is silent on {name}");
         }
     }
 }

@@ -1,6 +1,9 @@
 // A demo server of its own for whoever asks, as a process like an operator's.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 
 /** Virtual seconds a second: the whole story in 18 s of the wall. */
@@ -18,7 +21,9 @@ export class Demo {
   static async start({ speed = SPEED, port = 0 } = {}) {
     const binary = process.env.TIDEGATE_BIN;
     if (!binary) throw new Error("TIDEGATE_BIN must name the tidegate binary");
-    const args = ["demo", "--listen", `127.0.0.1:${port}`, "--speed", String(speed)];
+    const state = mkdtempSync(join(tmpdir(), "tidegate-demo-"));
+    const listen = ["--listen", `127.0.0.1:${port}`];
+    const args = ["demo", ...listen, "--speed", String(speed), "--state", state];
     const child = spawn(binary, args, { stdio: ["ignore", "ignore", "pipe"] });
     const demo = new Demo(child);
     await demo.#greeting();

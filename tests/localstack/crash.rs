@@ -1,22 +1,23 @@
 //! The process killed at every kind of request that changes something: before AWS has seen it,
-//! and after AWS has acted on it.
+//! and after AWS has acted on it; and behind every record in its journal.
 //!
 //! Rule: a walk with kills ends as the walk without, to the last write in the endpoint's record.
 
 use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use aws_sdk_ec2::types::{
-    AllocationStrategy, FleetLaunchTemplateSpecification, FleetType, LaunchTemplateConfig,
-    LaunchTemplateOverrides, SpotFleetRequestConfigData,
-};
-use aws_sdk_ecs::types::{
-    AutoScalingGroupProvider, ManagedScaling, ManagedScalingStatus, Task, TaskStopCode,
-};
+use aws_sdk_ecs::types::{Task, TaskStopCode};
+use serde_json::Value;
 
 use crate::aws::World;
-use crate::harness::{Tidegate, config, eventually};
-use crate::proxy::{Cut, Proxy};
+use crate::footing::config;
+use crate::harness::{Tidegate, eventually};
+use crate::proxy::{Cut, Proxy, lock};
+
+mod pool;
+
+use pool::Pool;
 
 /// Longest wait for a request to come; a start and a few ticks lie before it.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -41,13 +42,25 @@ enum Kind {
 }
 
 async fn compare(kind: Kind) {
-    let (undisturbed, unseen, unanswered) = tokio::join!(
-        walk(kind, None),
-        walk(kind, Some(Cut::Request)),
-        walk(kind, Some(Cut::Reply)),
+    let (undisturbed, unseen, unanswered, recorded) = tokio::join!(
+        walk(kind, Deaths::None),
+        walk(kind, Deaths::AtRequests(Cut::Request)),
+        walk(kind, Deaths::AtRequests(Cut::Reply)),
+        walk(kind, Deaths::BehindRecords),
     );
     assert_eq!(unseen, undisturbed, "killed before AWS had seen the request");
     assert_eq!(unanswered, undisturbed, "killed after AWS had acted on it");
+    assert_eq!(recorded, undisturbed, "killed behind every record");
+}
+
+/// When the process dies.
+#[derive(Clone, Copy)]
+enum Deaths {
+    None,
+    /// Once at each kind of request that changes something.
+    AtRequests(Cut),
+    /// Whenever the table has taken a record unlike those before, before the process knows.
+    BehindRecords,
 }
 
 /// How a walk ended, by the AWS API.
@@ -62,7 +75,7 @@ struct End {
     writes: Vec<String>,
 }
 
-async fn walk(kind: Kind, cut: Option<Cut>) -> End {
+async fn walk(kind: Kind, deaths: Deaths) -> End {
     let world = World::new().await;
     world.cluster().await;
     let pool = match kind {
@@ -74,12 +87,13 @@ async fn walk(kind: Kind, cut: Option<Cut>) -> End {
     world.steady("web").await;
 
     let proxy = Proxy::start(&world.endpoint).await;
-    let config = config("c", &[&pool.key()], "");
-    let tidegate = Tidegate::new(&proxy.url(), &world.account, "c", &config);
+    let config = config(&world, "c", &[&pool.key()], "");
+    let tidegate = Tidegate::new(&proxy.url(), &world, "c", &config).await;
     let after = world.mark().await;
-    let mut walk = Walk { world, pool, proxy, tidegate, cut, after, writes: Vec::new() };
-    walk.tidegate.set_mode("act").await;
-    walk.tidegate.start().await;
+    let recorded = Arc::default();
+    let mut walk =
+        Walk { world, pool, proxy, tidegate, deaths, recorded, after, writes: Vec::new() };
+    walk.tidegate.act().await;
     if let Kind::Group = kind {
         walk.hand_over().await;
     }
@@ -88,80 +102,24 @@ async fn walk(kind: Kind, cut: Option<Cut>) -> End {
     walk.end().await
 }
 
-/// The one pool of a walk.
-enum Pool {
-    Group,
-    Fleet(String),
+/// What the journal was told, each with what it was told before, without numbers: what differs only
+/// in these is of one sort.
+#[derive(Default)]
+struct Recorded {
+    all: BTreeSet<(String, String)>,
+    last: String,
 }
 
-impl Pool {
-    /// A group under managed scaling with one protected host, that protects no new ones.
-    async fn group(world: &World) -> Self {
-        world.group("g", "m5.large", 0, 10).await;
-        world.set_desired("g", 1).await;
-        eventually("its host is in service", async || {
-            let members = world.members("g").await;
-            members
-                .iter()
-                .any(|member| member.protected_from_scale_in() == Some(true))
-                .then_some(())
-        })
-        .await;
-        let flag = world.autoscaling.update_auto_scaling_group().auto_scaling_group_name("g");
-        let flag = flag.new_instances_protected_from_scale_in(false).send().await;
-        flag.expect("UpdateAutoScalingGroup");
-        let arn = world.describe_group("g").await.auto_scaling_group_arn.expect("its ARN");
-        let scaling = ManagedScaling::builder().status(ManagedScalingStatus::Enabled).build();
-        let group = AutoScalingGroupProvider::builder().auto_scaling_group_arn(arn);
-        let group = group.managed_scaling(scaling).build().expect("an ARN");
-        let provider = world.ecs.create_capacity_provider().name("managed");
-        let provider = provider.auto_scaling_group_provider(group).send().await;
-        provider.expect("CreateCapacityProvider");
-        let put = world.ecs.put_cluster_capacity_providers().cluster("c");
-        let put =
-            put.capacity_providers("managed").set_default_capacity_provider_strategy(Some(vec![]));
-        put.send().await.expect("PutClusterCapacityProviders");
-        Self::Group
-    }
-
-    /// A fleet of one host.
-    async fn fleet(world: &World) -> Self {
-        let template = world.launch_template("fleet", "m5.large").await;
-        let template = FleetLaunchTemplateSpecification::builder().launch_template_id(template);
-        let subnet = world.subnets().await.remove(0);
-        let over = LaunchTemplateOverrides::builder().instance_type("m5.large".into());
-        let launch = LaunchTemplateConfig::builder()
-            .launch_template_specification(template.version("1").build())
-            .overrides(over.subnet_id(subnet).build());
-        let request = SpotFleetRequestConfigData::builder()
-            .iam_fleet_role(format!("arn:aws:iam::{}:role/fleet", world.account))
-            .r#type(FleetType::Maintain)
-            .allocation_strategy(AllocationStrategy::LowestPrice)
-            .target_capacity(1)
-            .launch_template_configs(launch.build());
-        let made = world.ec2.request_spot_fleet().spot_fleet_request_config(request.build());
-        let made = made.send().await.expect("RequestSpotFleet");
-        Self::Fleet(made.spot_fleet_request_id.expect("its id"))
-    }
-
-    fn key(&self) -> String {
-        match self {
-            Self::Group => "auto_scaling_group: g".to_owned(),
-            Self::Fleet(id) => format!("spot_fleet: {id}"),
-        }
-    }
-
-    /// Desired or target capacity.
-    async fn desired(&self, world: &World) -> i32 {
-        let Self::Fleet(id) = self else {
-            return world.desired("g").await;
-        };
-        let found =
-            world.ec2.describe_spot_fleet_requests().spot_fleet_request_ids(id).send().await;
-        let found = found.expect("DescribeSpotFleetRequests").spot_fleet_request_configs;
-        let request = found.unwrap_or_default().pop().expect("the fleet");
-        let config = request.spot_fleet_request_config.expect("its configuration");
-        config.target_capacity.expect("its target")
+impl Recorded {
+    /// Whether a write brings records of a sort unlike all before; neither a lease nor a decision.
+    fn is_fresh(&mut self, body: &[u8]) -> bool {
+        let body: Value = serde_json::from_slice(body).expect("JSON");
+        let mut parts = body["TransactItems"].as_array().into_iter().flatten();
+        let records = parts.find_map(|part| part["Put"]["Item"]["records"]["S"].as_str());
+        let Some(records) = records else { return false };
+        let records = records.replace(|c: char| c.is_ascii_digit(), "");
+        let before = std::mem::replace(&mut self.last, records.clone());
+        self.all.insert((before, records))
     }
 }
 
@@ -170,7 +128,8 @@ struct Walk {
     pool: Pool,
     proxy: Proxy,
     tidegate: Tidegate,
-    cut: Option<Cut>,
+    deaths: Deaths,
+    recorded: Arc<Mutex<Recorded>>,
     /// Requests of the endpoint's record up to this number are the test's own, or kept already.
     after: u64,
     writes: Vec<String>,
@@ -203,8 +162,8 @@ impl Walk {
         self.arm(Some(&step));
         self.world.set_count("web", 4).await;
         self.die_at(&[step]).await;
+        self.until("two hosts are there", async |world| world.hosts().await.len() == 2).await;
         self.world.steady("web").await;
-        self.world.hosts_when(2).await;
         self.keep().await;
     }
 
@@ -238,10 +197,7 @@ impl Walk {
         .await;
         self.world.set_count("web", 2).await;
         self.die_at(&steps).await;
-        eventually("one host is left", async || {
-            (self.world.instances().await.len() == 1).then_some(())
-        })
-        .await;
+        self.until("one host is left", async |world| world.instances().await.len() == 1).await;
         self.world.hosts_when(1).await;
         self.world.steady("web").await;
         // What would be done a second time would be done now.
@@ -260,16 +216,14 @@ impl Walk {
 
     /// The next request of this operation will be held, if anything is in this walk.
     fn arm(&self, step: Option<&&str>) {
-        if let (Some(cut), Some(step)) = (self.cut, step) {
+        if let (Deaths::AtRequests(cut), Some(step)) = (self.deaths, step) {
             self.proxy.hold(step, cut);
         }
     }
 
     /// Kills the process at each of these in turn, the first of which is armed already.
     async fn die_at(&mut self, steps: &[&str]) {
-        if self.cut.is_none() {
-            return;
-        }
+        let Deaths::AtRequests(_) = self.deaths else { return };
         for (at, step) in steps.iter().enumerate() {
             let held = self.proxy.held(PATIENCE).await;
             assert!(held.is_some(), "{step} does not come");
@@ -277,6 +231,33 @@ impl Walk {
             self.arm(steps.get(at + 1));
             self.tidegate.start().await;
         }
+    }
+
+    /// Waits until this is so; where the process dies behind records, it does so until then.
+    async fn until(&mut self, what: &str, is: impl AsyncFn(&World) -> bool) {
+        if let Deaths::BehindRecords = self.deaths {
+            let mut deaths = 0;
+            self.hold_record();
+            while !is(&self.world).await {
+                if self.proxy.held(Duration::from_millis(500)).await.is_some() {
+                    self.tidegate.kill();
+                    self.hold_record();
+                    self.tidegate.start().await;
+                    deaths += 1;
+                    assert!(deaths < 60, "it gets nowhere");
+                }
+            }
+            self.proxy.heal();
+            assert!(deaths > 3, "few records for a walk: {deaths}");
+        }
+        eventually(what, async || is(&self.world).await.then_some(())).await;
+    }
+
+    /// The next record that is unlike all before will have been taken by the table.
+    fn hold_record(&self) {
+        let recorded = Arc::clone(&self.recorded);
+        let is_fresh = move |body: &[u8]| lock(&recorded).is_fresh(body);
+        self.proxy.hold_if("dynamodb:TransactWriteItems", is_fresh, Cut::Reply);
     }
 
     /// Takes down what Tidegate has written since the last time; the counts are the test's.

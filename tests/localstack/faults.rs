@@ -10,7 +10,8 @@ use aws_sdk_ecs::types::TaskStopCode;
 use serde_json::Value;
 
 use crate::aws::World;
-use crate::harness::{Tidegate, config, eventually, within};
+use crate::footing::config;
+use crate::harness::{Tidegate, eventually, within};
 use crate::proxy::{Fault, Proxy};
 
 /// A silent read is given up after 25 s, and a tick reads twice.
@@ -34,10 +35,9 @@ impl Day {
         world.service("web", 1024, 512, 4).await;
         world.steady("web").await;
         let proxy = Proxy::start(&world.endpoint).await;
-        let config = config("c", &["auto_scaling_group: g"], "");
-        let mut tidegate = Tidegate::new(&proxy.url(), &world.account, "c", &config);
-        tidegate.set_mode("act").await;
-        tidegate.start().await;
+        let config = config(&world, "c", &["auto_scaling_group: g"], "");
+        let mut tidegate = Tidegate::new(&proxy.url(), &world, "c", &config).await;
+        tidegate.act().await;
         tidegate.status_when("a whole look", |status| status["seen"]["complete"] == true).await;
         let before = world.mark().await;
         Self { world, proxy, tidegate, before }

@@ -7,7 +7,8 @@ use aws_sdk_ec2::types::{
 use aws_sdk_ecs::types::TaskStopCode;
 
 use crate::aws::{World, user_data};
-use crate::harness::{acting, config, eventually};
+use crate::footing::config;
+use crate::harness::{acting, eventually};
 
 /// A request of type maintain for this many m5.large that join cluster `c`.
 pub(crate) async fn request_fleet(world: &World, target: i32) -> String {
@@ -41,7 +42,7 @@ async fn a_spot_fleet_grows_and_shrinks_and_ends_no_host_with_tasks() {
     world.service("web", 1280, 256, 1).await;
     world.steady("web").await;
     let pool = format!("spot_fleet: {fleet}, max: 10");
-    let tidegate = acting(&world, "c", &config("c", &[&pool], "")).await;
+    let tidegate = acting(&world, "c", &config(&world, "c", &[&pool], "")).await;
     tidegate.ticks(1).await;
 
     world.set_count("web", 3).await;

@@ -1,7 +1,8 @@
 //! Tasks that fit nowhere: the group grows by exactly what they need, and only where that helps.
 
 use crate::aws::{World, amount};
-use crate::harness::{acting, config, eventually};
+use crate::footing::config;
+use crate::harness::{acting, eventually};
 
 const GROUP: &str = "auto_scaling_group: g";
 
@@ -54,7 +55,7 @@ async fn the_demo_stack_grows_within_two_ticks_by_exactly_what_three_shapes_need
         )
         .await;
     let group = "tide-hosts";
-    let config = config("tide", &["auto_scaling_group: tide-hosts"], "allow: [scale_out]");
+    let config = config(&world, "tide", &["auto_scaling_group: tide-hosts"], "allow: [scale_out]");
     let tidegate = acting(&world, "tide", &config).await;
     tidegate.ticks(1).await;
     let steps = [("wide", 1280, 128, 3, 3), ("half", 768, 128, 4, 4), ("deep", 128, 900, 5, 6)];
@@ -90,7 +91,7 @@ async fn fragmentation_scales_where_a_reservation_alarm_would_not() {
     let world = World::new().await;
     world.cluster_with_group().await;
     world.service("base", 1228, 256, 3).await;
-    let _tidegate = acting(&world, "c", &config("c", &[GROUP], "allow: [scale_out]")).await;
+    let _tidegate = acting(&world, "c", &config(&world, "c", &[GROUP], "allow: [scale_out]")).await;
     desired_is(&world, "g", 3).await;
     world.steady("base").await;
     let reserved = reservation(&world, "c", "CPU").await;
@@ -108,7 +109,7 @@ async fn one_small_task_on_an_empty_group_gets_one_host_not_two() {
     let world = World::new().await;
     world.cluster_with_group().await;
     world.service("web", 256, 256, 1).await;
-    let tidegate = acting(&world, "c", &config("c", &[GROUP], "")).await;
+    let tidegate = acting(&world, "c", &config(&world, "c", &[GROUP], "")).await;
     desired_is(&world, "g", 1).await;
     world.steady("web").await;
     // While the host boots and when it serves, nothing more is ordered.
@@ -126,7 +127,7 @@ async fn a_task_that_fits_only_the_second_pool_gets_one_host_there() {
     world.group("big", "m5.xlarge", 0, 10).await;
     world.service("web", 3000, 256, 1).await;
     let pools = [GROUP, "auto_scaling_group: big"];
-    let tidegate = acting(&world, "c", &config("c", &pools, "")).await;
+    let tidegate = acting(&world, "c", &config(&world, "c", &pools, "")).await;
     desired_is(&world, "big", 1).await;
     world.steady("web").await;
     tidegate.ticks(2).await;
@@ -143,7 +144,7 @@ async fn a_mixed_pool_whose_smaller_type_is_too_small_is_held_with_advice() {
     world.mixed_group("g", &["m5.large", "m5.xlarge"], 10).await;
     world.service("web", 3000, 256, 1).await;
     let before = world.mark().await;
-    let tidegate = acting(&world, "c", &config("c", &[GROUP], "")).await;
+    let tidegate = acting(&world, "c", &config(&world, "c", &[GROUP], "")).await;
     let held = tidegate.held("larger_type_only").await;
     let why = held["why"].as_str().unwrap_or_default();
     assert!(why.contains("add a pool of the larger one"), "{why}");

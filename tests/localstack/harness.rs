@@ -17,6 +17,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::aws::World;
+use crate::footing;
 use crate::permitted::Permitted;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_tidegate");
@@ -71,10 +72,14 @@ pub async fn within<T>(
 /// The process is killed when this is dropped; if the test failed its log is printed.
 pub struct Tidegate {
     gate: Permitted,
-    account: String,
+    binary: PathBuf,
+    /// The account, by way of the endpoint itself.
+    world: World,
     cluster: String,
     directory: TempDir,
     process: Option<Child>,
+    /// The last one that was killed.
+    killed: Option<u32>,
     /// What the process is called in the endpoint's record.
     name: Option<String>,
     /// Where the configuration is; `None`: in the file.
@@ -83,15 +88,17 @@ pub struct Tidegate {
 
 impl Tidegate {
     /// Does not run yet. `endpoint` may be a proxy before the local AWS. `config` is the whole
-    /// file; see [`config`]. Nothing gets to the endpoint but what the policy for it allows.
-    pub fn new(endpoint: &str, account: &str, cluster: &str, config: &str) -> Self {
+    /// file; see [`footing::config`]. Nothing gets to the endpoint but what the policy for it allows.
+    pub async fn new(endpoint: &str, world: &World, cluster: &str, config: &str) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let it = Self {
-            gate: Permitted::start(endpoint, account, cluster),
-            account: account.to_owned(),
+            binary: BINARY.into(),
+            gate: Permitted::start(endpoint, &world.account, cluster),
+            world: World::of(&world.account).await,
             cluster: cluster.to_owned(),
             directory,
             process: None,
+            killed: None,
             name: None,
             source: None,
         };
@@ -102,6 +109,11 @@ impl Tidegate {
     /// From its next start on the endpoint's record names it, as `exec-env/NAME`.
     pub fn call_it(&mut self, name: &str) {
         self.name = Some(name.to_owned());
+    }
+
+    /// From its next start on it is another build; `None`: this one.
+    pub fn become_build(&mut self, binary: Option<PathBuf>) {
+        self.binary = binary.unwrap_or_else(|| BINARY.into());
     }
 
     /// From its next start on the configuration is read from there, and it may be.
@@ -140,8 +152,12 @@ impl Tidegate {
         self.directory.path().join("log")
     }
 
-    /// Starts the process and waits until it answers.
+    /// Starts the process and waits until it answers. Of one that was killed before nobody waits
+    /// until its lease has run out.
     pub async fn start(&mut self) {
+        if let Some(pid) = self.killed.take() {
+            footing::end_lease(&self.world, &self.cluster, pid).await;
+        }
         let address = self.state().join("server.json");
         // A killed process leaves its own behind.
         let _absent = std::fs::remove_file(&address);
@@ -167,7 +183,27 @@ impl Tidegate {
         if let Some(mut process) = self.process.take() {
             process.kill().expect("it can be killed");
             process.wait().expect("it ends");
+            self.killed = Some(process.id());
         }
+    }
+
+    /// SIGTERM, as a deployment sends it, and gone when this returns.
+    pub async fn end(&mut self) {
+        let pid = self.pid().expect("it runs").to_string();
+        let sent = Command::new("kill").args(["-TERM", &pid]).status();
+        assert!(sent.expect("kill runs").success());
+        eventually("tidegate to end", async || {
+            let process = self.process.as_mut().expect("it runs");
+            process.try_wait().expect("its own process")
+        })
+        .await;
+        self.process = None;
+    }
+
+    /// Starts in mode act.
+    pub async fn act(&mut self) {
+        self.start().await;
+        self.set_mode("act").await;
     }
 
     /// Whether no process of it runs.
@@ -260,7 +296,7 @@ impl Tidegate {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(BINARY);
+        let mut command = Command::new(&self.binary);
         command.args(arguments);
         // Only what is meant: no profile, proxy or token of whoever runs the tests.
         command.env_clear();
@@ -269,7 +305,7 @@ impl Tidegate {
         command.env("TIDEGATE_STATE", self.state());
         command.env("AWS_ENDPOINT_URL", self.gate.url());
         command.env("AWS_REGION", crate::aws::REGION);
-        command.env("AWS_ACCESS_KEY_ID", &self.account);
+        command.env("AWS_ACCESS_KEY_ID", &self.world.account);
         command.env("AWS_SECRET_ACCESS_KEY", "test");
         command.env("AWS_EC2_METADATA_DISABLED", "true");
         command.envs(self.name.iter().map(|name| ("AWS_EXECUTION_ENV", name)));
@@ -283,7 +319,7 @@ impl Drop for Tidegate {
             let log = self.log();
             let tail: Vec<_> = log.lines().rev().take(40).collect();
             let tail: Vec<_> = tail.into_iter().rev().collect();
-            eprintln!("---- log of tidegate, account {}\n{}", self.account, tail.join("\n"));
+            eprintln!("---- log of tidegate, account {}\n{}", self.world.account, tail.join("\n"));
             let arguments = ["status", "--output", "json", "--cluster", &self.cluster];
             if let Ok(Output { stdout, .. }) = self.command(&arguments).output() {
                 eprintln!("---- status\n{}", summary(&stdout));
@@ -300,9 +336,8 @@ impl Drop for Tidegate {
 
 /// A Tidegate on this world in mode act, started.
 pub async fn acting(world: &World, cluster: &str, config: &str) -> Tidegate {
-    let mut tidegate = Tidegate::new(&world.endpoint, &world.account, cluster, config);
-    tidegate.set_mode("act").await;
-    tidegate.start().await;
+    let mut tidegate = Tidegate::new(&world.endpoint, world, cluster, config).await;
+    tidegate.act().await;
     tidegate
 }
 
@@ -332,31 +367,4 @@ pub fn hold<'a>(status: &'a Value, code: &str) -> Option<&'a Value> {
     let barred = status["plan"]["not_allowed"].as_array()?;
     let mut all = held.iter().chain(barred);
     all.find(|held| held["hold"]["reason"]["code"] == code)
-}
-
-/// A configuration of one cluster in act with everything allowed, no headroom, ceilings of 100 %
-/// and the shortest times. `pools` are the items of the list; `more` are further keys of the
-/// cluster, written as in the file but without indentation, which replace those given here.
-pub fn config(cluster: &str, pools: &[&str], more: &str) -> String {
-    let defaults = [
-        ("mode", "act"),
-        ("allow", "[scale_out, scale_in, repair, spot, consolidate]"),
-        ("interval", "5s"),
-        ("headroom", "[]"),
-        ("scale_in", "{ stabilization: 5s, drain_deadline: 1m, host_age_min: 0s }"),
-    ];
-    let mut text = format!("version: 1\nclusters:\n  - name: {cluster}\n");
-    for (key, value) in defaults {
-        if !more.lines().any(|line| line.starts_with(&format!("{key}:"))) {
-            text += &format!("    {key}: {value}\n");
-        }
-    }
-    for line in more.lines() {
-        text += &format!("    {line}\n");
-    }
-    text += "    pools:\n";
-    for pool in pools {
-        text += &format!("      - {{ {pool} }}\n");
-    }
-    text
 }

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use aws_sdk_ecs::types::{ContainerInstanceStatus, TaskStopCode};
 
 use crate::aws::{Request, World};
-use crate::harness::{acting, config, eventually};
+use crate::footing::config;
+use crate::harness::{acting, eventually};
 
 const GROUP: &str = "auto_scaling_group: g";
 
@@ -45,7 +46,7 @@ async fn hosts_leave_one_batch_at_a_time_until_the_group_is_what_is_needed() {
     let world = World::new().await;
     world.cluster_with_group().await;
     world.service("web", 1024, 256, 8).await;
-    let config = config("c", &[GROUP], "budgets: { draining_hosts: 1 }");
+    let config = config(&world, "c", &[GROUP], "budgets: { draining_hosts: 1 }");
     let tidegate = acting(&world, "c", &config).await;
     desired_is(&world, 4).await;
     world.steady("web").await;
@@ -93,7 +94,7 @@ async fn a_service_between_100_and_100_percent_holds_its_host_before_the_drain_a
     let world = World::new().await;
     world.cluster_with_group().await;
     world.service("web", 1280, 256, 2).await;
-    let tidegate = acting(&world, "c", &config("c", &[GROUP], "")).await;
+    let tidegate = acting(&world, "c", &config(&world, "c", &[GROUP], "")).await;
     desired_is(&world, 2).await;
     world.steady("web").await;
     world.service("pinned", 768, 256, 2).await;
@@ -122,7 +123,7 @@ async fn at_the_minimum_of_the_group_a_host_is_held_before_the_drain() {
     world.hosts_when(2).await;
     world.steady("web").await;
     let before = world.mark().await;
-    let tidegate = acting(&world, "c", &config("c", &[GROUP], "")).await;
+    let tidegate = acting(&world, "c", &config(&world, "c", &[GROUP], "")).await;
     let held = tidegate.held("at_minimum").await;
     assert_eq!(held["hold"]["reason"]["min"], 2);
     tidegate.ticks(3).await;
@@ -138,7 +139,7 @@ async fn a_host_whose_agent_is_lost_is_no_capacity_and_is_replaced() {
     let world = World::new().await;
     world.cluster_with_group().await;
     world.service("web", 1280, 256, 2).await;
-    let config = config("c", &[GROUP], "repair: { agent_lost: 1m }");
+    let config = config(&world, "c", &[GROUP], "repair: { agent_lost: 1m }");
     let tidegate = acting(&world, "c", &config).await;
     desired_is(&world, 2).await;
     world.steady("web").await;
@@ -179,7 +180,7 @@ async fn hosts_that_never_register_are_replaced_and_three_in_a_row_open_the_brea
     world.cluster_with_group().await;
     world.control("registration", &[("group", "g"), ("works", "false")]).await;
     world.service("web", 256, 256, 1).await;
-    let mut tidegate = acting(&world, "c", &config("c", &[GROUP], "")).await;
+    let mut tidegate = acting(&world, "c", &config(&world, "c", &[GROUP], "")).await;
     let mut given_up = Vec::new();
     for nth in 1..=3 {
         let what = format!("launch {nth}");

@@ -13,9 +13,14 @@ mod dataplane;
 mod demo;
 mod faults;
 mod fleets;
+mod following;
+mod footing;
 mod forwarding;
 mod gate;
 mod growing;
+#[path = "../guides/mod.rs"]
+mod guides;
+mod handback;
 mod harness;
 mod hearing;
 #[path = "../iam/mod.rs"]
@@ -27,4 +32,5 @@ mod proxy;
 mod release;
 mod replicas;
 mod sharing;
+mod takeover;
 mod watching;

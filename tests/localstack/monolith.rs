@@ -13,11 +13,13 @@ use crate::aws::World;
 use crate::dataplane::Settings;
 use crate::dataplane::load::{Load, Plan, Tally};
 use crate::demo::{Demo, scalable_target};
-use crate::harness::{Tidegate, config, eventually, within};
+use crate::footing::config;
+use crate::harness::{Tidegate, eventually, within};
 use crate::proxy::Proxy;
 
 mod killed;
 mod rolled_back;
+mod taken_over;
 mod trouble;
 
 /// Requests a second, on all routes together.
@@ -48,6 +50,11 @@ enum Greens {
 
 impl Story {
     async fn new(greens: Greens, more: &str) -> Self {
+        Self::with(greens, more, "").await
+    }
+
+    /// `own` are further lines of the cluster.
+    async fn with(greens: Greens, more: &str, own: &str) -> Self {
         let turn = TURNS.acquire().await.expect("never closed");
         let demo =
             Demo::new(3, "api", Settings { metric_period: SECOND, ..Settings::compressed() });
@@ -68,9 +75,8 @@ impl Story {
             text = described(&demo) + &text;
         }
         let proxy = Proxy::start(&demo.world.endpoint).await;
-        let text = config("c", &["auto_scaling_group: g"], &text);
-        let tidegate = Tidegate::new(&proxy.url(), &demo.world.account, "c", &text);
-        tidegate.set_mode("act").await;
+        let text = config(&demo.world, "c", &["auto_scaling_group: g"], &format!("{text}{own}"));
+        let tidegate = Tidegate::new(&proxy.url(), &demo.world, "c", &text).await;
         Self { _turn: turn, demo, proxy, tidegate, api }
     }
 
@@ -188,7 +194,7 @@ fn unhurt(tally: &Tally) {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_monolith_is_taken_apart_without_a_failed_request() {
     let mut story = Story::new(Greens::AsTheyCome, "tombstone: { status: 410, body: gone }").await;
-    story.tidegate.start().await;
+    story.tidegate.act().await;
     let load = story.load();
     story.order("start").await;
     for to in ["users", "threads", "posts"] {
@@ -220,7 +226,7 @@ async fn every_step_can_be_taken_back_and_all_at_once_too_under_a_scaling_policy
         story.demo.world.account.clone(),
         story.demo.listener.clone(),
     ));
-    story.tidegate.start().await;
+    story.tidegate.act().await;
     let load = story.load();
     for percent in [20, 100] {
         story.order("start").await;

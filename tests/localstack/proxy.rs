@@ -83,7 +83,8 @@ impl Call {
     }
 
     fn is_json(&self) -> bool {
-        matches!(self.service.as_str(), "ecr" | "ecs" | "application-autoscaling")
+        let json = ["application-autoscaling", "dynamodb", "ecr", "ecs", "sqs", "ssm"];
+        json.contains(&self.service.as_str())
     }
 }
 
@@ -110,14 +111,13 @@ pub(crate) enum Fault {
     Empty,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone)]
 enum Rule {
     Fault(Fault),
-    /// Only the first request that matches; those after it pass.
-    Hold(Cut),
+    /// Only the first request that matches and has such a body; those after it pass.
+    Hold(Cut, Arc<dyn Fn(&[u8]) -> bool + Send + Sync>),
 }
 
-#[derive(Debug)]
 struct Shared {
     upstream: Upstream,
     rules: Mutex<Vec<(String, Rule)>>,
@@ -127,7 +127,7 @@ struct Shared {
 }
 
 /// A listening proxy; it ends with the runtime it was started on.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Proxy {
     pub(crate) address: SocketAddr,
     shared: Arc<Shared>,
@@ -174,8 +174,18 @@ impl Proxy {
 
     /// The next request that matches is cut off here. Its client gets nothing any more.
     pub(crate) fn hold(&self, pattern: &str, cut: Cut) {
+        self.hold_if(pattern, |_| true, cut);
+    }
+
+    /// The same for the next that matches and has such a body.
+    pub(crate) fn hold_if(
+        &self,
+        pattern: &str,
+        body: impl Fn(&[u8]) -> bool + Send + Sync + 'static,
+        cut: Cut,
+    ) {
         self.shared.held.send_replace(None);
-        let rule = (pattern.to_owned(), Rule::Hold(cut));
+        let rule = (pattern.to_owned(), Rule::Hold(cut, Arc::new(body)));
         lock(&self.shared.rules).insert(0, rule);
     }
 
@@ -198,11 +208,12 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response
         return StatusCode::BAD_REQUEST.into_response();
     };
     let call = Call::of(&parts, &body);
-    let Some((rule, call)) = call.and_then(|call| Some((shared.rule_for(&call)?, call))) else {
+    let Some((rule, call)) = call.and_then(|call| Some((shared.rule_for(&call, &body)?, call)))
+    else {
         return shared.upstream.pass(&parts, body).await;
     };
     let fault = match rule {
-        Rule::Hold(cut) => {
+        Rule::Hold(cut, _) => {
             if cut == Cut::Reply {
                 shared.upstream.pass(&parts, body).await;
             }
@@ -224,12 +235,18 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response
 
 impl Shared {
     /// The rule this call meets. A hold is used up by it.
-    fn rule_for(&self, call: &Call) -> Option<Rule> {
+    fn rule_for(&self, call: &Call, body: &[u8]) -> Option<Rule> {
         let mut rules = lock(&self.rules);
-        let at = rules.iter().position(|(pattern, _)| call.matches(pattern))?;
-        Some(match rules[at].1 {
-            Rule::Hold(_) => rules.remove(at).1,
-            fault @ Rule::Fault(_) => fault,
+        let at = rules.iter().position(|(pattern, rule)| {
+            call.matches(pattern)
+                && match rule {
+                    Rule::Hold(_, is_meant) => is_meant(body),
+                    Rule::Fault(_) => true,
+                }
+        })?;
+        Some(match &rules[at].1 {
+            Rule::Hold(..) => rules.remove(at).1,
+            fault @ Rule::Fault(_) => fault.clone(),
         })
     }
 }

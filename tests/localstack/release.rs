@@ -3,7 +3,8 @@
 use aws_sdk_ecs::types::{ContainerDefinition, LaunchType, Tag};
 
 use crate::aws::{REGION, World};
-use crate::harness::{acting, config};
+use crate::footing::config;
+use crate::harness::acting;
 
 const GROUP: &str = "auto_scaling_group: g";
 
@@ -44,7 +45,7 @@ async fn an_image_is_brought_out_by_its_digest_and_one_that_does_not_exist_is_re
     let first = push(&world, "1").await;
     let second = push(&world, "2").await;
     service(&world, &first).await;
-    let config = config("c", &[GROUP], "allow: [scale_out, services]");
+    let config = config(&world, "c", &[GROUP], "allow: [scale_out, services]");
     let tidegate = acting(&world, "c", &config).await;
     world.steady("web").await;
     let release = async |tag: &str| {

@@ -2,35 +2,20 @@
 //! table or from everything, and one of them always goes on.
 //!
 //! Rule: who wrote under which epoch is read from the endpoint's own record of requests.
+//!
+//! `TIDEGATE_ROUNDS=50` strikes so often, each blow once and then at random, instead of five times.
 
 use std::collections::BTreeMap;
 use std::process::Command;
 use std::time::Duration;
 
-use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
-};
 use tidegate::aws::AwsTable;
 use tidegate::journal::table::{Condition, Field, Item, Key, Table, TableError, Write};
 
 use crate::aws::{Request, World};
-use crate::harness::{Tidegate, config, eventually};
+use crate::footing::{LEASE_SECONDS, TABLE, config};
+use crate::harness::{Tidegate, eventually};
 use crate::proxy::{Cut, Fault, Proxy};
-
-const TABLE: &str = "tidegate";
-
-async fn create_table(world: &World) {
-    let dynamodb = aws_sdk_dynamodb::Client::new(&world.sdk);
-    let mut create = dynamodb.create_table().table_name(TABLE);
-    for (name, kind) in [("pk", KeyType::Hash), ("sk", KeyType::Range)] {
-        let attribute = AttributeDefinition::builder().attribute_name(name);
-        let attribute = attribute.attribute_type(ScalarAttributeType::S).build();
-        let key = KeySchemaElement::builder().attribute_name(name).key_type(kind).build();
-        create = create.attribute_definitions(attribute.expect("an attribute"));
-        create = create.key_schema(key.expect("a key"));
-    }
-    create.billing_mode(BillingMode::PayPerRequest).send().await.expect("CreateTable");
-}
 
 /// What a journal relies on, asked of the endpoint through the adapter.
 #[tokio::test(flavor = "multi_thread")]
@@ -38,9 +23,8 @@ async fn the_table_keeps_what_the_port_promises() {
     let world = World::new().await;
     let table = AwsTable::with_config(&world.sdk, TABLE);
     let key = |sort: &str| Key { partition: "c".to_owned(), sort: sort.to_owned() };
-    let missing = table.get(&key("lease")).await;
-    assert_eq!(missing, Err(TableError::Missing(TABLE.to_owned())));
-    create_table(&world).await;
+    let missing = AwsTable::with_config(&world.sdk, "another").get(&key("lease")).await;
+    assert_eq!(missing, Err(TableError::Missing("another".to_owned())));
     let item = |sort: &str, number| {
         let text = Field::Text("fünf\n".to_owned());
         let fields = [("epoch", Field::Number(number)), ("text", text)];
@@ -95,10 +79,8 @@ struct Replica {
 impl Replica {
     async fn new(world: &World, name: &'static str) -> Self {
         let proxy = Proxy::start(&world.endpoint).await;
-        let journal = format!("journal: {{ dynamodb: {{ table: {TABLE}, lease: 10s }} }}\n");
-        let config = config("c", &["auto_scaling_group: g"], "allow: [scale_out]");
-        let mut tidegate =
-            Tidegate::new(&proxy.url(), &world.account, "c", &format!("{journal}{config}"));
+        let config = config(world, "c", &["auto_scaling_group: g"], "allow: [scale_out]");
+        let mut tidegate = Tidegate::new(&proxy.url(), world, "c", &config).await;
         tidegate.call_it(name);
         Self { name, proxy, tidegate }
     }
@@ -131,30 +113,42 @@ enum Blow {
     CutOffFromAll,
 }
 
+const BLOWS: [Blow; 5] = [
+    Blow::KilledInFlight,
+    Blow::StoppedInFlight,
+    Blow::CutOffFromTheTable,
+    Blow::Stopped,
+    Blow::CutOffFromAll,
+];
+
+/// Each once, and any of them after that.
+fn blow(round: i32) -> Blow {
+    let mut random = [0];
+    getrandom::fill(&mut random).expect("randomness");
+    let round = usize::try_from(round).expect("a count") - 1;
+    *BLOWS.get(round).unwrap_or(&BLOWS[usize::from(random[0]) % BLOWS.len()])
+}
+
 /// Each time the leader is struck a task waits for a host; the other replica orders it, once.
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_replicas_one_always_goes_on_and_never_both_write() {
+    let rounds = std::env::var("TIDEGATE_ROUNDS").ok();
+    let rounds = rounds.map_or(5, |rounds| rounds.parse().expect("a count of rounds"));
     let world = World::new().await;
-    create_table(&world).await;
-    world.cluster_with_group().await;
+    world.cluster().await;
+    world.group("g", "m5.large", 0, rounds).await;
     world.service("web", 1536, 512, 0).await;
     let (mut leads, mut waits) =
         (Replica::new(&world, "replica-a").await, Replica::new(&world, "replica-b").await);
-    leads.tidegate.start().await;
-    leads.tidegate.set_mode("act").await;
+    leads.tidegate.act().await;
     waits.tidegate.start().await;
     waits.stands_by().await;
     orders_reach_the_leader(&leads, &waits).await;
     let after = world.mark().await;
-    let blows = [
-        Blow::KilledInFlight,
-        Blow::StoppedInFlight,
-        Blow::CutOffFromTheTable,
-        Blow::Stopped,
-        Blow::CutOffFromAll,
-    ];
-    for (count, blow) in (1..).zip(blows) {
-        strike(&world, &mut leads, blow, count).await;
+    let mut strikes = Vec::new();
+    for count in 1..=rounds {
+        let blow = blow(count);
+        strikes.push((blow, strike(&world, &mut leads, blow, count).await));
         let what = format!("{blow:?}: the other replica to order host {count}");
         eventually(&what, async || (world.desired("g").await == count).then_some(())).await;
         eventually("the other replica to lead", async || {
@@ -167,7 +161,8 @@ async fn of_two_replicas_one_always_goes_on_and_never_both_write() {
         waits.tidegate.ticks(2).await;
         (leads, waits) = (waits, leads);
     }
-    prove_turns(&world.writes(after).await, blows.len());
+    let epochs = prove_turns(&world.writes(after).await, rounds);
+    report(&strikes, &world.sent("TransactWriteItems", after).await, epochs);
 }
 
 /// A token that the waiting replica hands out counts at the leader, to which that replica passes
@@ -203,8 +198,9 @@ async fn orders_reach_the_leader(leads: &Replica, waits: &Replica) {
     .await;
 }
 
-/// Asks for one more task than there are hosts, and strikes the leader.
-async fn strike(world: &World, leads: &mut Replica, blow: Blow, count: i32) {
+/// Asks for one more task than there are hosts, and strikes the leader; when, in seconds since
+/// 1970.
+async fn strike(world: &World, leads: &mut Replica, blow: Blow, count: i32) -> f64 {
     const RAISE: &str = "autoscaling:SetDesiredCapacity";
     const PATIENCE: Duration = Duration::from_secs(120);
     let cut = match blow {
@@ -223,9 +219,11 @@ async fn strike(world: &World, leads: &mut Replica, blow: Blow, count: i32) {
         Blow::CutOffFromTheTable => leads.proxy.fail("dynamodb:*", Fault::Silence),
         Blow::CutOffFromAll => leads.proxy.fail("*", Fault::Silence),
     }
+    let at = crate::dataplane::wall_clock().duration_since(std::time::UNIX_EPOCH);
     if cut.is_none() {
         world.set_count("web", count).await;
     }
+    at.expect("after 1970").as_secs_f64()
 }
 
 async fn heal(struck: &mut Replica, blow: Blow) {
@@ -237,15 +235,13 @@ async fn heal(struck: &mut Replica, blow: Blow) {
     }
 }
 
-/// Epochs only grow, each belongs to one process, and each raise was made once.
-fn prove_turns(writes: &[Request], turns: usize) {
+/// Epochs only grow, each belongs to one process, and each raise was made once. How many epochs
+/// have written.
+fn prove_turns(writes: &[Request], turns: i32) -> usize {
     let ours = |request: &&Request| request.agent.contains("app/tidegate");
-    let changes = |request: &&Request| {
-        ours(request) && !["Query", "TransactWriteItems"].contains(&request.operation.as_str())
-    };
     let mut writers: BTreeMap<u64, &str> = BTreeMap::new();
     let mut last = 0;
-    for request in writes.iter().filter(changes) {
+    for request in writes.iter().filter(ours) {
         let epoch = stamped(&request.agent, "tidegate-epoch#").expect("each write has its epoch");
         let epoch: u64 = epoch.parse().expect("a number");
         let writer = stamped(&request.agent, "exec-env/").expect("each process has its name");
@@ -253,11 +249,45 @@ fn prove_turns(writes: &[Request], turns: usize) {
         last = epoch;
         assert_eq!(*writers.entry(epoch).or_insert(writer), writer, "two wrote in epoch {epoch}");
     }
-    assert!(writers.len() >= turns, "each turn has an epoch: {writers:?}");
+    assert!(writers.len() >= raised(turns).count(), "each turn has an epoch: {writers:?}");
     let raises = writes.iter().filter(|request| request.operation == "SetDesiredCapacity");
-    let raised: Vec<_> =
-        raises.map(|request| request.parameters["DesiredCapacity"].as_i64().unwrap_or(0)).collect();
-    assert_eq!(raised, [1, 2, 3, 4, 5], "each once, by one of them");
+    let raises = raises.map(|request| request.parameters["DesiredCapacity"].as_i64());
+    assert!(raises.eq(raised(turns)), "each once, by one of them: {writes:?}");
+    writers.len()
+}
+
+fn raised(turns: i32) -> impl Iterator<Item = Option<i64>> {
+    (1..=i64::from(turns)).map(Some)
+}
+
+/// How long it took from each strike until somebody else had the lease.
+#[expect(clippy::print_stderr, reason = "a figure for whoever reads the run")]
+fn report(strikes: &[(Blow, f64)], sent: &[Request], epochs: usize) {
+    let takes = |request: &&Request| {
+        let item = &request.parameters["TransactItems"][0]["Put"]["Item"];
+        item["sk"]["S"] == "lease" && item["released"]["BOOL"] == false
+    };
+    let mut writer = None;
+    let mut taken = Vec::new();
+    for request in sent.iter().filter(takes) {
+        let by = stamped(&request.agent, "exec-env/");
+        if writer.is_some_and(|writer| writer != by) {
+            taken.push(request.time);
+        }
+        writer = Some(by);
+    }
+    let mut longest: BTreeMap<String, f64> = BTreeMap::new();
+    for (blow, at) in strikes {
+        let takeover = taken.iter().find(|taken| *taken > at).map_or(f64::NAN, |taken| taken - at);
+        let longest = longest.entry(format!("{blow:?}")).or_default();
+        *longest = longest.max(takeover / LEASE_SECONDS);
+    }
+    eprintln!(
+        "{} rounds, {} takeovers, {epochs} epochs that wrote, each by one process; longest \
+         takeover in lease times: {longest:.2?}",
+        strikes.len(),
+        taken.len(),
+    );
 }
 
 fn stamped<'a>(agent: &'a str, what: &str) -> Option<&'a str> {

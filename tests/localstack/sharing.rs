@@ -7,7 +7,8 @@ use aws_sdk_ecs::types::{
 };
 
 use crate::aws::World;
-use crate::harness::{acting, config, eventually};
+use crate::footing::config;
+use crate::harness::{acting, eventually};
 
 const GROUP: &str = "auto_scaling_group: g";
 
@@ -17,7 +18,7 @@ async fn desired_is(world: &World, desired: i32) {
 }
 
 /// Makes group `g` the cluster's capacity provider `rival`, under managed scaling.
-async fn managed_scaling(world: &World) {
+pub(crate) async fn managed_scaling(world: &World) {
     let group = world.describe_group("g").await;
     let scaling = ManagedScaling::builder().status(ManagedScalingStatus::Enabled);
     let provider = AutoScalingGroupProvider::builder()
@@ -55,7 +56,7 @@ async fn a_group_under_managed_scaling_is_left_alone_until_it_is_handed_over() {
     assert_eq!(run.expect("RunTask").tasks().len(), 1);
 
     let before = world.mark().await;
-    let tidegate = acting(&world, "c", &config("c", &[GROUP], "")).await;
+    let tidegate = acting(&world, "c", &config(&world, "c", &[GROUP], "")).await;
     let held = tidegate.held("managed_scaling").await;
     assert_eq!(held["hold"]["reason"]["provider"], "rival");
     assert!(held["why"].to_string().contains("tidegate handover"), "{held}");
@@ -96,7 +97,7 @@ async fn a_foreign_capacity_is_adopted_once_and_the_second_lowers_the_pool_to_re
     world.cluster_with_group().await;
     world.service("web", 1280, 256, 2).await;
     let times = "scale_in: { stabilization: 20s, drain_deadline: 1m, host_age_min: 0s }";
-    let tidegate = acting(&world, "c", &config("c", &[GROUP], times)).await;
+    let tidegate = acting(&world, "c", &config(&world, "c", &[GROUP], times)).await;
     desired_is(&world, 2).await;
     world.steady("web").await;
 
@@ -142,7 +143,7 @@ async fn the_surge_of_a_deployment_by_somebody_else_is_booked_and_given_back() {
     let world = World::new().await;
     world.cluster_with_group().await;
     world.service("web", 1280, 256, 2).await;
-    let tidegate = acting(&world, "c", &config("c", &[GROUP], "")).await;
+    let tidegate = acting(&world, "c", &config(&world, "c", &[GROUP], "")).await;
     desired_is(&world, 2).await;
     world.steady("web").await;
     world.set_healthy("web", 100, 200).await;
@@ -169,7 +170,7 @@ async fn voluntary_drains_wait_for_a_deployment_by_somebody_else() {
     let world = World::new().await;
     world.cluster_with_group().await;
     world.service("filler", 1280, 256, 2).await;
-    let tidegate = acting(&world, "c", &config("c", &[GROUP], "")).await;
+    let tidegate = acting(&world, "c", &config(&world, "c", &[GROUP], "")).await;
     desired_is(&world, 2).await;
     world.steady("filler").await;
     world.service("web", 768, 256, 2).await;

@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use crate::aws::World;
-use crate::harness::{Tidegate, acting, config, eventually};
+use crate::footing::config;
+use crate::harness::{Tidegate, acting, eventually};
 
 /// One m5.large (2048 CPU units) is full with a task of 1280 while a second one waits.
 async fn a_cluster_short_of_a_host(world: &World) {
@@ -32,11 +33,12 @@ async fn looking_and_observing_make_no_mutating_call() {
 
     // A look without any configuration names what is missing: a host for the task, and by default
     // one for headroom of one more like it.
-    let mut tidegate = Tidegate::new(&world.endpoint, &world.account, "c", "");
+    let mut tidegate = Tidegate::new(&world.endpoint, &world, "c", "").await;
     let plan = tidegate.tell(&["plan", "--cluster", "c"]).await;
     assert!(plan.contains("g desired capacity 1 -> 3"), "{plan}");
 
-    // What is written for the team to start from runs as it is, in mode observe.
+    // What is written for the team to start from runs as it is, in mode observe: with a file for
+    // its journal, and without a queue.
     let file = tidegate.tell(&["config", "init", "--cluster", "c"]).await;
     tidegate.configure(&file);
     let path = tidegate.config_path();
@@ -55,9 +57,9 @@ async fn looking_and_observing_make_no_mutating_call() {
     assert_only_reads(&world, before).await;
 
     // The same over several ticks where only the stored mode is low.
-    tidegate.configure(&config("c", &["auto_scaling_group: g"], ""));
-    tidegate.set_mode("observe").await;
+    tidegate.configure(&config(&world, "c", &["auto_scaling_group: g"], ""));
     tidegate.start().await;
+    tidegate.set_mode("observe").await;
     tidegate.ticks(4).await;
     let status = tidegate.status().await.expect("a status");
     assert_eq!(status["plan"]["not_allowed"][0]["kind"], "scale_out", "{}", status["plan"]);
@@ -69,7 +71,7 @@ async fn looking_and_observing_make_no_mutating_call() {
 async fn the_file_of_config_init_in_mode_act_runs_and_orders_the_host() {
     let world = World::new().await;
     a_cluster_short_of_a_host(&world).await;
-    let writer = Tidegate::new(&world.endpoint, &world.account, "c", "");
+    let writer = Tidegate::new(&world.endpoint, &world, "c", "").await;
     let init = ["config", "init", "--cluster", "c", "--mode", "act"];
     let file = writer.tell(&[&init[..], &["--allow", "scale_out,scale_in"]].concat()).await;
     assert!(file.contains("auto_scaling_group: g"), "{file}");
@@ -91,7 +93,8 @@ async fn a_parameter_of_ssm_stops_it_and_its_removal_lets_it_go_on() {
     world.ssm("PutParameter", put).await;
     let before = world.mark().await;
     let switch = "stop_parameter: /tidegate/c/stop";
-    let tidegate = acting(&world, "c", &config("c", &["auto_scaling_group: g"], switch)).await;
+    let tidegate =
+        acting(&world, "c", &config(&world, "c", &["auto_scaling_group: g"], switch)).await;
     tidegate.held("stopped").await;
     assert_eq!(world.desired("g").await, 1);
     assert!(world.sent("SetDesiredCapacity", before).await.is_empty());
@@ -121,8 +124,8 @@ async fn a_configuration_in_s3_or_ssm_is_read_again_and_a_topic_of_sns_is_told()
     world.cluster_with_group().await;
     let (topic, sqs, queue) = a_topic(&world).await;
     let notify = format!("notify: [{{ sns: \"{topic}\" }}]\n");
-    let text = notify + &config("c", &["auto_scaling_group: g"], "");
-    let mut tidegate = Tidegate::new(&world.endpoint, &world.account, "c", &text);
+    let text = notify + &config(&world, "c", &["auto_scaling_group: g"], "");
+    let mut tidegate = Tidegate::new(&world.endpoint, &world, "c", &text).await;
     let bucket = format!("tidegate-{}", world.account);
     let (object, parameter) = (format!("s3://{bucket}/prod/a b.yaml"), "ssm:/tidegate/config");
     world.s3_put(&bucket, "").await;

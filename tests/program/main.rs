@@ -9,6 +9,8 @@ mod corpus;
 mod cutover;
 mod docs;
 mod export;
+#[path = "../guides/mod.rs"]
+mod guides;
 #[path = "../iam/mod.rs"]
 mod iam;
 mod image;
@@ -16,5 +18,8 @@ mod layers;
 mod listener;
 mod notify;
 mod permissions;
+mod previous;
 mod recorded;
+mod reference;
 mod release;
+mod typed;

@@ -8,10 +8,11 @@ use serde_json::{Value, json};
 use tidegate::config::ClusterConfig;
 use tidegate::model::{
     Action, CapacityProvider, CutoverOrder, Lifecycle, Market, Mode, Order, PoolId, Scope, Side,
-    Stage as At, Suspension,
+    Stage as At, Suspension, Units,
 };
-use tidegate::sim::{Faults, ScalingPolicy, World, story, tutorial};
+use tidegate::sim::{Event, Faults, ScalingPolicy, World, story, tutorial};
 
+use crate::capacity;
 use crate::cutover::{at, begin, is_closed, is_watched, memory, short};
 use crate::stage::Stage;
 use crate::story::start;
@@ -214,6 +215,23 @@ async fn on_green_the_routes_stay_where_they_are() {
     assert_eq!(crate::cutover::rules(&stage), ["users: api 0, users 100"]);
     assert_eq!(at(&stage, "users"), At::Finalized);
     assert_eq!(now(&stage)["scaling"], json!(Suspension::default()));
+}
+
+#[tokio::test]
+async fn a_fleet_that_was_sized_may_end_hosts_of_its_own_choice_again() {
+    let fleet = PoolId::SpotFleet("sfr-1".to_owned());
+    let mut pool = capacity::general(1);
+    (pool.id, pool.max, pool.protects_new_hosts) = (fleet.clone(), Units(u32::MAX), false);
+    pool.suspended.clear();
+    let mut world = capacity::world(vec![pool], vec![capacity::service("api", 2, 900, 512)]);
+    let more = Event::SetCount { service: "api".into(), count: 6 };
+    world.schedule(start() + TimeDelta::minutes(1), more, None);
+    let config = capacity::config(&[fleet.clone()]);
+    let mut stage = Stage::open(world, config, Faults::default()).await;
+    let keeps = |stage: &Stage| stage.see().pools.value[&fleet].protects_new_hosts;
+    assert!(stage.run_until(TimeDelta::minutes(10), keeps).await, "{}", stage.script.text());
+    hand_back(&mut stage, Scope::Cluster, None).await;
+    assert!(!keeps(&stage), "{}", stage.script.text());
 }
 
 #[tokio::test]

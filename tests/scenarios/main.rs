@@ -9,6 +9,8 @@ mod handback;
 mod interrupted;
 mod mortal;
 mod network;
+mod newer;
+mod quiet;
 mod release;
 mod replicas;
 mod stage;

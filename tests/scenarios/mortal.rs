@@ -8,6 +8,9 @@ use tidegate::guard::{Admitted, Lease};
 use tidegate::journal::{Intent, Journal, JournalError, Keeper, Sqlite, Standing};
 use tidegate::model::{ClusterName, Entry, Memory, Record};
 
+/// What the previous release does not read.
+const LATER: &str = include_str!("../previous/later.txt");
+
 /// A journal whose process dies once so many records are in it.
 pub(crate) struct Mortal {
     inner: Sqlite,
@@ -17,7 +20,11 @@ pub(crate) struct Mortal {
 impl Mortal {
     /// A new journal in memory, of a process that lives on.
     pub(crate) fn new(cluster: &ClusterName) -> Self {
-        let inner = Sqlite::in_memory(cluster).expect("memory is there");
+        Self::over(Sqlite::in_memory(cluster).expect("memory is there"))
+    }
+
+    /// The same, kept elsewhere.
+    pub(crate) fn over(inner: Sqlite) -> Self {
         Self { inner, records_left: usize::MAX }
     }
 
@@ -47,7 +54,9 @@ impl Journal for Mortal {
         at: DateTime<Utc>,
     ) -> Result<Vec<(Intent, Entry)>, JournalError> {
         self.spend(admitted.len())?;
-        self.inner.intend(admitted, at).await
+        let written = self.inner.intend(admitted, at).await?;
+        written.iter().for_each(|(_, entry)| is_read_by_the_previous_release(&entry.record));
+        Ok(written)
     }
 
     async fn append(
@@ -56,7 +65,9 @@ impl Journal for Mortal {
         at: DateTime<Utc>,
     ) -> Result<Vec<Entry>, JournalError> {
         self.spend(records.len())?;
-        self.inner.append(records, at).await
+        let written = self.inner.append(records, at).await?;
+        written.iter().for_each(|entry| is_read_by_the_previous_release(&entry.record));
+        Ok(written)
     }
 
     fn lease(&self) -> Lease {
@@ -77,5 +88,31 @@ impl Journal for Mortal {
 
     async fn decisions(&mut self, limit: usize) -> Vec<serde_json::Value> {
         self.inner.decisions(limit).await
+    }
+}
+
+/// Nothing is written that is only listed for later; `tests/program/previous.rs` holds the rest.
+fn is_read_by_the_previous_release(record: &Record) {
+    let lines = LATER.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    for line in lines {
+        let text = serde_json::to_string(record).expect("plain data");
+        assert!(!text.contains(&written(line)), "{line}: {text}");
+    }
+}
+
+/// How a line of the list looks in a record: a word, a variant by its tag, or a field.
+fn written(line: &str) -> String {
+    if let Some((_, word)) = line.split_once(" = ") {
+        return word.to_owned();
+    }
+    match line.split_once(": ") {
+        Some((field, _)) => {
+            let name = field.rsplit('.').next().unwrap_or_default();
+            format!("\"{}\":", name.trim_end_matches('?'))
+        }
+        None => {
+            let variant = line.rsplit(' ').next().unwrap_or_default();
+            format!("\"{}\"", variant.replace('=', "\":\""))
+        }
     }
 }

@@ -48,8 +48,18 @@ pub(crate) struct Script {
 impl Stage {
     /// Opens an empty journal and orders mode act, as a person would.
     pub(crate) async fn open(world: World, config: ClusterConfig, faults: Faults) -> Self {
+        let journal = Mortal::new(&config.name);
+        Self::open_on(journal, world, config, faults).await
+    }
+
+    /// The same with an empty journal elsewhere.
+    pub(crate) async fn open_on(
+        mut journal: Mortal,
+        world: World,
+        config: ClusterConfig,
+        faults: Faults,
+    ) -> Self {
         let clock = SimClock::stepped(world.now());
-        let mut journal = Mortal::new(&config.name);
         let cx = Cluster::open(config, &mut journal).await;
         let cx = cx.expect("a new journal opens");
         let (orders, inbox) = inbox();
@@ -117,6 +127,17 @@ impl Stage {
         let reopened = Cluster::open(config, &mut self.journal).await;
         self.cx = reopened.expect("it opens");
         self.previous = None;
+    }
+
+    /// The process ends, and lets go of its journal.
+    pub(crate) fn end(&mut self) {
+        self.journal = Mortal::new(&self.cx.config.name);
+    }
+
+    /// A process begins with this journal.
+    pub(crate) async fn begin(&mut self, journal: Mortal) {
+        self.journal = journal;
+        self.configure(self.cx.config.clone()).await;
     }
 
     /// A new process: nothing is known but what the journal holds.

@@ -12,11 +12,12 @@ def start_world():
     from tidegate_world.autoscaling import moto_patches as autoscaling_patches
     from tidegate_world.cloudformation import patches as cloudformation_patches
     from tidegate_world.ecs import moto_patches as ecs_patches
-    from tidegate_world.elbv2 import targets
+    from tidegate_world.elbv2 import tags, targets
 
     autoscaling_patches.install()
     ecs_patches.install()
     targets.install()
+    tags.install()
     request_log.install()
     controls.install()
     cloudformation_patches.install()

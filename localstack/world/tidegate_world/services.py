@@ -5,6 +5,9 @@ A LocalStack provider is a dispatch table {operation: handler(context, request)}
 handler, so mapping every operation of a service's model to it serves the whole service.
 """
 
+import threading
+from collections import defaultdict
+
 from localstack.aws.skeleton import Skeleton
 from localstack.aws.spec import load_service
 from localstack.services.moto import _proxy_moto
@@ -12,6 +15,8 @@ from localstack.services.plugins import Service, aws_provider
 
 from tidegate_world import events
 from tidegate_world.places import lock_of, place_of
+
+_turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
 
 def locked(handler):
@@ -37,10 +42,22 @@ def world_operation(function):
     return handle
 
 
-def from_moto(api: str, name: str = "default", world: bool = False):
+def in_turn(handler):
+    """One request of an account at a time: moto takes a refused transaction back by putting back the whole table as it
+    was before, without what others have written meanwhile."""
+
+    def handle(context, request):
+        with _turns[context.account_id]:
+            return handler(context, request)
+
+    return handle
+
+
+def from_moto(api: str, name: str = "default", world: bool = False, turns: bool = False):
     def create() -> Service:
         model = load_service(api)
-        table = {operation: _proxy_moto for operation in model.operation_names}
+        moto = in_turn(_proxy_moto) if turns else _proxy_moto
+        table = {operation: moto for operation in model.operation_names}
         if world:
             table = with_world(api, table)
         return Service(name=api, skeleton=Skeleton(model, table))
@@ -120,5 +137,5 @@ autoscaling = from_moto("autoscaling", world=True)
 application_autoscaling = from_moto("application-autoscaling", world=True)
 servicediscovery = from_moto("servicediscovery")
 ecr = from_moto("ecr")
-dynamodb = from_moto("dynamodb", name="moto")
+dynamodb = from_moto("dynamodb", name="moto", turns=True)
 dynamodbstreams = from_moto("dynamodbstreams", name="moto")

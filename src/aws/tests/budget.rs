@@ -6,14 +6,14 @@ use super::fake::{Asked, Fake, Reply};
 use super::*;
 use crate::model::Snapshot;
 
-const HOSTS: usize = 1000;
-const SERVICES: usize = 200;
-const GROUPS: usize = 5;
+pub(super) const HOSTS: usize = 1000;
+pub(super) const SERVICES: usize = 200;
+pub(super) const GROUPS: usize = 5;
 /// What `performance.md` 4.2 allows when no tasks are listed.
 const CALLS_MAX: u64 = 48;
 
 /// A thousand hosts in five groups, two hundred services that all have a scalable target.
-fn large(asked: &Asked) -> Reply {
+pub(super) fn large(asked: &Asked) -> Reply {
     let json = asked.json();
     match asked.call.as_str() {
         "ecs:DescribeClusters" => {
@@ -79,7 +79,7 @@ fn page(
     ((from..to).map(item).collect(), (to < all).then(|| to.to_string()))
 }
 
-fn names(list: &Value) -> impl Iterator<Item = String> {
+pub(super) fn names(list: &Value) -> impl Iterator<Item = String> {
     let list: Vec<Value> = list.as_array().cloned().unwrap_or_default();
     list.into_iter().map(|name| name.as_str().unwrap().to_owned())
 }

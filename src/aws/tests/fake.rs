@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::Credentials;
@@ -46,6 +47,8 @@ pub(super) enum Reply {
     Json(Value),
     /// The inside of a query protocol's answer.
     Xml(String),
+    /// JSON, after this time.
+    Late(Duration, Value),
     Error(u16, &'static str, &'static str),
     /// The connection is cut after the request was sent.
     Cut,
@@ -82,6 +85,15 @@ impl Fake {
         let replies = replies.into_iter().collect();
         self.replies.lock().unwrap().insert(call.to_owned(), replies);
         self
+    }
+
+    /// How often each call has been made so far.
+    pub(super) fn counts(&self) -> BTreeMap<String, u64> {
+        let mut counts = BTreeMap::new();
+        for asked in self.log.lock().unwrap().iter() {
+            *counts.entry(asked.call.clone()).or_default() += 1;
+        }
+        counts
     }
 
     /// Every request of this call so far.
@@ -134,6 +146,8 @@ fn asked(request: &HttpRequest) -> Asked {
                 ecs if ecs.starts_with("AmazonEC2ContainerService") => "ecs",
                 ecr if ecr.starts_with("AmazonEC2ContainerRegistry") => "ecr",
                 ssm if ssm.starts_with("AmazonSSM") => "ssm",
+                sqs if sqs.starts_with("AmazonSQS") => "sqs",
+                dynamodb if dynamodb.starts_with("DynamoDB") => "dynamodb",
                 _ => "application-autoscaling",
             };
             format!("{service}:{operation}")
@@ -159,7 +173,7 @@ fn response(asked: &Asked, reply: Reply) -> Result<HttpResponse, ConnectorError>
     let query = !asked.body.starts_with('{');
     let (_, operation) = asked.call.split_once(':').unwrap();
     let (status, body) = match reply {
-        Reply::Json(value) => (200, value.to_string()),
+        Reply::Json(value) | Reply::Late(_, value) => (200, value.to_string()),
         Reply::Xml(inside) if asked.call.starts_with("ec2") => {
             (200, format!("<{operation}Response>{inside}</{operation}Response>"))
         }
@@ -204,7 +218,7 @@ mod cbor {
             }
             Reply::Cut => return Err(broken(std::io::ErrorKind::ConnectionReset)),
             Reply::Down => return Err(broken(std::io::ErrorKind::ConnectionRefused)),
-            Reply::Xml(_) | Reply::Silence => unreachable!("not of CloudWatch"),
+            Reply::Xml(_) | Reply::Late(..) | Reply::Silence => unreachable!("not of CloudWatch"),
         };
         let mut body = Vec::new();
         encode(&value, &mut body);
@@ -255,8 +269,17 @@ impl HttpConnector for Fake {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let asked = asked(&request);
         self.log.lock().unwrap().push(asked.clone());
-        match self.reply(&asked) {
+        let reply = self.reply(&asked);
+        match reply {
             Reply::Silence => HttpConnectorFuture::new(std::future::pending()),
+            Reply::Late(time, ref value) => {
+                let reply = Reply::Json(value.clone());
+                let late = async move {
+                    tokio::time::sleep(time).await;
+                    response(&asked, reply)
+                };
+                HttpConnectorFuture::new(late)
+            }
             reply => HttpConnectorFuture::ready(response(&asked, reply)),
         }
     }

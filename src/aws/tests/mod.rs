@@ -7,6 +7,7 @@ mod fake;
 mod gate;
 mod looking;
 mod releases;
+mod steady;
 mod steering;
 mod stopping;
 

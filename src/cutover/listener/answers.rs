@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::pattern::Pattern;
 use super::scope::{Scope, example};
 use super::{Finding, FindingKind, Line, Question, Severity, known, scopes};
-use crate::model::{Health, RuleAction, TargetGroup, TargetGroupArn};
+use crate::model::{Health, Purpose, RuleAction, TargetGroup, TargetGroupArn};
 
 /// A drain longer than this is worth a question.
 const LONG_DRAIN_SECONDS: u32 = 600;
@@ -13,8 +13,10 @@ const LONG_DRAIN_SECONDS: u32 = 600;
 pub(super) fn findings(question: &Question<'_>, lines: &[Line<'_>]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (n, line) in lines.iter().enumerate() {
+        // Nobody sends the header that such a rule asks for.
+        let parks = matches!(line.purpose(), Some(Purpose::Park(_)));
         let above = scopes(&lines[..n]);
-        if example(&[&line.scope], &above).is_some() {
+        if !parks && example(&[&line.scope], &above).is_some() {
             findings.extend(unanswered(question, line, &above));
             findings.extend(sticky_rule(line));
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{Greens, SECOND, Story, unhurt};
+use crate::footing::SQLITE;
 use crate::proxy::Cut;
 
 /// What changes something in a walk from start to the first full shift and back.
@@ -25,7 +26,7 @@ async fn killed_after_every_write_nobody_is_hurt_and_the_end_is_the_same() {
 }
 
 async fn killed_at_every_write(cut: Cut) {
-    let mut story = begun().await;
+    let mut story = begun("").await;
     let load = story.load();
     let mut met = BTreeSet::new();
     let mut kills = 0;
@@ -57,10 +58,11 @@ async fn killed_at_every_write(cut: Cut) {
     as_if_undisturbed(&story).await;
 }
 
-/// A process dies behind each record that is unlike all that one has died behind before.
+/// A process dies behind each record that is unlike all that one has died behind before. Its
+/// journal is a file, since only that can be read beside it as fast as it writes.
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_after_every_record_nobody_is_hurt_and_the_end_is_the_same() {
-    let mut story = begun().await;
+    let mut story = begun(SQLITE).await;
     let load = story.load();
     let mut behind = BTreeSet::from_iter(story.tidegate.records());
     let known = behind.len();
@@ -85,10 +87,10 @@ async fn killed_after_every_record_nobody_is_hurt_and_the_end_is_the_same() {
 }
 
 /// Under way to its first step, with everything a walk has to change.
-async fn begun() -> Story {
-    let mut story = Story::new(Greens::Running(&["users"]), "").await;
+async fn begun(own: &str) -> Story {
+    let mut story = Story::with(Greens::Running(&["users"]), "", own).await;
     story.demo.scalable("api", 1, 4).await;
-    story.tidegate.start().await;
+    story.tidegate.act().await;
     story.order("start").await;
     story
 }

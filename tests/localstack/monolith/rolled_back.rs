@@ -28,7 +28,7 @@ async fn rolled_back_by_itself(faults: &[(&str, &str)], gates: &str) {
     let more = format!("steps_percent: [50, 100]\nbake: 60s\n{gates}");
     let mut story = Story::new(Greens::Running(&["users"]), more.trim_end()).await;
     story.demo.redeploy("users", faults).await;
-    story.tidegate.start().await;
+    story.tidegate.act().await;
     let load = story.load();
     story.order("start").await;
     story.reaches("users", 50).await;

@@ -7,7 +7,7 @@ use crate::proxy::Fault;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_throttled_load_balancer_delays_and_hurts_nobody() {
     let mut story = Story::new(Greens::Running(&["users"]), "").await;
-    story.tidegate.start().await;
+    story.tidegate.act().await;
     let load = story.load();
     story.order("start").await;
     story.reaches("users", 20).await;
@@ -23,7 +23,7 @@ async fn a_throttled_load_balancer_delays_and_hurts_nobody() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rule_edited_by_hand_stops_it_and_shows_the_difference() {
     let mut story = Story::new(Greens::Running(&["users"]), "bake: 30s").await;
-    story.tidegate.start().await;
+    story.tidegate.act().await;
     let load = story.load();
     story.order("start").await;
     story.reaches("users", 20).await;
@@ -49,7 +49,7 @@ async fn a_green_target_that_dies_mid_step_hurts_no_more_than_its_share_until_it
     let mut story = Story::new(Greens::Running(&["users"]), "bake: 20s").await;
     story.demo.world.set_count("users", 2).await;
     story.demo.healthy(&story.demo.group_named("users").await, 2).await;
-    story.tidegate.start().await;
+    story.tidegate.act().await;
     let load = story.load();
     story.order("start").await;
     story.reaches("users", 20).await;
@@ -69,7 +69,7 @@ async fn a_green_target_that_dies_mid_step_hurts_no_more_than_its_share_until_it
 #[tokio::test(flavor = "multi_thread")]
 async fn without_traffic_it_waits_and_asks_a_person() {
     let mut story = Story::new(Greens::Running(&["users"]), "").await;
-    story.tidegate.start().await;
+    story.tidegate.act().await;
     story.order("start").await;
     story.reaches("users", 20).await;
     tokio::time::sleep(SECOND * 25).await;

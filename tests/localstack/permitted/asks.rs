@@ -112,7 +112,7 @@ fn tags<'a>(of: &str, tags: impl IntoIterator<Item = (&'a str, &'a str)>) -> Con
 
 impl Asker<'_> {
     fn arn(&self, service: &str, resource: &str) -> String {
-        format!("arn:aws:{service}:{REGION}:{}:{resource}", self.world.account)
+        self.world.arn(service, resource)
     }
 
     fn everything(call: &Call) -> Vec<Asked> {

@@ -128,7 +128,7 @@ def _value(host: Host, field: str) -> str | None:
 
 # The part of the cluster query language that is understood: terms joined by "and".
 _TERM = re.compile(
-    r"\s*(!)?\s*(attribute:[\w.\-/]+|agentConnected)\s*(?:(==|!=|in\b|not_in\b|exists\b|!exists\b)\s*(.*?))?\s*$"
+    r"\s*(!)?\s*(attribute:[\w.\-/]+|agentConnected|ec2InstanceId)\s*(?:(==|!=|in\b|not_in\b|exists\b|!exists\b)\s*(.*?))?\s*$"
 )
 
 
@@ -146,7 +146,7 @@ def _holds(host: Host, term: str) -> bool:
     if field == "agentConnected":
         return host.agent_connected == ((operand or "true").lower() == "true")
     name = field.removeprefix("attribute:")
-    value = host.attributes.get(name)
+    value = host.instance.id if field == "ec2InstanceId" else host.attributes.get(name)
     if operator in (None, "exists", "!exists"):
         present = name in host.attributes
         return present != bool(negated or operator == "!exists")

@@ -112,3 +112,14 @@ fn every_kind_is_explained_to_operators() {
         FindingKind::iter().filter(|kind| !page.contains(&format!("| `{kind}` |"))).collect();
     assert!(missing.is_empty(), "{missing:?}");
 }
+
+#[test]
+fn a_park_rule_of_a_group_without_targets_answers_nobody() {
+    let mut stage = stage("web", &["web", "new"]).rule(9, "/new", "new").empty("new");
+    let empty = |stage: &Stage| {
+        stage.findings().iter().any(|finding| finding.kind == FindingKind::EmptyGroup)
+    };
+    assert!(empty(&stage));
+    stage.listener.rules[0].owner = Owner::Tidegate(Purpose::Park("new".into()));
+    assert!(!empty(&stage));
+}
