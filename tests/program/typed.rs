@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use crate::guides::{self, commands, pages};
 
 /// What is shown and not run, by its first words, and why.
-const SHOWN: [(&str, &str); 20] = [
+const SHOWN: [(&str, &str); 22] = [
     ("aws", "a real account; the runbooks and lists of facts to verify speak of one"),
     ("cat", "what the data plane of the page has written"),
     ("cargo build", "builds what is tested here"),
@@ -17,6 +17,8 @@ const SHOWN: [(&str, &str); 20] = [
     ("curl", "a real account"),
     ("date", "within what needs a real account"),
     ("docker", "a container engine"),
+    ("fuzz/coverage", "needs the tools of LLVM"),
+    ("fuzz/run", "fuzzing takes minutes"),
     ("git diff", "shows what a developer has changed"),
     ("grep", "filters what needs a real account"),
     ("head", "filters what needs a real account"),
