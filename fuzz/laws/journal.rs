@@ -38,6 +38,7 @@ pub(super) fn law(data: &[u8]) {
     let of_file = FILE.with_borrow_mut(|file| file.get_or_insert_with(File::new).holds(&lines));
     assert_eq!(of_file.unwrap_or_else(|error| panic!("{error}")), memory);
     damage_is_told(&lines);
+    what_is_written_is_read(&lines);
 }
 
 /// What a reader makes of the lines: one that is not understood is of a newer version.
@@ -78,6 +79,41 @@ fn damage_is_told(lines: &[&str]) {
         text.push('!');
     }
     assert!(matches!(recovered(items), Err(JournalError::Damaged(_))), "line {place}");
+}
+
+/// Through the writers of both, as one transaction.
+fn what_is_written_is_read(lines: &[&str]) {
+    let records: Vec<Record> =
+        lines.iter().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let printed: Vec<String> =
+        records.iter().filter_map(|r| serde_json::to_string(r).ok()).collect();
+    let plain = records.iter().all(|record| super::is_plain(&json!(record), super::DEPTH_MAX));
+    if records.is_empty() || printed.len() < records.len() || !plain {
+        return;
+    }
+    let printed: Vec<&str> = printed.iter().map(String::as_str).collect();
+    let wanted = folded(&printed);
+    let table = Given::default();
+    let now = Arc::new(|| Moment { wall: super::at(1), steady: Duration::from_secs(1) });
+    let lease = Duration::from_secs(30);
+    let mut journal = Replicated::new(table.clone(), CLUSTER.into(), "me", lease, now);
+    written(&mut journal, &records);
+    let kept = table.items().clone().into_values();
+    let items = kept.filter(|item| item.key.sort.starts_with("entry")).collect();
+    assert_eq!(recovered(items).unwrap_or_else(|error| panic!("{error}")), wanted);
+    let mut file = Sqlite::in_memory(&CLUSTER.into()).unwrap_or_else(|error| panic!("{error}"));
+    written(&mut file, &records);
+    let (memory, _) = now_or_never(file.recover()).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(Memory { epoch: wanted.epoch, ..memory }, wanted);
+}
+
+fn written(journal: &mut impl Journal, records: &[Record]) {
+    now_or_never(journal.recover()).unwrap_or_else(|error| panic!("{error}"));
+    now_or_never(journal.append(records.to_vec(), super::at(0)))
+        .unwrap_or_else(|error| panic!("{error}"));
+    let decision = json!({ "records": records.len() });
+    now_or_never(journal.keep_decision("d-1", super::at(0), &decision));
+    assert_eq!(now_or_never(journal.decisions(1)), [decision]);
 }
 
 fn checksum(seq: u64, at: &str, text: &str) -> u32 {
@@ -155,7 +191,7 @@ fn now_or_never<T>(asked: impl Future<Output = T>) -> T {
 }
 
 /// A table as it was found. Writes are as they should be and their conditions hold.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 struct Given(Arc<Mutex<BTreeMap<Key, Item>>>);
 
 impl Given {

@@ -4,14 +4,18 @@
 //! as their writer would have done it.
 
 use serde_json::{Value, json};
-use tidegate::access::{Digest, Head, Row, Sealed, Token, TokenName, Tokens, verify};
-use tidegate::model::Role;
+use tidegate::access::{
+    Deed, Digest, Head, Method, Principal, Row, Sealed, Token, TokenName, Tokens, Verdict, verify,
+};
+use tidegate::model::{CutoverOrder, Mode, Order, Role};
 
 pub(super) fn law(data: &[u8]) {
     let Some(text) = super::text(data) else { return };
+    made_here_is_whole();
     let (shown, rows) = text.split_once('\n').unwrap_or((text, ""));
     name_comes_back(shown);
     digest_comes_back(shown);
+    rows.lines().for_each(order_is_recorded);
     if let Ok(token) = Token::new(shown) {
         only_itself_opens(&token, shown);
     }
@@ -22,11 +26,32 @@ pub(super) fn law(data: &[u8]) {
     }
 }
 
+fn made_here_is_whole() {
+    let token = Token::random().unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(Token::new(token.reveal()).as_ref(), Ok(&token));
+}
+
 fn name_comes_back(text: &str) {
     if let Ok(name) = text.parse::<TokenName>() {
         assert_eq!(name.as_str(), text);
         assert!(!text.contains(|sign: char| sign.is_control() || sign.is_whitespace()));
     }
+}
+
+/// A line that is an order stands in the record as it was given, but for its secret.
+fn order_is_recorded(line: &str) {
+    let Ok(order) = serde_json::from_str::<Order>(line) else { return };
+    let (name, method) = ("ada".to_owned(), Method::Token);
+    let ada = Principal { name, role: Role::Operator, method, ambient: false };
+    let deed = Deed::new(&ada, "ada", "00ff", "").of(&order, &"web".into(), Mode::Observe, "why");
+    assert!(deed.scope.starts_with("web") && !deed.action.is_empty(), "{deed:?}");
+    let (seq, at, result, previous) = (1, super::at(0), Verdict::Done, Digest::default());
+    let sealed = Row { seq, at, deed, result, detail: None, token: None, previous }.seal();
+    let secret = matches!(&order, Order::Cutover { steer: CutoverOrder::Start { token, .. }, .. }
+        if token.len() > 8 && sealed.text.contains(token.as_str()));
+    assert!(!secret, "the random value of a start is recorded: {}", sealed.text);
+    let head = Head { seq, digest: sealed.digest };
+    assert!(verify(Head::default(), &[sealed], head).is_ok(), "{line}");
 }
 
 fn digest_comes_back(text: &str) {

@@ -54,8 +54,8 @@ pub(super) struct Page {
 /// Who did what, newest first.
 #[utoipa::path(get, path = "/api/v1/audit", tag = "access", params(Page),
     security(("token" = [])),
-    responses((status = 200, body = Audit), (status = "4XX", response = inline(Problem)),
-              (status = 503, response = inline(Problem))))]
+    responses((status = 200, body = Audit), (status = "4XX", response = Problem),
+              (status = 503, response = Problem)))]
 pub(super) async fn audit(
     State(state): State<ApiState>,
     Query(Page { limit, before }): Query<Page>,
@@ -67,8 +67,8 @@ pub(super) async fn audit(
 
 /// Reads all of the record and checks each row.
 #[utoipa::path(get, path = "/api/v1/audit/verify", tag = "access", security(("token" = [])),
-    responses((status = 200, body = Verified), (status = "4XX", response = inline(Problem)),
-              (status = 503, response = inline(Problem))))]
+    responses((status = 200, body = Verified), (status = "4XX", response = Problem),
+              (status = 503, response = Problem)))]
 pub(super) async fn verify(State(state): State<ApiState>) -> Result<Json<Verified>, Problem> {
     let mut ledger = state.ledger().await;
     let broken = ledger.verify().await.map_err(unusable)?.err();

@@ -71,8 +71,8 @@ pub(super) struct Handover {
 /// Set the stored mode; the configuration's ceiling still holds.
 #[utoipa::path(post, path = "/api/v1/clusters/{name}/mode", tag = "commands",
     params(("name" = String, Path)), request_body = SetMode, security(("token" = [])),
-    responses((status = 200, body = CommandDone), (status = "4XX", response = inline(Problem)),
-              (status = 503, response = inline(Problem))))]
+    responses((status = 200, body = CommandDone), (status = "4XX", response = Problem),
+              (status = 503, response = Problem)))]
 pub(super) async fn mode(
     State(state): State<ApiState>,
     Path(name): Path<String>,
@@ -86,8 +86,8 @@ pub(super) async fn mode(
 /// Write nothing until resumed.
 #[utoipa::path(post, path = "/api/v1/clusters/{name}/pause", tag = "commands",
     params(("name" = String, Path)), request_body = Pause, security(("token" = [])),
-    responses((status = 200, body = CommandDone), (status = "4XX", response = inline(Problem)),
-              (status = 503, response = inline(Problem))))]
+    responses((status = 200, body = CommandDone), (status = "4XX", response = Problem),
+              (status = 503, response = Problem)))]
 pub(super) async fn pause(
     State(state): State<ApiState>,
     Path(name): Path<String>,
@@ -101,8 +101,8 @@ pub(super) async fn pause(
 /// End a pause, close breakers, lift demotions.
 #[utoipa::path(post, path = "/api/v1/clusters/{name}/resume", tag = "commands",
     params(("name" = String, Path)), request_body = Resume, security(("token" = [])),
-    responses((status = 200, body = CommandDone), (status = "4XX", response = inline(Problem)),
-              (status = 503, response = inline(Problem))))]
+    responses((status = 200, body = CommandDone), (status = "4XX", response = Problem),
+              (status = 503, response = Problem)))]
 pub(super) async fn resume(
     State(state): State<ApiState>,
     Path(name): Path<String>,
@@ -116,8 +116,8 @@ pub(super) async fn resume(
 /// Take pools over from managed scaling, or show what that would change.
 #[utoipa::path(post, path = "/api/v1/clusters/{name}/handover", tag = "commands",
     params(("name" = String, Path)), request_body = Handover, security(("token" = [])),
-    responses((status = 200, body = CommandDone), (status = "4XX", response = inline(Problem)),
-              (status = 503, response = inline(Problem))))]
+    responses((status = 200, body = CommandDone), (status = "4XX", response = Problem),
+              (status = 503, response = Problem)))]
 pub(super) async fn handover(
     State(state): State<ApiState>,
     Path(name): Path<String>,

@@ -60,8 +60,8 @@ pub(super) struct Steered {
 /// Every cutover of the configuration, started or not.
 #[utoipa::path(get, path = "/api/v1/clusters/{name}/cutovers", tag = "cutovers",
     params(("name" = String, Path)),
-    responses((status = 200, body = Cutovers), (status = "4XX", response = inline(Problem)),
-              (status = 503, response = inline(Problem))))]
+    responses((status = 200, body = Cutovers), (status = "4XX", response = Problem),
+              (status = 503, response = Problem)))]
 pub(super) async fn cutovers(
     State(state): State<ApiState>,
     Path(name): Path<String>,
@@ -73,8 +73,8 @@ pub(super) async fn cutovers(
 /// One cutover: stages, weights, gates, holds, and what is next.
 #[utoipa::path(get, path = "/api/v1/clusters/{name}/cutovers/{cutover}", tag = "cutovers",
     params(("name" = String, Path), ("cutover" = String, Path)),
-    responses((status = 200, body = CutoverTold), (status = "4XX", response = inline(Problem)),
-              (status = 503, response = inline(Problem))))]
+    responses((status = 200, body = CutoverTold), (status = "4XX", response = Problem),
+              (status = 503, response = Problem)))]
 pub(super) async fn cutover(
     State(state): State<ApiState>,
     Path((name, cutover)): Path<(String, String)>,
@@ -86,8 +86,8 @@ pub(super) async fn cutover(
 /// The moves of its routes, newest first, as far as they are remembered.
 #[utoipa::path(get, path = "/api/v1/clusters/{name}/cutovers/{cutover}/history", tag = "cutovers",
     params(("name" = String, Path), ("cutover" = String, Path)),
-    responses((status = 200, body = History), (status = "4XX", response = inline(Problem)),
-              (status = 503, response = inline(Problem))))]
+    responses((status = 200, body = History), (status = "4XX", response = Problem),
+              (status = 503, response = Problem)))]
 pub(super) async fn history(
     State(state): State<ApiState>,
     Path((name, cutover)): Path<(String, String)>,
@@ -101,8 +101,8 @@ pub(super) async fn history(
 #[utoipa::path(post, path = "/api/v1/clusters/{name}/cutovers/{cutover}/{order}", tag = "commands",
     params(("name" = String, Path), ("cutover" = String, Path), ("order" = inline(Steer), Path)),
     request_body = Steered, security(("token" = [])),
-    responses((status = 200, body = CommandDone), (status = "4XX", response = inline(Problem)),
-              (status = 503, response = inline(Problem))))]
+    responses((status = 200, body = CommandDone), (status = "4XX", response = Problem),
+              (status = 503, response = Problem)))]
 pub(super) async fn steer(
     State(state): State<ApiState>,
     Path((name, cutover, verb)): Path<(String, String, String)>,

@@ -37,8 +37,8 @@ pub(super) struct HandBack {
 /// The cluster is only watched from then on; a pool begins nothing until it is resumed.
 #[utoipa::path(post, path = "/api/v1/clusters/{name}/handback", tag = "commands",
     params(("name" = String, Path)), request_body = HandBack, security(("token" = [])),
-    responses((status = 200, body = CommandDone), (status = "4XX", response = inline(Problem)),
-              (status = 503, response = inline(Problem))))]
+    responses((status = 200, body = CommandDone), (status = "4XX", response = Problem),
+              (status = 503, response = Problem)))]
 pub(super) async fn handback(
     State(state): State<ApiState>,
     Path(name): Path<String>,

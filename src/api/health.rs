@@ -35,7 +35,7 @@ pub(super) async fn healthz() -> Json<Health> {
 
 /// The control loop of every cluster is alive.
 #[utoipa::path(get, path = "/livez", tag = "health",
-    responses((status = 200, body = Health), (status = 503, response = inline(Problem))))]
+    responses((status = 200, body = Health), (status = 503, response = Problem)))]
 pub(super) async fn livez(State(state): State<ApiState>) -> Result<Json<Health>, Problem> {
     let silence = silence(&state.status());
     if silence <= SILENCE_MAX {
@@ -55,7 +55,7 @@ fn silence(status: &Arc<Status>) -> TimeDelta {
 
 /// Every configured cluster has been looked at.
 #[utoipa::path(get, path = "/readyz", tag = "health",
-    responses((status = 200, body = Health), (status = 503, response = inline(Problem))))]
+    responses((status = 200, body = Health), (status = 503, response = Problem)))]
 pub(super) async fn readyz(State(state): State<ApiState>) -> Result<Json<Health>, Problem> {
     let status = state.status();
     if status.awaited.is_empty() && !status.clusters.is_empty() {
@@ -73,7 +73,7 @@ pub(super) async fn readyz(State(state): State<ApiState>) -> Result<Json<Health>
 /// Metrics in the OpenMetrics text format.
 #[utoipa::path(get, path = "/metrics", tag = "health",
     responses((status = 200, body = String, content_type = "application/openmetrics-text"),
-              (status = "4XX", response = inline(Problem))))]
+              (status = "4XX", response = Problem)))]
 pub(super) async fn metrics(State(state): State<ApiState>) -> impl IntoResponse {
     scrape(&state.status())
 }

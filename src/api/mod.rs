@@ -83,13 +83,16 @@ impl ApiState {
 }
 
 #[derive(OpenApi)]
-#[openapi(info(
-    title = "Tidegate",
-    description = "What Tidegate sees, plans and holds back for each ECS cluster, and the \
+#[openapi(
+    info(
+        title = "Tidegate",
+        description = "What Tidegate sees, plans and holds back for each ECS cluster, and the \
                    commands a person may give. Errors are problem details (RFC 9457).",
-    license(name = "Apache-2.0", identifier = "Apache-2.0"),
-    contact()
-))]
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+        contact()
+    ),
+    components(responses(Problem))
+)]
 struct Description;
 
 /// All routes, with `pages` beside them under the same protection; which there are is also in

@@ -67,7 +67,7 @@ pub(super) struct Limit {
 
 /// All clusters, one line each.
 #[utoipa::path(get, path = "/api/v1/clusters", tag = "clusters",
-    responses((status = 200, body = Clusters), (status = "4XX", response = inline(Problem))))]
+    responses((status = 200, body = Clusters), (status = "4XX", response = Problem)))]
 pub(super) async fn clusters(State(state): State<ApiState>) -> Json<Clusters> {
     let status = state.status();
     Json(Clusters {
@@ -95,8 +95,8 @@ fn summary(cluster: &ClusterStatus) -> ClusterSummary {
 /// Everything known of one cluster.
 #[utoipa::path(get, path = "/api/v1/clusters/{name}", tag = "clusters",
     params(("name" = String, Path)),
-    responses((status = 200, body = ClusterStatus), (status = "4XX", response = inline(Problem)),
-              (status = 503, response = inline(Problem))))]
+    responses((status = 200, body = ClusterStatus), (status = "4XX", response = Problem),
+              (status = 503, response = Problem)))]
 pub(super) async fn cluster(
     State(state): State<ApiState>,
     Path(name): Path<String>,
@@ -107,8 +107,8 @@ pub(super) async fn cluster(
 /// What would be done, what is not allowed, what is held, each with its why.
 #[utoipa::path(get, path = "/api/v1/clusters/{name}/plan", tag = "clusters",
     params(("name" = String, Path)),
-    responses((status = 200, body = ClusterPlan), (status = "4XX", response = inline(Problem)),
-              (status = 503, response = inline(Problem))))]
+    responses((status = 200, body = ClusterPlan), (status = "4XX", response = Problem),
+              (status = 503, response = Problem)))]
 pub(super) async fn plan(
     State(state): State<ApiState>,
     Path(name): Path<String>,
@@ -130,8 +130,8 @@ pub(super) async fn plan(
 /// The last decisions, newest first.
 #[utoipa::path(get, path = "/api/v1/clusters/{name}/decisions", tag = "decisions",
     params(("name" = String, Path), Limit),
-    responses((status = 200, body = Decisions), (status = "4XX", response = inline(Problem)),
-              (status = 503, response = inline(Problem))))]
+    responses((status = 200, body = Decisions), (status = "4XX", response = Problem),
+              (status = 503, response = Problem)))]
 pub(super) async fn decisions(
     State(state): State<ApiState>,
     Path(name): Path<String>,
@@ -146,8 +146,8 @@ pub(super) async fn decisions(
 /// One decision: what it saw, wanted, did and held.
 #[utoipa::path(get, path = "/api/v1/clusters/{name}/decisions/{id}", tag = "decisions",
     params(("name" = String, Path), ("id" = String, Path)),
-    responses((status = 200, body = Decision), (status = "4XX", response = inline(Problem)),
-              (status = 503, response = inline(Problem))))]
+    responses((status = 200, body = Decision), (status = "4XX", response = Problem),
+              (status = 503, response = Problem)))]
 pub(super) async fn decision(
     State(state): State<ApiState>,
     Path((name, id)): Path<(String, String)>,

@@ -41,8 +41,8 @@ pub(super) struct AbortRelease {
 /// The last release of each service that had one.
 #[utoipa::path(get, path = "/api/v1/clusters/{name}/releases", tag = "releases",
     params(("name" = String, Path)),
-    responses((status = 200, body = Releases), (status = "4XX", response = inline(Problem)),
-              (status = 503, response = inline(Problem))))]
+    responses((status = 200, body = Releases), (status = "4XX", response = Problem),
+              (status = 503, response = Problem)))]
 pub(super) async fn releases(
     State(state): State<ApiState>,
     Path(name): Path<String>,
@@ -54,8 +54,8 @@ pub(super) async fn releases(
 /// The last release of one service: stage, revisions, counts, verdict, and what is next.
 #[utoipa::path(get, path = "/api/v1/clusters/{name}/releases/{service}", tag = "releases",
     params(("name" = String, Path), ("service" = String, Path)),
-    responses((status = 200, body = ReleaseTold), (status = "4XX", response = inline(Problem)),
-              (status = 503, response = inline(Problem))))]
+    responses((status = 200, body = ReleaseTold), (status = "4XX", response = Problem),
+              (status = 503, response = Problem)))]
 pub(super) async fn release(
     State(state): State<ApiState>,
     Path((name, service)): Path<(String, String)>,
@@ -74,8 +74,8 @@ pub(super) async fn release(
 #[utoipa::path(post, path = "/api/v1/clusters/{name}/releases/{service}", tag = "commands",
     params(("name" = String, Path), ("service" = String, Path)),
     request_body = StartRelease, security(("token" = [])),
-    responses((status = 200, body = CommandDone), (status = "4XX", response = inline(Problem)),
-              (status = 503, response = inline(Problem))))]
+    responses((status = 200, body = CommandDone), (status = "4XX", response = Problem),
+              (status = 503, response = Problem)))]
 pub(super) async fn start(
     State(state): State<ApiState>,
     Path((name, service)): Path<(String, String)>,
@@ -91,8 +91,8 @@ pub(super) async fn start(
 #[utoipa::path(post, path = "/api/v1/clusters/{name}/releases/{service}/abort", tag = "commands",
     params(("name" = String, Path), ("service" = String, Path)),
     request_body = AbortRelease, security(("token" = [])),
-    responses((status = 200, body = CommandDone), (status = "4XX", response = inline(Problem)),
-              (status = 503, response = inline(Problem))))]
+    responses((status = 200, body = CommandDone), (status = "4XX", response = Problem),
+              (status = 503, response = Problem)))]
 pub(super) async fn abort(
     State(state): State<ApiState>,
     Path((name, service)): Path<(String, String)>,

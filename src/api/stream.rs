@@ -39,8 +39,8 @@ struct ClusterEvent {
 #[utoipa::path(get, path = "/api/v1/stream", tag = "clusters",
     params(("last-event-id" = Option<u64>, Header, description = "Sent by browsers that reconnect")),
     responses((status = 200, body = StatusEvent, content_type = "text/event-stream"),
-              (status = "4XX", response = inline(Problem)),
-              (status = 503, response = inline(Problem))))]
+              (status = "4XX", response = Problem),
+              (status = 503, response = Problem)))]
 pub(super) async fn stream(
     State(state): State<ApiState>,
     headers: HeaderMap,

@@ -64,7 +64,7 @@ pub(super) struct RevokeToken {
 
 /// Every token that was handed out.
 #[utoipa::path(get, path = "/api/v1/tokens", tag = "access", security(("token" = [])),
-    responses((status = 200, body = TokensTold), (status = "4XX", response = inline(Problem))))]
+    responses((status = 200, body = TokensTold), (status = "4XX", response = Problem)))]
 pub(super) async fn tokens(State(state): State<ApiState>) -> Json<TokensTold> {
     let now = SystemClock.now();
     let mut ledger = state.ledger().await;
@@ -87,8 +87,8 @@ pub(super) async fn tokens(State(state): State<ApiState>) -> Json<TokensTold> {
 /// Hand a token out; it is shown once.
 #[utoipa::path(post, path = "/api/v1/tokens", tag = "access", request_body = CreateToken,
     security(("token" = [])),
-    responses((status = 200, body = TokenCreated), (status = "4XX", response = inline(Problem)),
-              (status = 503, response = inline(Problem))))]
+    responses((status = 200, body = TokenCreated), (status = "4XX", response = Problem),
+              (status = 503, response = Problem)))]
 pub(super) async fn create(
     State(state): State<ApiState>,
     Extension(asker): Extension<Asker>,
@@ -111,8 +111,8 @@ pub(super) async fn create(
 #[utoipa::path(post, path = "/api/v1/tokens/{token}/revoke", tag = "access",
     params(("token" = String, Path, description = "The token's name")),
     request_body = RevokeToken, security(("token" = [])),
-    responses((status = 200, body = TokensTold), (status = "4XX", response = inline(Problem)),
-              (status = 503, response = inline(Problem))))]
+    responses((status = 200, body = TokensTold), (status = "4XX", response = Problem),
+              (status = 503, response = Problem)))]
 pub(super) async fn revoke(
     State(state): State<ApiState>,
     Path(name): Path<String>,
