@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 use tidegate::journal::Sqlite;
-use tidegate::model::{Doubt, Record, Written};
+use tidegate::model::{Doubt, Record, RuleAction, Written};
 use utoipa::{PartialSchema, ToSchema};
 
 type Lines = BTreeSet<String>;
@@ -44,9 +44,10 @@ fn records() -> Lines {
     let mut schemas = Vec::new();
     Record::schemas(&mut schemas);
     schemas.push((Record::name().into_owned(), Record::schema()));
-    // In pairs nothing is named.
+    // What stands in place is not named.
     schemas.push((Doubt::name().into_owned(), Doubt::schema()));
     schemas.push((Written::name().into_owned(), Written::schema()));
+    schemas.push((RuleAction::name().into_owned(), RuleAction::schema()));
     let json = |schema| serde_json::to_value(schema).unwrap();
     let schemas: Schemas = schemas.into_iter().map(|(name, schema)| (name, json(schema))).collect();
     let mut lines = described(&schemas);
@@ -122,7 +123,9 @@ fn type_of(schema: &Value) -> String {
         return reference.rsplit('/').next().unwrap_or_default().to_owned();
     }
     if let Some(of) = schema["oneOf"].as_array().or_else(|| schema["allOf"].as_array()) {
-        return of.iter().map(type_of).collect::<Vec<_>>().join(" or ");
+        let mut of: Vec<_> = of.iter().map(type_of).collect();
+        of.dedup();
+        return of.join(" or ");
     }
     if let Some(items) = schema["prefixItems"].as_array() {
         let of = items.iter().map(|item| match item["type"].as_str() {
