@@ -10,8 +10,11 @@ mod journal;
 mod rules;
 mod tokens;
 
+/// Panics at bytes that break it.
+type Law = fn(&[u8]);
+
 /// Every law by the name of its corpus.
-pub(super) const ALL: [(&str, fn(&[u8])); 6] = [
+pub(super) const ALL: [(&str, Law); 6] = [
     ("config", config::law),
     ("tokens", tokens::law),
     ("headers", headers::law),

@@ -40,7 +40,11 @@ impl Scope {
             Ok(config) => {
                 let places = config.clusters.iter().map(Place::of);
                 let places = places.map(|place| place.keeping(&config));
-                places.map(|place| self.sources.iter().fold(place, reading)).collect()
+                places
+                    .map(|place| {
+                        self.sources.iter().fold(place, |place, source| reading(place, source))
+                    })
+                    .collect()
             }
             // Without a configuration there is only looking.
             Err(_) => {
@@ -61,7 +65,7 @@ impl Scope {
 }
 
 /// `s3://BUCKET/KEY` or `ssm:NAME`.
-fn reading(place: Place, source: &String) -> Place {
+fn reading(place: Place, source: &str) -> Place {
     match (source.strip_prefix("s3://"), source.strip_prefix("ssm:")) {
         (Some(object), _) => place.read_from_object(object),
         (_, Some(name)) => place.read_from_parameter(name),

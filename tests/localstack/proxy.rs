@@ -111,11 +111,14 @@ pub(crate) enum Fault {
     Empty,
 }
 
+/// Whether it is this body of a request.
+type Meant = Arc<dyn Fn(&[u8]) -> bool + Send + Sync>;
+
 #[derive(Clone)]
 enum Rule {
     Fault(Fault),
     /// Only the first request that matches and has such a body; those after it pass.
-    Hold(Cut, Arc<dyn Fn(&[u8]) -> bool + Send + Sync>),
+    Hold(Cut, Meant),
 }
 
 struct Shared {

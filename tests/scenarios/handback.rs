@@ -226,7 +226,7 @@ async fn a_fleet_that_was_sized_may_end_hosts_of_its_own_choice_again() {
     let mut world = capacity::world(vec![pool], vec![capacity::service("api", 2, 900, 512)]);
     let more = Event::SetCount { service: "api".into(), count: 6 };
     world.schedule(start() + TimeDelta::minutes(1), more, None);
-    let config = capacity::config(&[fleet.clone()]);
+    let config = capacity::config(std::slice::from_ref(&fleet));
     let mut stage = Stage::open(world, config, Faults::default()).await;
     let keeps = |stage: &Stage| stage.see().pools.value[&fleet].protects_new_hosts;
     assert!(stage.run_until(TimeDelta::minutes(10), keeps).await, "{}", stage.script.text());
