@@ -228,7 +228,10 @@ async fn once_it_is_dead_the_lines_it_prints_make_the_account_as_before() {
     let account = Account::new().await;
     let mut tidegate = account.lived_in(false).await;
     tidegate.kill();
-    let lines = tidegate.tell(&["handback", "--cluster", "c", "--print"]).await;
+    let config = tidegate.config_path();
+    let config = config.to_str().expect("a path");
+    let print = ["handback", "--cluster", "c", "--print", "--config", config];
+    let lines = tidegate.tell(&print).await;
     let script = format!("set -euo pipefail\n{lines}");
     as_a_person(&account.demo.world, "bash", &["-c", &script]).await;
     account.is_as_before().await;
