@@ -55,13 +55,13 @@ struct Told<'a> {
 }
 
 pub(super) async fn doctor(args: DoctorArgs, output: Output) -> Result<Exit, Failure> {
-    let (config, snapshot, facts) = match &args.snapshot {
+    let (config, snapshot, facts, identity) = match &args.snapshot {
         Some(file) => {
             let snapshot = seen(file)?;
             let config = configured(&args, &snapshot.cluster).await?;
             let pools = || snapshot.pools.value.keys().cloned().map(PoolConfig::new).collect();
             let whole = || ClusterConfig::new(snapshot.cluster.clone(), pools());
-            (config.unwrap_or_else(whole), snapshot, Facts::default())
+            (config.unwrap_or_else(whole), snapshot, Facts::default(), None)
         }
         None => live(&args).await?,
     };
@@ -69,13 +69,17 @@ pub(super) async fn doctor(args: DoctorArgs, output: Output) -> Result<Exit, Fai
     let remedy = |finding| fix(config.name.as_str(), finding, args.fix);
     let told: Vec<_> =
         findings.iter().map(|finding| Told { finding, fix: remedy(finding) }).collect();
-    let result = serde_json::json!({ "cluster": config.name, "findings": told });
-    output.result(&result, || text(&told));
+    let result =
+        serde_json::json!({ "cluster": config.name, "identity": identity, "findings": told });
+    output.result(&result, || text(identity.as_deref(), &told));
     let blocks = findings.iter().any(|finding| finding.weight == Weight::Blocks);
     Ok(if blocks { Exit::Blocked } else { Exit::Ok })
 }
 
-async fn live(args: &DoctorArgs) -> Result<(ClusterConfig, Snapshot, Facts), Failure> {
+/// What was seen, and as whom.
+type Look = (ClusterConfig, Snapshot, Facts, Option<String>);
+
+async fn live(args: &DoctorArgs) -> Result<Look, Failure> {
     let Some(cluster) = &args.cluster else {
         return Err(Failure::new(Exit::Usage, "no cluster is named"));
     };
@@ -83,7 +87,18 @@ async fn live(args: &DoctorArgs) -> Result<(ClusterConfig, Snapshot, Facts), Fai
     let skew = skew(config.as_ref().and_then(|config| config.region.as_deref())).await;
     let (config, preview) = look(cluster, config, Some(Memory::default())).await?;
     let facts = Facts { skew, state_is_fleeting: Some(is_fleeting(&args.state)) };
-    Ok((config, preview.snapshot, facts))
+    let identity = identity(&config).await;
+    Ok((config, preview.snapshot, facts, identity))
+}
+
+#[cfg(feature = "aws")]
+async fn identity(scope: &ClusterConfig) -> Option<String> {
+    crate::aws::identity(scope).await.ok()
+}
+
+#[cfg(not(feature = "aws"))]
+async fn identity(_scope: &ClusterConfig) -> Option<String> {
+    None
 }
 
 async fn configured(
@@ -126,8 +141,8 @@ fn is_fleeting(state: &Path) -> bool {
     contained && !mounted
 }
 
-fn text(told: &[Told<'_>]) -> String {
-    let mut text = String::new();
+fn text(identity: Option<&str>, told: &[Told<'_>]) -> String {
+    let mut text = identity.map(|arn| format!("asks AWS as {arn}\n")).unwrap_or_default();
     for (weight, title) in [
         (Weight::Blocks, "Blocks: something that is asked for will not be done, or is undone"),
         (Weight::Advice, "Advice"),
@@ -144,5 +159,8 @@ fn text(told: &[Told<'_>]) -> String {
             let _written = writeln!(text, " ! {kind}  {subject}\n      {explanation}\n      {fix}");
         }
     }
-    if text.is_empty() { "nothing found".to_owned() } else { text }
+    if told.is_empty() {
+        text += "nothing found";
+    }
+    text
 }

@@ -62,6 +62,10 @@ fn cli(cluster: &str, finding: &Finding) -> String {
              --scaling-processes AZRebalance"
         ),
         Kind::RuleQuota => "have the quota raised, or delete rules that get no request".to_owned(),
+        Kind::SlowDeregistration => format!(
+            "aws elbv2 modify-target-group-attributes --target-group-arn {subject} \
+             --attributes Key=deregistration_delay.timeout_seconds,Value=30"
+        ),
         Kind::ClockSkew => "let a time service set the clock".to_owned(),
         Kind::FleetingState => {
             "put --state on a volume that outlives the container, or the journal in a table"
@@ -83,6 +87,7 @@ fn terraform(finding: &Finding) -> Option<&'static str> {
             "protect_from_scale_in = true\nlifecycle { ignore_changes = [desired_capacity] }"
         }
         Kind::ScalableTarget => "lifecycle { ignore_changes = [desired_count] }",
+        Kind::SlowDeregistration => "deregistration_delay = 30",
         _ => return None,
     })
 }
@@ -96,6 +101,9 @@ fn cloudformation(finding: &Finding) -> Option<&'static str> {
         }
         Kind::Unprotected => "leave DesiredCapacity out; NewInstancesProtectedFromScaleIn: true",
         Kind::ScalableTarget => "leave DesiredCount out of the service",
+        Kind::SlowDeregistration => {
+            "TargetGroupAttributes:\n  - { Key: deregistration_delay.timeout_seconds, Value: 30 }"
+        }
         _ => return None,
     })
 }

@@ -23,6 +23,8 @@ const SKEW_MAX: TimeDelta = TimeDelta::minutes(5);
 const RULES: usize = 100;
 /// A load balancer with fewer free ones is near its quota.
 const RULES_FREE: usize = 10;
+/// Longer than most requests take; AWS's default is 300 s.
+const DEREGISTRATION_ADVICE: TimeDelta = TimeDelta::minutes(1);
 
 /// What the snapshot does not say; `None`: not known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -74,6 +76,7 @@ pub enum Kind {
     Unprotected,
     ZonesRebalanced,
     RuleQuota,
+    SlowDeregistration,
     ClockSkew,
     FleetingState,
     NoQueue,
@@ -104,6 +107,7 @@ pub fn examine(config: &ClusterConfig, snapshot: &Snapshot, facts: &Facts) -> Ve
     }
     found.extend(native_rules(config, snapshot));
     found.extend(rule_quotas(snapshot));
+    found.extend(slow_groups(config, snapshot));
     found.extend(of_machine(config, facts));
     found.sort();
     found.dedup();
@@ -227,6 +231,24 @@ fn rule_quotas(snapshot: &Snapshot) -> Vec<Finding> {
         finding(Weight::Advice, Kind::RuleQuota, balancer.as_str(), text)
     };
     near.map(one).collect()
+}
+
+/// ECS stops a task only once its target has left, so each drain takes at least as long.
+fn slow_groups(config: &ClusterConfig, snapshot: &Snapshot) -> Vec<Finding> {
+    let deadline = config.scale_in.drain_deadline;
+    let one = |group: &crate::model::TargetGroup| {
+        let delay = TimeDelta::seconds(group.settings.deregistration_delay_seconds.into());
+        let (seconds, most) = (delay.num_seconds(), deadline.num_seconds());
+        let (weight, then) = if delay >= deadline {
+            (Weight::Blocks, format!("after {most} s a drain is given back, so none can end"))
+        } else {
+            (Weight::Advice, "each drain of a host with one takes at least so long".to_owned())
+        };
+        let text = format!("a target leaves it after {seconds} s; {then}");
+        (delay > DEREGISTRATION_ADVICE || delay >= deadline)
+            .then(|| finding(weight, Kind::SlowDeregistration, group.arn.as_str(), text))
+    };
+    snapshot.traffic.value.groups.values().filter_map(one).collect()
 }
 
 fn of_machine(config: &ClusterConfig, facts: &Facts) -> Vec<Finding> {

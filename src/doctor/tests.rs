@@ -8,8 +8,8 @@ use strum::IntoEnumIterator;
 use super::fix::{Form, fix};
 use super::*;
 use crate::config::PoolConfig;
-use crate::model::Service;
 use crate::model::build::{pool, snapshot, workers};
+use crate::model::{GroupSettings, Owner, Service, TargetGroup};
 
 fn config() -> ClusterConfig {
     let mut config = ClusterConfig::new("web", vec![PoolConfig::new(workers())]);
@@ -103,6 +103,34 @@ fn a_clock_too_wrong_for_signatures_blocks() {
         let facts = Facts { skew: Some(TimeDelta::seconds(seconds)), state_is_fleeting: None };
         let all = examine(&config(), &snapshot().with_pool(pool(3)), &facts);
         assert_eq!(all.first().map(|finding| finding.weight), weight, "{seconds} s");
+    }
+}
+
+#[test]
+fn a_group_that_lets_targets_go_later_than_a_drain_may_take_blocks() {
+    let mut config = config();
+    config.scale_in.drain_deadline = TimeDelta::minutes(10);
+    for (seconds, weight) in [
+        (30, None),
+        (60, None),
+        (61, Some(Weight::Advice)),
+        (599, Some(Weight::Advice)),
+        (600, Some(Weight::Blocks)),
+    ] {
+        let mut seen = snapshot().with_pool(pool(3));
+        let group = TargetGroup {
+            arn: "arn:users".into(),
+            name: "users".to_owned(),
+            owner: Owner::Other,
+            settings: GroupSettings { deregistration_delay_seconds: seconds, ..Default::default() },
+            load_balancer: None,
+            health: None,
+            load: Vec::new(),
+        };
+        seen.traffic.value.groups.insert(group.arn.clone(), group);
+        let all = examine(&config, &seen, &Facts::default());
+        assert_eq!(all.first().map(|finding| finding.weight), weight, "{seconds} s");
+        assert!(all.iter().all(|finding| finding.kind == Kind::SlowDeregistration));
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a team does first: look, and let it look. AWS is not written to.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::aws::World;
 use crate::footing::config;
@@ -36,6 +36,11 @@ async fn looking_and_observing_make_no_mutating_call() {
     let mut tidegate = Tidegate::new(&world.endpoint, &world, "c", "").await;
     let plan = tidegate.tell(&["plan", "--cluster", "c"]).await;
     assert!(plan.contains("g desired capacity 1 -> 3"), "{plan}");
+
+    // Before that it can be asked as whom AWS sees it.
+    let told = tidegate.run(&["doctor", "--cluster", "c", "--output", "json"]).await.stdout;
+    let told: Value = serde_json::from_slice(&told).expect("JSON");
+    assert!(told["identity"].as_str().is_some_and(|arn| arn.contains(&world.account)), "{told}");
 
     // What is written for the team to start from runs as it is, in mode observe: with a file for
     // its journal, and without a queue.
