@@ -60,7 +60,7 @@ impl<T: Table> Shared<T> {
         let (mut rows, mut due) = (Vec::<Sealed>::new(), 0);
         loop {
             let known = rows.last().map_or(seq, |last| last.seq);
-            rows.extend(self.range(known + 1, u64::MAX).await?);
+            rows.extend(self.range(known.saturating_add(1), u64::MAX).await?);
             let reached = rows.last().map_or(seq, |last| last.seq);
             let head = self.head().await?;
             // What was added between the two reads is read as well; what is missing is not awaited.
@@ -78,10 +78,10 @@ impl<T: Table> Shared<T> {
             let page = self.0.page(PARTITION, &row_sort(from), &row_sort(to)).await?;
             for item in &page.items {
                 let row = row(item)?;
-                from = row.seq + 1;
+                from = row.seq.saturating_add(1);
                 rows.push(row);
             }
-            if !page.more {
+            if !page.more || from == u64::MAX {
                 return Ok(rows);
             }
         }
@@ -115,7 +115,7 @@ impl<T: Table + fmt::Debug> Store for Shared<T> {
     fn newest(&mut self, before: Option<u64>, limit: usize) -> Told<'_, Vec<Sealed>> {
         let this = &*self;
         async move {
-            let end = this.head().await?.seq + 1;
+            let end = this.head().await?.seq.saturating_add(1);
             let end = before.map_or(end, |before| before.min(end));
             let first = end.saturating_sub(limit as u64).max(1);
             if first >= end {
@@ -183,6 +183,13 @@ fn of_row(row: &Sealed) -> Item {
 
 fn row(item: &Item) -> Result<Sealed, LedgerError> {
     let seq = number(item)?;
+    if item.key != row_key(seq) {
+        return Err(Broken {
+            seq,
+            what: format!("is numbered otherwise than `{}`", item.key.sort),
+        }
+        .into());
+    }
     let missing = || Broken { seq, what: "has no text".to_owned() };
     let text = text(item, "text").ok_or_else(missing)?.to_owned();
     Ok(Sealed { seq, text, digest: digest(item)? })

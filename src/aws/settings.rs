@@ -31,7 +31,7 @@ impl Settings {
             Self::Object { bucket, key } => {
                 object::get(&signer, bucket, key).await.map_err(|failure| failure.to_string())
             }
-            Self::Parameter { name } => match parameter::get(&signer, name).await {
+            Self::Parameter { name } => match parameter::get(&signer, name, true).await {
                 Ok(found) => found.ok_or_else(|| "there is no such parameter".to_owned()),
                 Err(failure) => Err(failure.to_string()),
             },

@@ -43,6 +43,7 @@ pub(super) struct Signer {
     http: reqwest::Client,
     config: SdkConfig,
     counter: CallCounter,
+    limit: Duration,
     held: Mutex<Option<Credentials>>,
 }
 
@@ -53,7 +54,7 @@ impl fmt::Debug for Signer {
 }
 
 impl Signer {
-    /// `limit` is the time for one answer.
+    /// `limit` is the time for one answer, that for credentials included.
     ///
     /// # Errors
     /// When the operating system's certificates cannot be used.
@@ -64,11 +65,13 @@ impl Signer {
     ) -> Result<Self, String> {
         let http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
-            .timeout(limit)
+            // As the SDK's clients: they know no proxy either.
+            .no_proxy()
             .user_agent(AGENT)
             .build()
             .map_err(|error| error.to_string())?;
-        Ok(Self { http, config: config.clone(), counter: counter.clone(), held: Mutex::default() })
+        let (config, counter) = (config.clone(), counter.clone());
+        Ok(Self { http, config, counter, limit, held: Mutex::default() })
     }
 
     /// Asks once, and gives the body of a good answer. `call` is the permission it needs.
@@ -81,7 +84,8 @@ impl Signer {
         unsigned: Unsigned,
     ) -> Result<String, Failure> {
         let (service, operation) = call.split_once(':').unwrap_or((call, ""));
-        let asked = self.ask(call, service, unsigned).await;
+        let asked = tokio::time::timeout(self.limit, self.ask(call, service, unsigned)).await;
+        let asked = asked.unwrap_or(Err(Failure::Timeout));
         let result = match &asked {
             Ok(_) => CallResult::Ok,
             Err(Failure::Timeout | Failure::Unavailable { .. }) => CallResult::NoAnswer,

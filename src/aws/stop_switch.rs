@@ -34,7 +34,7 @@ impl StopSwitch {
     }
 
     pub(super) async fn read(&self) -> Result<Option<Stop>, Failure> {
-        let found = parameter::get(&self.signer, &self.name).await?;
+        let found = parameter::get(&self.signer, &self.name, false).await?;
         Ok(found.as_deref().map(Stop::read))
     }
 }

@@ -249,7 +249,10 @@ impl KeptTraffic {
 
     /// The attributes of this group are read anew.
     pub(super) fn outdate(&mut self, group: &TargetGroupArn) {
-        self.attributes.remove(group);
+        // What was known stays until it is: an unread group would be shown with defaults.
+        if let Some((_, read_at)) = self.attributes.get_mut(group) {
+            *read_at = DateTime::UNIX_EPOCH;
+        }
     }
 
     fn unknown_attributes(&self, at: DateTime<Utc>) -> Vec<TargetGroupArn> {

@@ -77,8 +77,9 @@ impl From<crate::access::LedgerError> for Failure {
             }
             LedgerError::Broken(_) => (
                 Exit::Failed,
-                "somebody wrote to it: keep the file `access.record` for inspection and move it \
-                 away; a new record begins, and no token that was handed out counts any more",
+                "somebody wrote to it: keep the file `access.record`, or the items `#access` of the \
+                 table, for inspection and move them away; a new record begins, and no token that \
+                 was handed out counts any more",
             ),
             LedgerError::NoTable(_) => (Exit::Failed, NO_TABLE),
             LedgerError::Taken(_) => {

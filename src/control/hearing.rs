@@ -7,7 +7,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::merge::plan;
 use crate::config::ClusterConfig;
-use crate::model::{Applied, Change, Fact, InstanceId, Memory, Snapshot, Subject, Warned};
+use crate::model::{
+    Applied, Change, Fact, Handback, InstanceId, Memory, Snapshot, Subject, Warned,
+};
 
 /// The queue is asked again and again, each time for up to 20 s; longer without an answer, it is
 /// as good as missing.
@@ -122,6 +124,7 @@ fn moves(memory: &Memory) -> bool {
         || !memory.in_doubt.is_empty()
         || memory.cutovers.values().any(|cutover| cutover.is_open())
         || memory.releases.values().any(|release| release.is_open())
+        || memory.handback.as_ref().is_some_and(Handback::is_under_way)
 }
 
 /// By the version that ECS counts for each container instance.

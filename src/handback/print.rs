@@ -15,6 +15,9 @@ use crate::model::{
     Suspension, Written,
 };
 
+const RULE: &str = "elasticloadbalancing:listener-rule/app";
+const DELETE_RULE: &str = "aws elbv2 delete-rule --rule-arn";
+
 /// The commands, each with a comment before it, in the order in which they should be given.
 pub fn commands(cluster: &ClusterName, memory: &Memory, scope: &Scope, side: Side) -> Vec<String> {
     let printer = Printer { cluster, memory };
@@ -178,17 +181,22 @@ impl Printer<'_> {
                 "# {service}: what Tidegate made for it goes, if {} has no targets",
                 kept.group
             ));
-            let unused = format!(
-                "test -n \"$(aws elbv2 describe-target-health --target-group-arn {group} --query \
-                 'TargetHealthDescriptions[].Target.Id' --output text)\""
+            // Without an answer nothing is deleted.
+            let used = format!(
+                "test \"$(aws elbv2 describe-target-health --target-group-arn {group} --query \
+                 'length(TargetHealthDescriptions)' --output text)\" != 0"
             );
+            let rules = kept.listener.as_str().replace(":listener/", ":listener-rule/");
+            let there = format!(" && starts_with(ResourceARN, '{rules}/')");
             for purpose in [Purpose::Park(service.clone()), Purpose::Service(service.clone())] {
-                lines.push(format!("{unused} || {}", self.delete_rule(&purpose)));
+                let delete = self.of_ours(RULE, &is(&purpose), &there, DELETE_RULE);
+                lines.push(format!("{used} || {delete}"));
             }
+            let purpose = is(&Purpose::Group(service.clone()));
+            let there = format!(" && contains(ResourceARN, ':targetgroup/{}/')", kept.group);
             let delete = "aws elbv2 delete-target-group --target-group-arn";
-            let ours = format!("Value == '{}'", Purpose::Group(service.clone()));
-            let delete = self.of_ours("elasticloadbalancing:targetgroup", &ours, delete);
-            lines.push(format!("{unused} || {delete}"));
+            let delete = self.of_ours("elasticloadbalancing:targetgroup", &purpose, &there, delete);
+            lines.push(format!("{used} || {delete}"));
         }
     }
 
@@ -203,23 +211,22 @@ impl Printer<'_> {
     }
 
     fn delete_rule(self, purpose: &Purpose) -> String {
-        self.delete_rules(&format!("Value == '{purpose}'"))
+        self.delete_rules(&is(purpose))
     }
 
     fn delete_rules(self, purposes: &str) -> String {
-        let kind = "elasticloadbalancing:listener-rule/app";
-        self.of_ours(kind, purposes, "aws elbv2 delete-rule --rule-arn")
+        self.of_ours(RULE, purposes, "", DELETE_RULE)
     }
 
     /// A command for each resource of a type by its tags. `purposes` says in JMESPath which values
-    /// are meant.
-    fn of_ours(self, kind: &str, purposes: &str, command: &str) -> String {
+    /// are meant, `there` which ARNs.
+    fn of_ours(self, kind: &str, purposes: &str, there: &str, command: &str) -> String {
         let cluster = quoted(&format!("Key={},Values={}", Purpose::CLUSTER_TAG, self.cluster));
         let tag = Purpose::TAG;
         format!(
             "aws resourcegroupstaggingapi get-resources --resource-type-filters {kind} \
              --tag-filters {cluster} --query \
-             \"ResourceTagMappingList[?Tags[?Key == '{tag}' && {purposes}]].ResourceARN\" \
+             \"ResourceTagMappingList[?Tags[?Key == '{tag}' && {purposes}]{there}].ResourceARN\" \
              --output text | tr '\\t' '\\n' | xargs -r -n 1 {command}"
         )
     }
@@ -234,6 +241,11 @@ impl Printer<'_> {
     }
 }
 
+/// In JMESPath: the value of a tag is this purpose.
+fn is(purpose: &Purpose) -> String {
+    format!("Value == '{purpose}'")
+}
+
 fn covers(scope: &Scope, pool: &PoolId) -> bool {
     match scope {
         Scope::Cluster => true,
@@ -245,11 +257,16 @@ fn covers(scope: &Scope, pool: &PoolId) -> bool {
 fn new_hosts(pool: &PoolId, before: &Value) -> Option<String> {
     let before = before.as_bool()?;
     if pool.is_fleet() {
-        let policy = if before { "noTermination" } else { "default" };
+        let id = quoted(pool.name());
+        let modify = "aws ec2 modify-spot-fleet-request --excess-capacity-termination-policy";
+        if before {
+            return Some(format!("{modify} noTermination --spot-fleet-request-id {id}"));
+        }
+        let none_to_end = "SpotFleetRequestConfigs[?SpotFleetRequestConfig.FulfilledCapacity <= \
+                           SpotFleetRequestConfig.TargetCapacity].SpotFleetRequestId";
         return Some(format!(
-            "aws ec2 modify-spot-fleet-request --spot-fleet-request-id {} \
-             --excess-capacity-termination-policy {policy}",
-            quoted(pool.name())
+            "aws ec2 describe-spot-fleet-requests --spot-fleet-request-ids {id} --query \
+             '{none_to_end}' --output text | xargs -r {modify} default --spot-fleet-request-id"
         ));
     }
     let flag = if before { "--new" } else { "--no-new" };
@@ -267,7 +284,7 @@ fn before_flag(pool: &PoolId, before: &Value, written: Option<&Written>) -> Vec<
     };
     if pool.is_fleet() {
         return vec![format!(
-            "# {pool}: not while it has more hosts than its target, or it ends some"
+            "# {pool}: does nothing while it has more hosts than its target, or it would end some"
         )];
     }
     let (group, since) = (quoted(pool.name()), written.since.format("%Y-%m-%dT%H:%M:%S"));

@@ -186,11 +186,18 @@ fn flag(view: View<'_>, id: &PoolId, before: &Value) -> Stands {
     let Some(pool) = view.snapshot.pools.value.get(id) else {
         return gone_or_unseen(view.snapshot.pools.gaps.is_empty());
     };
-    let units = view.snapshot.hosts_of(id).map(|host| pool.weight_of(&host.instance_type));
-    // A fleet above its target would end hosts at once, and one that is being modified takes nothing.
-    let fits = pool.state == PoolState::Active && units.sum::<u32>() <= pool.desired.0;
+    let hosts = view.snapshot.hosts_of(id).filter(|host| host.lifecycle != Lifecycle::Terminating);
+    let units: Vec<u32> = hosts.map(|host| pool.weight_of(&host.instance_type)).collect();
+    let (sum, lightest) = (units.iter().sum::<u32>(), units.iter().min().copied());
+    // A fleet that could do without a host would end it at once. A target that is no multiple of
+    // the weights is passed by less than one, and that one stays.
+    let fits = sum <= pool.desired.0 || sum - lightest.unwrap_or_default() < pool.desired.0;
+    let seen = view.snapshot.pools.gaps.is_empty() && view.snapshot.hosts.gaps.is_empty();
+    let may = pool.state == PoolState::Active && fits && seen;
     match before.as_bool() {
-        Some(false) if id.is_fleet() && pool.protects_new_hosts && !fits => Stands::Waits,
+        // It launches and ends nothing any more.
+        _ if id.is_fleet() && pool.state == PoolState::Closed => Stands::Restored,
+        Some(false) if id.is_fleet() && pool.protects_new_hosts && !may => Stands::Waits,
         Some(now) if now != pool.protects_new_hosts => {
             Stands::Writes(Action::SetNewHostProtection { pool: id.clone(), was: !now, now })
         }
@@ -257,6 +264,10 @@ fn group(
     let Some(group) = groups.find(|group| group.name == name || group.arn.short() == name) else {
         return gone_or_unseen(traffic.gaps.is_empty());
     };
+    // Of a group whose attributes were not read, defaults are shown.
+    if !traffic.gaps.is_empty() {
+        return Stands::Waits;
+    }
     let (arn, was) = (group.arn.clone(), group.settings.clone());
     match attribute {
         _ if group.owner != Owner::Other => Stands::Restored,

@@ -401,8 +401,8 @@ impl Memory {
         match order {
             Order::SetMode { mode } => {
                 self.mode = *mode;
-                self.unknown_record = false;
                 if *mode > Mode::Observe {
+                    self.unknown_record = false;
                     self.handback = None;
                 }
             }

@@ -8,7 +8,7 @@ use crate::takeover::previous;
 async fn in_a_shift_nobody_is_hurt_and_each_step_is_taken_once() {
     let steps = "steps_percent: [20, 60, 100]";
     let mut story = Story::new(Greens::Running(&["users"]), steps).await;
-    story.tidegate.start().await;
+    story.tidegate.act().await;
     let load = story.load();
     story.order("start").await;
     story.reaches("users", 20).await;
