@@ -241,7 +241,7 @@ pub(super) fn authority(asked: &Parts) -> Option<&str> {
     }
 }
 
-fn host_of(authority: &str) -> &str {
+pub(super) fn host_of(authority: &str) -> &str {
     if let Some(rest) = authority.strip_prefix('[') {
         return rest.split_once(']').map_or("", |(address, _)| address);
     }

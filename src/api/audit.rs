@@ -97,7 +97,9 @@ impl ApiState {
             return Err(no_token());
         }
         let detail = format!("needs {needed}");
-        self.refused(&Deed::new(principal, &asker.actor, &asker.request, action), detail).await;
+        let deed = Deed::new(principal, &asker.actor, &asker.request, action);
+        let state = self.clone();
+        to_its_end(async move { state.refused(&deed, detail).await }).await;
         Err(Problem::new(
             StatusCode::FORBIDDEN,
             "not_permitted",
@@ -152,6 +154,21 @@ impl ApiState {
             tracing::error!(%error, actor, action, scope, %result, "not recorded");
             unusable(error)
         })
+    }
+}
+
+/// Does the work to its end, even where whoever asked for it hangs up: their handler is dropped
+/// then, wherever it waits.
+pub(super) async fn to_its_end<T: Send + 'static>(
+    work: impl Future<Output = T> + Send + 'static,
+) -> T {
+    match tokio::spawn(work).await {
+        Ok(done) => done,
+        Err(ended) => match ended.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // With the whole runtime, and so with this.
+            Err(_) => std::future::pending().await,
+        },
     }
 }
 

@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 
 use super::access::Asker;
 use super::asked::Path;
+use super::audit::to_its_end;
 use super::problem::plain;
 use super::{ApiState, Problem, reads};
 use crate::access::{Deed, Permission, Verdict};
@@ -151,7 +152,7 @@ pub(super) async fn handover(
     Ok(Json(CommandDone { seq, changes }))
 }
 
-/// Records who orders what, and hands it to the loop.
+/// Records who orders what, and hands it to the loop. What has begun is ended in the record.
 pub(super) async fn give(
     state: &ApiState,
     cluster: String,
@@ -187,14 +188,19 @@ pub(super) async fn give(
     if let Some(role) = needs.role() {
         state.check_role(asker, role, &deed.action).await?;
     }
-    state.begin(&deed, needs).await?;
     let command = Command { actor: asker.actor.clone(), reason, order };
-    let done = hand_over(orders, command).await;
-    match &done {
-        Ok(seq) => state.end(&deed, Verdict::Done, format!("journal {}", seq.0)).await,
-        Err(problem) => state.end(&deed, Verdict::Failed, problem.detail.clone()).await,
-    }
-    Ok(Json(CommandDone { seq: Some(done?), changes: Vec::new() }))
+    let (state, orders) = (state.clone(), orders.clone());
+    let ordered = async move {
+        state.begin(&deed, needs).await?;
+        let done = hand_over(&orders, command).await;
+        match &done {
+            Ok(seq) => state.end(&deed, Verdict::Done, format!("journal {}", seq.0)).await,
+            Err(problem) => state.end(&deed, Verdict::Failed, problem.detail.clone()).await,
+        }
+        done
+    };
+    let seq = to_its_end(ordered).await?;
+    Ok(Json(CommandDone { seq: Some(seq), changes: Vec::new() }))
 }
 
 async fn hand_over(orders: &Orders, command: Command) -> Result<Seq, Problem> {

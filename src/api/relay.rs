@@ -3,6 +3,7 @@
 //! Rule: whoever asks must be permitted here first, and is judged and recorded by the leader as if
 //! the order had come there. It is sent once, and no further than to one other replica.
 
+use std::net::IpAddr;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -11,12 +12,14 @@ use axum::http::request::Parts;
 use axum::http::{HeaderName, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use super::access::authority;
+use super::access::{authority, host_of, is_loopback};
 use super::{ApiState, BODY_MAX, Problem};
 use crate::journal::Holder;
 
 /// Longest wait for the leader, which itself waits for its loop.
 const PATIENCE: Duration = Duration::from_secs(28);
+/// Longest wait for a connection to it: where none comes, nothing was sent.
+const TO_CONNECT: Duration = Duration::from_secs(2);
 /// Says that a replica has passed it on already.
 const PASSED_ON: HeaderName = HeaderName::from_static("x-tidegate-passed-on");
 /// Orders to a cluster begin so.
@@ -48,10 +51,37 @@ impl Relay {
             // A connection for each order: none that may have been closed is tried first.
             let builder = reqwest::Client::builder().pool_max_idle_per_host(0).no_proxy();
             let builder = builder.redirect(reqwest::redirect::Policy::none());
-            builder.timeout(PATIENCE).build().ok()
+            builder.connect_timeout(TO_CONNECT).timeout(PATIENCE).build().ok()
         };
         self.http.get_or_init(client).as_ref()
     }
+}
+
+impl Holder {
+    /// Where this machine reaches it. On another machine a loopback address would lead to whoever
+    /// asks.
+    pub fn reached_from_here(&self) -> Option<&str> {
+        let owner = self.owner.strip_prefix(&Self::machine());
+        let is_here = owner.is_some_and(|rest| rest.starts_with('/'));
+        self.address.as_deref().filter(|address| is_here || !stays_here(address))
+    }
+
+    /// What owners that run on this machine begin with, before a slash.
+    pub fn machine() -> String {
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        if host.trim().is_empty() { "replica".to_owned() } else { host.trim().to_owned() }
+    }
+}
+
+/// Whether the address leads to the very machine that asks.
+fn stays_here(address: &str) -> bool {
+    let Ok(url) = reqwest::Url::parse(address) else { return false };
+    let host = url.host_str().unwrap_or_default();
+    host == "localhost"
+        || host
+            .trim_matches(['[', ']'])
+            .parse::<IpAddr>()
+            .is_ok_and(|ip| is_loopback(ip) || ip.is_unspecified())
 }
 
 impl ApiState {
@@ -63,7 +93,7 @@ impl ApiState {
         }
         let (cluster, _order) = asked.uri.path().strip_prefix(CLUSTERS)?.split_once('/')?;
         let leader = self.status().cluster(cluster)?.journal.leader.clone()?;
-        let address = leader.address.clone()?;
+        let address = leader.reached_from_here()?.to_owned();
         Some((leader, address))
     }
 
@@ -97,12 +127,17 @@ impl ApiState {
                 order = order.header(&name, value);
             }
         }
-        if let Some(host) = authority(asked) {
+        if let Some(host) = authority(asked).filter(|host| !is_ours_alone(host, asked)) {
             order = order.header(header::HOST, host);
         }
-        let answer = order.send().await.map_err(|error| match error.is_connect() {
-            true => unreachable(leader, "no connection"),
-            false => silent(leader),
+        let answer = order.send().await.map_err(|error| {
+            if error.is_builder() {
+                unreachable(leader, "that is no address")
+            } else if error.is_connect() {
+                unreachable(leader, "no connection")
+            } else {
+                silent(leader)
+            }
         })?;
         let (status, headers) = (answer.status(), answer.headers().clone());
         let body = answer.bytes().await.map_err(|_| silent(leader))?;
@@ -114,6 +149,13 @@ impl ApiState {
         }
         Ok(response)
     }
+}
+
+/// Whether this is the address of this replica, which the leader does not answer to as it does to
+/// names, and no page's `Origin` is compared with it there.
+fn is_ours_alone(host: &str, asked: &Parts) -> bool {
+    let is_address = host_of(host).parse::<IpAddr>().is_ok_and(|ip| !is_loopback(ip));
+    is_address && !asked.headers.contains_key(header::ORIGIN)
 }
 
 /// Nothing was sent.

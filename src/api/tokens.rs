@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 
 use super::access::Asker;
 use super::asked::Path;
+use super::audit::to_its_end;
 use super::commands::read;
 use super::{ApiState, Problem, problem};
 use crate::access::{Deed, KnownToken, Token, TokenEdge, TokenName, Verdict};
@@ -103,7 +104,8 @@ pub(super) async fn create(
     let KnownToken { name, .. } = token.clone();
     let mut deed = deed(&asker, "token_create", &name, &reason)?;
     deed.after = Some(json!({ "role": role, "expires": expires }));
-    state.record(&deed, Verdict::Done, None, Some(TokenEdge::Created { token })).await?;
+    let edge = TokenEdge::Created { token };
+    record(&state, deed, edge).await?;
     Ok(Json(TokenCreated { token: secret.reveal().to_owned(), name, role, expires }))
 }
 
@@ -133,9 +135,15 @@ pub(super) async fn revoke(
         let mut deed = deed(&asker, "token_revoke", &known.name, &reason)?;
         deed.before = Some(json!({ "role": known.role, "expires": known.expires }));
         let edge = TokenEdge::Revoked { name: known.name };
-        state.record(&deed, Verdict::Done, None, Some(edge)).await?;
+        record(&state, deed, edge).await?;
     }
     Ok(tokens(State(state)).await)
+}
+
+async fn record(state: &ApiState, deed: Deed, edge: TokenEdge) -> Result<(), Problem> {
+    let state = state.clone();
+    let written = async move { state.record(&deed, Verdict::Done, None, Some(edge)).await };
+    to_its_end(written).await.map(|_| ())
 }
 
 fn deed(asker: &Asker, action: &str, name: &TokenName, reason: &str) -> Result<Deed, Problem> {

@@ -72,7 +72,7 @@ pub(super) async fn release(args: ReleaseArgs, output: Output) -> Result<Exit, F
     let order = match (image.clone(), *abort) {
         (Some(image), _) => ReleaseOrder::Start { image, container: container.clone() },
         (None, true) => ReleaseOrder::Abort,
-        (None, false) => return status(&args, None, output).await,
+        (None, false) => return status(&Remote::must(&args.at).await?, &args, None, output).await,
     };
     let reason = match (reason.as_deref().map(str::trim), *abort) {
         (Some(reason), _) if !reason.is_empty() => reason,
@@ -82,12 +82,20 @@ pub(super) async fn release(args: ReleaseArgs, output: Output) -> Result<Exit, F
             return Err(failure.hint("give it with --reason TEXT, in a few words"));
         }
     };
-    let before = last(&args).await?;
-    let waits = give(&args, &order, reason).await?;
-    if args.watch && waits.is_none() {
-        let before = before.filter(|_| order != ReleaseOrder::Abort);
-        return status(&args, before, output).await;
-    }
+    let waits = match Way::find(&args.at, &args.cluster).await? {
+        Way::Server(remote) => {
+            let before = last(&remote, &args).await.filter(|_| order != ReleaseOrder::Abort);
+            let waits = give(&remote, &args, &order, reason).await?;
+            if args.watch && waits.is_none() {
+                return status(&remote, &args, before, output).await;
+            }
+            waits
+        }
+        Way::Journal(writer) => {
+            record(writer, &args.service, &order, reason).await?;
+            Some("no server runs; the order waits in the journal".to_owned())
+        }
+    };
     let ReleaseArgs { service, cluster, .. } = &args;
     let text = format!("{cluster}: {order} of {service} is ordered");
     let result = json!({
@@ -107,22 +115,22 @@ impl ReleaseArgs {
 }
 
 /// When the last release of the service was ordered, if there was one.
-async fn last(args: &ReleaseArgs) -> Result<Option<DateTime<Utc>>, Failure> {
-    let Some(remote) = Remote::find(&args.at).await?.filter(|_| args.watch) else {
-        return Ok(None);
-    };
+async fn last(remote: &Remote, args: &ReleaseArgs) -> Option<DateTime<Utc>> {
+    if !args.watch {
+        return None;
+    }
     let told = remote.get::<ReleaseTold>(&args.path()).await;
-    Ok(told.ok().map(|told| told.ordered_at))
+    told.ok().map(|told| told.ordered_at)
 }
 
 /// Where it stands; with --watch, once it is over. `before` is when one was ordered that is not
 /// meant: a server shows the next only at its next look.
 async fn status(
+    remote: &Remote,
     args: &ReleaseArgs,
     before: Option<DateTime<Utc>>,
     output: Output,
 ) -> Result<Exit, Failure> {
-    let remote = Remote::must(&args.at).await?;
     let mut told = remote.get::<ReleaseTold>(&args.path()).await;
     if args.watch {
         let mut said = String::new();
@@ -174,18 +182,11 @@ pub(super) async fn releases(args: ReleasesArgs, output: Output) -> Result<Exit,
 
 /// Says what keeps the order from taking effect, although it stands.
 async fn give(
+    remote: &Remote,
     args: &ReleaseArgs,
     order: &ReleaseOrder,
     reason: &str,
 ) -> Result<Option<String>, Failure> {
-    let ReleaseArgs { cluster, at, .. } = args;
-    let remote = match Way::find(at, cluster).await? {
-        Way::Server(remote) => remote,
-        Way::Journal(writer) => {
-            record(writer, &args.service, order, reason).await?;
-            return Ok(Some("no server runs; the order waits in the journal".to_owned()));
-        }
-    };
     let (path, body) = match order {
         ReleaseOrder::Start { image, container } => {
             (args.path(), json!({ "image": image, "container": container, "reason": reason }))
@@ -193,7 +194,8 @@ async fn give(
         ReleaseOrder::Abort => (format!("{}/abort", args.path()), json!({ "reason": reason })),
     };
     remote.post::<Done>(&path, &body).await?;
-    let status = remote.get::<ClusterStatus>(&format!("/api/v1/clusters/{cluster}")).await?;
+    let path = format!("/api/v1/clusters/{}", args.cluster);
+    let status = remote.get::<ClusterStatus>(&path).await?;
     Ok(waits(&status, order))
 }
 

@@ -15,6 +15,8 @@ use crate::config::Config;
 
 /// Longest wait for an answer; an order may wait for the end of a tick's writes.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Time in which a server that lives says so.
+const TO_BE_ALIVE: Duration = Duration::from_secs(3);
 
 /// Where errors of a configuration without a file are found.
 pub(super) const CONFIG_TEXT: &str = "TIDEGATE_CONFIG_TEXT";
@@ -130,6 +132,12 @@ pub(super) struct Remote {
     http: reqwest::Client,
 }
 
+/// What a server says of itself that lives.
+#[derive(Debug, Deserialize)]
+struct Health {
+    status: String,
+}
+
 /// An error as the API tells it (RFC 9457).
 #[derive(Debug, Deserialize)]
 struct Problem {
@@ -154,11 +162,21 @@ impl Remote {
         Self::alive(&address.url, Some(token.unwrap_or(address.token))).await
     }
 
-    /// The server at this address, if it answers.
+    /// The server at this address, if it answers itself: nobody named it, so the token goes to
+    /// nothing that stands between or has taken its place.
     pub(super) async fn alive(url: &str, token: Option<String>) -> Result<Option<Self>, Failure> {
-        let remote = Self::new(url, token)?;
-        let answer = remote.http.get(format!("{}/healthz", remote.base)).send().await;
-        Ok(answer.is_ok().then_some(remote))
+        let direct = reqwest::Client::builder().no_proxy();
+        let direct = direct.redirect(reqwest::redirect::Policy::none());
+        let remote = Self::through(direct, url, token)?;
+        Ok(remote.is_alive().await.then_some(remote))
+    }
+
+    /// Asked without the token.
+    async fn is_alive(&self) -> bool {
+        let asked = self.http.get(format!("{}/healthz", self.base)).timeout(TO_BE_ALIVE);
+        let Ok(answer) = asked.send().await else { return false };
+        let is_good = answer.status().is_success();
+        is_good && answer.json::<Health>().await.is_ok_and(|health| health.status == "ok")
     }
 
     /// The server, or a failure that says how to start one.
@@ -174,7 +192,15 @@ impl Remote {
     }
 
     fn new(url: &str, token: Option<String>) -> Result<Self, Failure> {
-        let http = reqwest::Client::builder().timeout(PATIENCE).build();
+        Self::through(reqwest::Client::builder(), url, token)
+    }
+
+    fn through(
+        client: reqwest::ClientBuilder,
+        url: &str,
+        token: Option<String>,
+    ) -> Result<Self, Failure> {
+        let http = client.timeout(PATIENCE).build();
         let http = http.map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
         Ok(Self { base: url.trim_end_matches('/').to_owned(), token, http })
     }

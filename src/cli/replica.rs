@@ -86,11 +86,17 @@ impl Replica {
         let mut journal = self.journal(cluster);
         let pause = self.lease() / LOOKS;
         for look in 0..2 * LOOKS {
-            let leader = match journal.recover().await? {
-                (memory, Standing::Leads) => return Ok(Led::Here(Box::new((journal, memory)))),
-                (_, Standing::StandsBy(leader)) => leader,
+            let leader = match journal.recover().await {
+                Ok((memory, Standing::Leads)) => return Ok(Led::Here(Box::new((journal, memory)))),
+                // As far as was observed, its lease is not over: else it had been taken.
+                Ok((_, Standing::StandsBy(leader))) => leader,
+                Err(error) => {
+                    // What followed on taking the lease has failed; others shall not wait for it.
+                    journal.release().await;
+                    return Err(error.into());
+                }
             };
-            if let Some(address) = &leader.address
+            if let Some(address) = leader.reached_from_here()
                 && let Some(remote) = Remote::alive(address, token.map(str::to_owned)).await?
             {
                 return Ok(Led::By(remote));
@@ -114,7 +120,7 @@ impl Replica {
 /// the one that ECS has given to this task. `None`: nobody knows.
 pub(super) async fn reached_at(told: Option<&str>, listens: SocketAddr) -> Option<String> {
     if let Some(told) = told {
-        return Some(told.trim_end_matches('/').to_owned());
+        return Some(told.to_owned());
     }
     if !listens.ip().is_unspecified() {
         return Some(format!("http://{listens}"));
@@ -149,8 +155,7 @@ async fn own_address() -> Option<String> {
 
 /// Host, process, and a random part, which no other process ever has.
 fn owner() -> Result<String, Failure> {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let host = if host.trim().is_empty() { "replica" } else { host.trim() };
+    let host = Holder::machine();
     let random = getrandom::u64().map_err(|error| {
         Failure::new(Exit::Failed, format!("no random numbers from the system: {error}"))
     })?;

@@ -1,5 +1,7 @@
 //! `tidegate run`: the control loop of every configured cluster on the real AWS.
 
+#[cfg(feature = "aws")]
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -34,7 +36,7 @@ pub(super) struct Args {
 
     /// Where replicas that share a table reach this one, such as http://10.0.1.7:8080. Left out:
     /// the address it listens on, or the one that ECS has given to its task.
-    #[arg(long, value_name = "URL", env = "TIDEGATE_ADVERTISE")]
+    #[arg(long, value_name = "URL", env = "TIDEGATE_ADVERTISE", value_parser = advertised)]
     advertise: Option<String>,
 
     /// Where `/metrics` alone is served, to whoever reaches it; nowhere unless given.
@@ -85,7 +87,8 @@ pub(super) async fn run(args: Args, _output: Output) -> Result<Exit, Failure> {
     match config.journal.clone() {
         JournalConfig::Sqlite => {
             let open = async |name: &ClusterName| Ok(Sqlite::open(&args.state, name)?);
-            start(&args, config, listener, Ledger::open(&args.state).await?, open).await
+            let (hosts, ledger) = (hosts(&args, None), Ledger::open(&args.state).await?);
+            start(&args, config, listener, hosts, ledger, open).await
         }
         JournalConfig::DynamoDb(table) => {
             let address = reached_at(args.advertise.as_deref(), listens).await;
@@ -94,8 +97,9 @@ pub(super) async fn run(args: Args, _output: Output) -> Result<Exit, Failure> {
             say(&format!("replica             {}, at {at}", replica.owner()));
             say(&format!("journal             table {}", replica.table()));
             let open = async |name: &ClusterName| Ok(replica.journal(name));
+            let hosts = hosts(&args, address.as_deref());
             let ledger = replica.ledger().read().await?;
-            start(&args, config, listener, ledger, open).await
+            start(&args, config, listener, hosts, ledger, open).await
         }
     }
 }
@@ -106,6 +110,7 @@ async fn start<J: crate::journal::Journal + 'static>(
     args: &Args,
     config: crate::config::Config,
     listener: tokio::net::TcpListener,
+    hosts: BTreeSet<String>,
     ledger: crate::access::Ledger,
     open: impl AsyncFn(&ClusterName) -> Result<J, Failure>,
 ) -> Result<Exit, Failure> {
@@ -155,13 +160,34 @@ async fn start<J: crate::journal::Journal + 'static>(
             }
         }
     }
-    let hosts = args.allow_host.iter().cloned().collect();
     let door = Door { listener, token, hosts, ledger, alb };
     let until = stop.clone();
     let tell = |publisher, status, orders: &_| beside.run(publisher, status, orders, until);
     let served = serve(scopes, door, tell, stop).await;
     Address::remove(&args.state);
     served.map(|()| Exit::Ok)
+}
+
+/// An address that other replicas can send orders to, as it is put into the lease.
+fn advertised(text: &str) -> Result<String, String> {
+    let url = reqwest::Url::parse(text).map_err(|error| format!("it is no URL: {error}"))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err("it must begin with http:// or https://".to_owned());
+    }
+    let is_signed = !url.username().is_empty() || url.password().is_some();
+    if is_signed || url.query().is_some() || url.fragment().is_some() {
+        return Err("it is an address alone, such as http://10.0.1.7:8080".to_owned());
+    }
+    Ok(url.as_str().trim_end_matches('/').to_owned())
+}
+
+/// Names the server answers to beyond loopback: as told, and where others send orders to it.
+#[cfg(feature = "aws")]
+fn hosts(args: &Args, address: Option<&str>) -> BTreeSet<String> {
+    let url = address.and_then(|address| reqwest::Url::parse(address).ok());
+    let own = url.as_ref().and_then(reqwest::Url::host_str);
+    let own = own.map(|host| host.trim_matches(['[', ']']).to_owned());
+    args.allow_host.iter().cloned().chain(own).collect()
 }
 
 /// The load balancer that is believed about its users.
@@ -214,4 +240,25 @@ pub(super) async fn bind(listen: SocketAddr) -> Result<tokio::net::TcpListener, 
             "choose another address with --listen or --metrics-listen; port 0 takes a free one",
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_advertised_is_an_address_of_http() {
+        for (given, told) in [
+            ("http://10.0.1.7:8080", "http://10.0.1.7:8080"),
+            ("https://Tidegate.internal/", "https://tidegate.internal"),
+            ("http://[fd00::7]:8080", "http://[fd00::7]:8080"),
+        ] {
+            assert_eq!(advertised(given).as_deref(), Ok(told));
+        }
+        for wrong in
+            ["", "10.0.1.7:8080", "tidegate.internal:8080", "ftp://a", "http://", "http://u:p@a"]
+        {
+            assert!(advertised(wrong).is_err(), "{wrong}");
+        }
+    }
 }

@@ -198,6 +198,8 @@ async fn a_token_is_shown_once_counts_at_once_and_can_be_taken_back() {
 #[tokio::test]
 async fn every_order_that_reaches_the_loop_has_begun_in_the_record() {
     let mut server = running();
+    // Answered by nobody, so that none ends in the record meanwhile.
+    let mut ordered = Vec::new();
     for (path, body) in [
         ("mode", r#"{"mode":"act","reason":"x"}"#),
         ("pause", r#"{"reason":"x"}"#),
@@ -214,8 +216,28 @@ async fn every_order_that_reaches_the_loop_has_begun_in_the_record() {
         let asking = router.oneshot(request("POST", &path, &SIGNED, body));
         tokio::select! {
             response = asking => panic!("{path}: {}", text(response.unwrap()).await),
-            _ordered = server.inbox.next() => {}
+            next = server.inbox.next() => ordered.push(next),
         }
         assert_eq!(rows(&server).await.len(), before + 1, "{path}");
     }
+}
+
+#[tokio::test]
+async fn an_order_ends_in_the_record_although_whoever_gave_it_has_hung_up() {
+    let mut server = running();
+    let asking =
+        server.router.clone().oneshot(request("POST", PAUSE, &SIGNED, r#"{"reason":"x"}"#));
+    let ordered = tokio::select! {
+        response = asking => panic!("{}", text(response.unwrap()).await),
+        ordered = server.inbox.next() => ordered,
+    };
+    ordered.done.send(Ok(Seq(7))).unwrap();
+    while rows(&server).await.len() < 2 {
+        tokio::task::yield_now().await;
+    }
+    expect![[r#"
+        ada (start_token, admin) pause web `x` - -> - begun
+        ada (start_token, admin) pause web `x` - -> - done journal 7
+    "#]]
+    .assert_eq(&told(&server).await);
 }

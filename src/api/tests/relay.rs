@@ -9,9 +9,12 @@ const WHY: &str = r#"{"reason":"incident 7"}"#;
 
 /// A server whose cluster is led by the replica at this address.
 fn standing_by(address: Option<String>) -> Server {
-    let server = server();
+    led_from(address, server())
+}
+
+fn led_from(address: Option<String>, server: Server) -> Server {
     let mut cluster = story::status();
-    let (owner, since) = ("other/1".into(), cluster.at);
+    let (owner, since) = (format!("{}/1/other", Holder::machine()), cluster.at);
     cluster.journal.leader = Some(Holder { owner, epoch: Epoch(2), since, address });
     server.publisher.publish(cluster, SystemClock.now());
     server
@@ -81,7 +84,27 @@ async fn an_order_goes_no_further_than_to_one_other_replica() {
     assert_eq!((told.status, told.code.as_str()), (503, "standing_by"));
     let told = problem(send(&nowhere, request("POST", PAUSE, &SIGNED, WHY)).await).await;
     assert_eq!((told.status, told.code.as_str()), (503, "leader_unreachable"));
-    assert!(told.detail.contains("other/1 leads at http://127.0.0.1:9"), "{}", told.detail);
+    assert!(told.detail.contains("/1/other leads at http://127.0.0.1:9"), "{}", told.detail);
+}
+
+/// Whoever asks it at its own address, which the leader does not answer to.
+#[tokio::test]
+async fn the_address_of_a_replica_is_not_passed_on() {
+    let mut leads = running();
+    let access = Access {
+        token: Token::new(TOKEN).unwrap(),
+        hosts: std::collections::BTreeSet::from(["10.0.1.8".to_owned()]),
+        ledger: Arc::new(tokio::sync::Mutex::new(Ledger::in_memory().unwrap())),
+        alb: None,
+        open_to_readers: false,
+    };
+    let waits = led_from(Some(listening(&leads).await), served(access));
+    let headers = [("host", "10.0.1.8:8080"), SIGNED[1], SIGNED[2]];
+    let asking = waits.router.clone().oneshot(request("POST", PAUSE, &headers, WHY));
+    tokio::select! {
+        response = asking => panic!("{}", text(response.unwrap()).await),
+        _ordered = leads.inbox.next() => {}
+    }
 }
 
 #[tokio::test]
@@ -90,8 +113,37 @@ async fn what_is_asked_is_answered_here_and_says_who_leads() {
     let (status, body) = get(&waits, "/api/v1/clusters").await;
     assert_eq!(status, 200);
     let body: serde_json::Value = serde_json::from_str(&body).unwrap();
-    assert_eq!(body["clusters"][0]["leader"]["owner"], "other/1");
+    let owner = format!("{}/1/other", Holder::machine());
+    assert_eq!(body["clusters"][0]["leader"]["owner"], owner);
     assert_eq!(body["clusters"][0]["leader"]["address"], "http://127.0.0.1:9");
+}
+
+/// Here it would lead to this replica itself, or to whatever else listens there.
+#[test]
+fn a_loopback_address_counts_on_its_own_machine_only() {
+    let here = format!("{}/1/other", Holder::machine());
+    let longer = format!("{}2/1/other", Holder::machine());
+    for (owner, address, counts) in [
+        (here.as_str(), "http://127.0.0.1:8080", true),
+        (&longer, "http://127.0.0.1:8080", false),
+        (&longer, "http://[::1]:8080", false),
+        (&longer, "http://localhost:8080", false),
+        (&longer, "http://0.0.0.0:8080", false),
+        (&longer, "http://10.0.1.7:8080", true),
+        (&longer, "https://tidegate.internal", true),
+    ] {
+        let (epoch, since) = (Epoch(2), SystemClock.now());
+        let (owner, told) = (owner.to_owned(), Some(address.to_owned()));
+        let holder = Holder { owner, epoch, since, address: told };
+        assert_eq!(holder.reached_from_here(), counts.then_some(address), "{holder:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_is_none_is_unreachable() {
+    let waits = standing_by(Some("10.0.1.7:8080".to_owned()));
+    let told = problem(send(&waits, request("POST", PAUSE, &SIGNED, WHY)).await).await;
+    assert_eq!((told.status, told.code.as_str()), (503, "leader_unreachable"));
 }
 
 /// It may have carried the order out, so nothing is sent again.
