@@ -117,10 +117,10 @@ fn a_record_that_was_changed_stops_everything_but_stopping() {
         dir.path(),
         &["resume", "--cluster", "web"],
         expect![[r#"
-        exit 1
-        tidegate: row 1 of the record was changed
-          somebody wrote to it: keep the file `access.record` for inspection and move it away; a new record begins, and no token that was handed out counts any more
-    "#]],
+            exit 1
+            tidegate: row 1 of the record was changed
+              somebody wrote to it: keep the file `access.record`, or the items `#access` of the table, for inspection and move them away; a new record begins, and no token that was handed out counts any more
+        "#]],
     );
     check(
         dir.path(),
