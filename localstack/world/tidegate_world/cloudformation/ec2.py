@@ -1,4 +1,4 @@
-"""AWS::EC2 types that LocalStack lacks: launch templates and Spot Fleets.
+"""AWS::EC2 types that LocalStack lacks: launch templates, single rules of security groups, and Spot Fleets.
 
 Rule: an update never loses what the template does not mention (see resource.py).
 """
@@ -33,6 +33,29 @@ class LaunchTemplate:
     @staticmethod
     def delete(client, properties, request):
         client.delete_launch_template(LaunchTemplateId=properties["LaunchTemplateId"])
+
+
+@resource("AWS::EC2::SecurityGroupIngress", "ec2", "Id")
+class SecurityGroupIngress:
+    @staticmethod
+    def create(client, properties, request):
+        answer = client.authorize_security_group_ingress(**_ingress(properties))
+        return {"Id": answer["SecurityGroupRules"][0]["SecurityGroupRuleId"]}
+
+    @staticmethod
+    def delete(client, properties, request):
+        client.revoke_security_group_ingress(**_ingress(properties))
+
+
+def _ingress(properties):
+    """The rule as the API names it: from another group, or from a range of addresses."""
+    words = {"Description": properties["Description"]} if "Description" in properties else {}
+    permission = {name: properties[name] for name in ("IpProtocol", "FromPort", "ToPort") if name in properties}
+    if "SourceSecurityGroupId" in properties:
+        permission["UserIdGroupPairs"] = [{"GroupId": properties["SourceSecurityGroupId"], **words}]
+    if "CidrIp" in properties:
+        permission["IpRanges"] = [{"CidrIp": properties["CidrIp"], **words}]
+    return {"GroupId": properties["GroupId"], "IpPermissions": [permission]}
 
 
 @resource("AWS::EC2::SpotFleet", "ec2", "Id")
