@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex};
 use axum::body::to_bytes;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
+use axum::http::header::AUTHORIZATION;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
@@ -135,6 +136,10 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response
     let Ok(body) = to_bytes(body, usize::MAX).await else {
         return StatusCode::BAD_REQUEST.into_response();
     };
+    // AWS refuses what nobody has signed, and dates that answer too.
+    if !parts.headers.contains_key(AUTHORIZATION) {
+        return StatusCode::FORBIDDEN.into_response();
+    }
     let Some(call) = Call::of(&parts, &body) else {
         lock(&shared.policy).denied.push(format!("{} is no call that is known", parts.uri));
         return StatusCode::FORBIDDEN.into_response();
